@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/say.h"
+#include <errno.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+bool say_verbose;
+static const char *say_as = "blkscope";
+static enum say_where say_to = SAY_STDERR;
+
+void say_start(const char *name, enum say_where where, bool verbose)
+{
+	say_as = name;
+	say_to = where;
+	say_verbose = verbose;
+	if (where == SAY_SYSLOG)
+		openlog(name, LOG_PID, LOG_DAEMON);
+}
+
+const char *say_name(void)
+{
+	return say_as;
+}
+
+static void say(int priority, const char *kind, const char *fmt, va_list ap)
+{
+	int saved = errno;
+	char line[2048];
+	int n;
+
+	switch (say_to) {
+	case SAY_NULL:
+		break;
+	case SAY_SYSLOG:
+		vsyslog(priority, fmt, ap);
+		break;
+	case SAY_STDERR:
+		n = snprintf(line, sizeof line, "%s: %s: ", say_as, kind);
+		n += vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
+		n = MIN(n, (int)sizeof line - 2);
+		line[n++] = '\n';
+		if (write(STDERR_FILENO, line, (size_t)n) < 0)
+			errno = 0; /* nobody left to tell */
+		break;
+	}
+	errno = saved;
+}
+
+void say_error(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say(LOG_ERR, "error", fmt, ap);
+	va_end(ap);
+}
+
+void say_debug(const char *fmt, ...)
+{
+	if (!say_verbose)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	say(LOG_DEBUG, "debug", fmt, ap);
+	va_end(ap);
+}
