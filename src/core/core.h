@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* core: how a request travels.
+ *
+ *     client                       one stack a connection, all of it on one loop
+ *       |
+ *     [conn ]  the top layer: makes requests, answers the client
+ *       |  ^
+ *  req_down |   submit goes down
+ *       v  req_up   done comes up
+ *     [log  ]  a filter's layer
+ *     [delay]
+ *       |  ^
+ *     [memory] the plug-in's layer: the bottom
+ *
+ * A module is the code of a filter or plug-in.  A stage is a module with its options: one per word
+ * of the command line, shared by all connections and all loops.  A layer is a stage opened for one
+ * connection.  A req is one trip down and up; its home made it, and there the climb ends.  A slot
+ * is a layer's scratch memory inside the req.
+ *
+ * Threads: a stack, its layers and its requests belong to one loop for life.  A stage is shared: its
+ * block is constant after start(), or guarded by the module itself.
+ *
+ * Hand over, and let go: after req_down() or req_up() the request may be freed. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/list.h"
+#include "base/option.h"
+#include "loop/loop.h"
+
+enum op {
+	OP_PRECONNECT,  /* a client came; nothing is negotiated yet.  An error sends it away */
+	OP_LIST,        /* data: struct exports *, to be added to */
+	OP_OPEN,        /* the client chose an export (stack->client); limits are filled on the way up */
+	OP_CLOSE,       /* after the last request of an opened stack; cannot fail, is never cancelled early */
+	OP_READ,
+	OP_WRITE,
+	OP_FLUSH,
+	OP_TRIM,
+	OP_ZERO,
+	OP_CACHE,
+	OP_EXTENTS,     /* data: struct extents *, to be added to from off on */
+	OP_COUNT
+};
+
+enum { /* req.flags */
+	REQ_FUA = 1 << 0,      /* WRITE TRIM ZERO: on stable storage before the reply */
+	REQ_NO_HOLE = 1 << 1,  /* ZERO: keep it allocated */
+	REQ_FAST = 1 << 2,     /* ZERO: ENOTSUP at once rather than as slow as writing */
+	REQ_ONE = 1 << 3,      /* EXTENTS: the first extent is enough */
+};
+
+enum ability { NONE, EMULATE, NATIVE }; /* numbers as in nbdkit's log */
+
+/* What an opened layer offers upwards.  Inherited from below as OPEN climbs; each layer may change
+ * its own copy.  That replaces a dozen can_* callbacks. */
+struct limits {
+	uint64_t size;              /* bytes, <= INT64_MAX */
+	uint32_t min_block;         /* bytes; all three 0: nothing to tell */
+	uint32_t pref_block;
+	uint32_t max_block;         /* bytes in one request; UINT32_MAX: any */
+	bool can_write, can_flush, can_trim, can_extents, can_multi_conn, can_fast_zero, rotational;
+	enum ability zero, fua, cache;
+	const char *description;    /* of the export, or NULL; the module's */
+};
+
+/* Who is served.  Shared by all layers of a stack; the connection's. */
+struct client {
+	uint64_t id;          /* 1, 2, 3 ... in order of arrival */
+	const char *export;   /* name as the client gave it; "" until OPEN */
+	bool readonly;        /* -r */
+	bool tls;
+};
+
+struct layer;
+struct req {
+	enum op op;
+	uint32_t flags;
+	uint64_t off, len;              /* bytes; 64 bits: extended headers need it */
+	void *data;                     /* READ, WRITE: len bytes, owned by home */
+	struct extents *holes;          /* READ: what is a hole need not be stored in data, but be added here;
+					   NULL: store every byte.  A layer that looks at data sets it NULL */
+	int err;                        /* on the way up: 0 or a positive errno */
+	const char *err_text;           /* words for the client, static, or NULL */
+	uint64_t err_off;               /* where it went wrong; UINT64_MAX: not known */
+	struct layer *home;
+	struct req *parent;             /* home's, when it split one */
+	struct list link;               /* for whoever holds it now */
+	void (*cancel)(struct layer *, struct req *); /* non-NULL only while parked: come up early, with ESHUTDOWN */
+	struct layer *parked;           /* the layer that set cancel */
+	struct list flying;             /* core's: in stack->flying between the first down and the last up */
+	_Alignas(max_align_t) unsigned char slots[]; /* one block a layer */
+};
+
+struct module {
+	const char *name;
+	const char *longname;           /* for --help, --dump-plugin; NULL: name */
+	const char *description;        /* one or more lines, for --help */
+	bool filter;                    /* else a plug-in */
+	size_t stage_size, layer_size, slot_size; /* bytes, zeroed: per command line, connection, request trip
+						     (slots are not zeroed again between trips) */
+	const struct option *options;   /* parsed straight into the stage block; help and man read it too */
+	int  (*start)(void *stage, struct err *); /* once, options set, before the fork and any client.  No threads yet */
+	void (*forked)(void *stage, bool daemon); /* once, in the process that serves; threads may be started.  Or NULL */
+	void (*stop)(void *stage);      /* after the last client; also after a failed start, or none */
+	void (*submit)(struct layer *, struct req *); /* NULL: not interested, passes on */
+	void (*done)(struct layer *, struct req *);   /* NULL: not interested */
+};
+
+struct stage {
+	const struct module *mod;
+	void *block;       /* stage_size bytes, ours */
+	bool started;
+};
+
+/* All the stages of a command line, outermost filter first, the plug-in last. */
+struct stages {
+	struct stage *at;
+	unsigned count;
+};
+
+struct layer {
+	const struct module *mod;
+	struct stack *stack;
+	struct stage *stage;        /* NULL for the top layer */
+	void *data;                 /* layer_size bytes, zeroed when the stack is made and by stack_reset() */
+	struct limits limits;       /* valid while open */
+	uint32_t slot_at;           /* bytes from req.slots */
+	uint32_t pos;               /* 0 is the top */
+};
+
+struct stack {
+	struct loop *loop;
+	const struct client *client; /* borrowed from the connection */
+	struct layer *layers;        /* count of them, top first, ours */
+	unsigned count;
+	size_t req_size;
+	struct list flying;          /* requests of the top layer on their way */
+	struct list spare;           /* requests for reuse */
+	unsigned spare_count;
+	void *home_user;             /* the owner's: what the top layer belongs to */
+};
+
+/* --- stages: main thread, before and after serving --- */
+
+/* A bare word or key=value for one stage: true when it has such an option; then *rc is 0 or -1 with e set. */
+bool stage_option(struct stage *s, const char *key, const char *value, int *rc, struct err *e);
+int stages_start(struct stages *ss, struct err *e); /* innermost first; on failure all are stopped again by stages_stop() */
+void stages_forked(struct stages *ss, bool daemon);
+void stages_stop(struct stages *ss);                /* and frees the blocks; started or not */
+
+/* --- stacks: loop thread --- */
+
+/* A stack with top above the stages; top->done gets what comes home.  NULL: out of memory. */
+struct stack *stack_new(const struct stages *ss, const struct module *top, struct loop *l, const struct client *c);
+void stack_free(struct stack *s); /* nothing may fly any more; NULL is fine */
+/* Forget what the layers keep of an export: after CLOSE came home, before another OPEN. */
+void stack_reset(struct stack *s);
+static inline struct layer *stack_top(struct stack *s) { return &s->layers[0]; }
+static inline struct limits *stack_limits(struct stack *s) { return &s->layers[0].limits; }
+/* Ask every parked request to come up early; the others come in their own time. */
+void stack_cancel(struct stack *s);
+static inline bool stack_idle(const struct stack *s) { return list_empty(&s->flying); }
+
+/* --- requests: loop thread --- */
+
+/* A request at home; NULL: out of memory.  Data and holes are the caller's to set and to free. */
+struct req *req_new(struct layer *home, enum op op);
+void req_free(struct req *r);                       /* by home, when it came up or never went down */
+void req_down(struct layer *from, struct req *r);   /* to the layer below */
+void req_up(struct layer *from, struct req *r, int err); /* exactly once a trip */
+
+static inline void *slot_of(const struct layer *l, struct req *r) { return r->slots + l->slot_at; }
+static inline void req_park(struct layer *l, struct req *r, void (*cancel)(struct layer *, struct req *))
+{
+	r->parked = l;
+	r->cancel = cancel;
+}
+static inline void req_unpark(struct req *r) { r->cancel = NULL; }
+
+const char *op_name(enum op op); /* "read", "write" ... for messages */
+
+/* --- lists that travel with a request --- */
+
+enum { EXTENT_HOLE = 1, EXTENT_ZERO = 2 }; /* as NBD_STATE_HOLE and NBD_STATE_ZERO on the wire */
+enum { EXTENTS_MAX = 1 << 20 };            /* what one reply may carry: proto.md, BLOCK_STATUS */
+
+struct extent {
+	uint64_t len;   /* bytes, > 0 */
+	uint32_t flags;
+};
+
+/* Runs that follow each other from start on, never past end; neighbours with equal flags are one. */
+struct extents {
+	uint64_t start, end;
+	uint64_t at;            /* where the next one begins */
+	struct extent *list;    /* count of them, ours */
+	size_t count, room, max;
+};
+
+void extents_init(struct extents *x, uint64_t start, uint64_t len, size_t max);
+void extents_free(struct extents *x);
+/* Add the next len bytes (cut at end).  False: nothing more is wanted, or no room, or no memory. */
+bool extents_add(struct extents *x, uint64_t len, uint32_t flags);
+
+struct export_name {
+	char *name, *description; /* ours; description may be NULL */
+};
+
+struct exports {
+	struct export_name *list; /* count of them, ours */
+	size_t count;
+};
+
+int exports_add(struct exports *x, const char *name, const char *description); /* 0, or -1: out of memory or too many */
+void exports_free(struct exports *x);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "loop/loop.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS_A_TURN = 256 };
+
+static void read_clock(struct loop *l)
+{
+	struct timespec ts;
+	if (l->clock_by_hand)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	l->now = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static void woken(struct watch *w, uint32_t events)
+{
+	uint64_t n;
+	(void)events;
+	while (read(w->fd, &n, sizeof n) < 0 && errno == EINTR)
+		;
+}
+
+int loop_start(struct loop *l, struct err *e)
+{
+	*l = (struct loop){ .epoll_fd = -1, .wake_fd = -1, .wake.ready = woken };
+	list_init(&l->late);
+	list_init(&l->inbox);
+	pthread_mutex_init(&l->inbox_lock, NULL);
+	read_clock(l);
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->epoll_fd < 0 || l->wake_fd < 0 || watch_start(l, &l->wake, l->wake_fd, EPOLLIN) < 0) {
+		err_set(e, "cannot start an event loop: %s", strerror(errno));
+		loop_free(l);
+		return -1;
+	}
+	return 0;
+}
+
+void loop_free(struct loop *l)
+{
+	if (l->epoll_fd >= 0)
+		close(l->epoll_fd);
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	timers_free(&l->timers);
+	pthread_mutex_destroy(&l->inbox_lock);
+	l->epoll_fd = l->wake_fd = -1;
+}
+
+int watch_start(struct loop *l, struct watch *w, int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = w };
+	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		w->fd = -1;
+		return -1;
+	}
+	w->fd = fd;
+	w->events = events;
+	return 0;
+}
+
+void watch_change(struct loop *l, struct watch *w, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = w };
+	if (w->fd < 0 || w->events == events)
+		return;
+	w->events = events;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, w->fd, &ev);
+}
+
+void watch_stop(struct loop *l, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	w->fd = -1;
+}
+
+void loop_later(struct loop *l, struct task *t)
+{
+	if (list_empty(&t->link))
+		list_add_tail(&l->late, &t->link);
+}
+
+static void wake(struct loop *l)
+{
+	uint64_t one = 1;
+	while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+void loop_post(struct loop *l, struct task *t)
+{
+	pthread_mutex_lock(&l->inbox_lock);
+	bool first = list_empty(&l->inbox);
+	list_add_tail(&l->inbox, &t->link);
+	/* Inside the lock: once it is free, the loop may run t and be gone. */
+	if (first)
+		wake(l);
+	pthread_mutex_unlock(&l->inbox_lock);
+}
+
+void loop_stop(struct loop *l)
+{
+	atomic_store(&l->stopping, true);
+	wake(l);
+}
+
+/* Only the tasks that are there now: those that they add wait for the next turn. */
+static void run_tasks(struct list *from)
+{
+	struct list now, *link;
+	list_init(&now);
+	list_splice(&now, from);
+	while ((link = list_pop(&now))) {
+		struct task *t = list_entry(link, struct task, link);
+		t->run(t);
+	}
+}
+
+static void run_inbox(struct loop *l)
+{
+	struct list mail;
+	list_init(&mail);
+	pthread_mutex_lock(&l->inbox_lock);
+	list_splice(&mail, &l->inbox);
+	pthread_mutex_unlock(&l->inbox_lock);
+	run_tasks(&mail);
+}
+
+void loop_turn(struct loop *l, bool may_wait)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+	struct timespec wait = { 0 }, *timeout = &wait;
+
+	if (may_wait && list_empty(&l->late) && !l->clock_by_hand) {
+		uint64_t next = timers_next(&l->timers);
+		if (next == UINT64_MAX) {
+			timeout = NULL;
+		} else {
+			read_clock(l);
+			uint64_t ns = next > l->now ? next - l->now : 0;
+			wait.tv_sec = (time_t)(ns / NS_PER_S);
+			wait.tv_nsec = (long)(ns % NS_PER_S);
+		}
+	}
+	/* epoll_wait() counts in milliseconds and would make a delay of 500 us a lie. */
+	int n = epoll_pwait2(l->epoll_fd, events, EVENTS_A_TURN, timeout, NULL);
+	read_clock(l);
+	bool mail = false;
+	for (int i = 0; i < n; i++) {
+		struct watch *w = events[i].data.ptr;
+		if (w == &l->wake)
+			mail = true;
+		if (w->fd >= 0) /* not stopped by an earlier event of this turn */
+			w->ready(w, events[i].events);
+	}
+	timers_fire(&l->timers, l->now);
+	if (mail)
+		run_inbox(l);
+	run_tasks(&l->late);
+}
+
+void loop_run(struct loop *l)
+{
+	while (!atomic_load(&l->stopping))
+		loop_turn(l, true);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* server: listening sockets, loops and the connections dealt to them.
+ * Loop 0 is the thread that calls server_run(); the others are threads started there.  A connection
+ * is accepted by loop 0 and lives on one loop.  Main thread only, but server_stop(). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "core/core.h"
+
+struct server_options {
+	const struct stages *stages;   /* started; borrowed until server_free() */
+	unsigned loops;                /* threads that serve, >= 1 */
+	bool readonly;                 /* -r */
+	bool oldstyle;                 /* -o: the handshake of before 2011 */
+	bool no_structured;            /* --no-sr: no structured replies, nor what rests on them */
+	uint16_t handshake_mask;       /* --mask-handshake: of the handshake flags that are offered */
+};
+
+struct server;
+
+struct server *server_new(const struct server_options *o, struct err *e); /* NULL with e set */
+/* Serve every client of a listening socket.  Takes fd, also on failure. */
+int server_listen(struct server *s, int fd, struct err *e);
+/* Serve one client on a pair of descriptors (the same one twice for a socket; 0 and 1 for -s); server_run()
+ * returns when it is gone.  Takes them. */
+int server_single(struct server *s, int in, int out, struct err *e);
+/* Loop 0: for watches of the caller's own (signals, a child) before and during server_run(). */
+struct loop *server_loop(struct server *s);
+/* Serve until server_stop() or the end of the single client; returns when every connection is closed:
+ * requests in flight were finished or failed with ESHUTDOWN, and CLOSE came home for each. */
+int server_run(struct server *s, struct err *e);
+/* Loop 0's thread: begin to end.  Twice is fine. */
+void server_stop(struct server *s);
+void server_free(struct server *s); /* NULL is fine */
