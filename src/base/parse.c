@@ -27,7 +27,7 @@ static int take_number(const char *what, const char *str, uint64_t *out, char **
 int parse_u64(const char *what, const char *str, uint64_t min, uint64_t max, uint64_t *out, struct err *e)
 {
 	char *end;
-	uint64_t n;
+	uint64_t n = 0;
 	if (take_number(what, str, &n, &end, e) < 0)
 		return -1;
 	if (*end)
@@ -40,7 +40,7 @@ int parse_u64(const char *what, const char *str, uint64_t min, uint64_t max, uin
 
 int parse_unsigned(const char *what, const char *str, unsigned min, unsigned max, unsigned *out, struct err *e)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	if (parse_u64(what, str, min, max, &n, e) < 0)
 		return -1;
 	*out = (unsigned)n;
@@ -61,7 +61,7 @@ static int size_shift(const char *suffix)
 int parse_size(const char *what, const char *str, uint64_t *out, struct err *e)
 {
 	char *end;
-	uint64_t n;
+	uint64_t n = 0;
 	if (take_number(what, str, &n, &end, e) < 0)
 		return -1;
 	int shift = size_shift(end);

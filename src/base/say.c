@@ -23,17 +23,17 @@ const char *say_name(void)
 	return say_as;
 }
 
-static void say(int priority, const char *kind, const char *fmt, va_list ap)
+static void say(enum say_where where, const char *kind, const char *fmt, va_list ap)
 {
 	int saved = errno;
 	char line[2048];
 	int n;
 
-	switch (say_to) {
+	switch (where) {
 	case SAY_NULL:
 		break;
 	case SAY_SYSLOG:
-		vsyslog(priority, fmt, ap);
+		vsyslog(LOG_ERR, fmt, ap);
 		break;
 	case SAY_STDERR:
 		n = snprintf(line, sizeof line, "%s: %s: ", say_as, kind);
@@ -51,7 +51,7 @@ void say_error(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	say(LOG_ERR, "error", fmt, ap);
+	say(say_to, "error", fmt, ap);
 	va_end(ap);
 }
 
@@ -61,6 +61,6 @@ void say_debug(const char *fmt, ...)
 		return;
 	va_list ap;
 	va_start(ap, fmt);
-	say(LOG_DEBUG, "debug", fmt, ap);
+	say(SAY_STDERR, "debug", fmt, ap);
 	va_end(ap);
 }

@@ -71,6 +71,7 @@ struct client {
 	uint64_t id;          /* 1, 2, 3 ... in order of arrival */
 	const char *export;   /* name as the client gave it; "" until OPEN */
 	bool readonly;        /* -r */
+	bool gone;            /* it left without a word: nobody waits for an answer */
 	bool tls;
 };
 

@@ -18,6 +18,12 @@ static void read_clock(struct loop *l)
 	l->now = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t loop_clock(struct loop *l)
+{
+	read_clock(l);
+	return l->now;
+}
+
 static void woken(struct watch *w, uint32_t events)
 {
 	uint64_t n;

@@ -53,6 +53,8 @@ static inline void task_init(struct task *t, void (*run)(struct task *))
 	list_init(&t->link);
 	t->run = run;
 }
+/* The clock read again: for a time that must not lie behind the truth.  ns. */
+uint64_t loop_clock(struct loop *l);
 /* Run t once at the end of this turn, or of the next one when the end is now.  Again before it ran: no effect. */
 void loop_later(struct loop *l, struct task *t);
 /* Any thread: run t in l's thread.  The last thing a function does with t's owner. */

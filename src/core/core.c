@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The path of a request: stacks, and the two functions that move a request through one. */
+#include "core/core.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/say.h"
+
+enum { SPARE_MAX = 256 }; /* requests kept for reuse, per stack */
+
+const char *op_name(enum op op)
+{
+	static const char *const names[OP_COUNT] = {
+		"preconnect", "list", "open", "close", "read", "write", "flush", "trim", "zero", "cache", "extents",
+	};
+	return op < OP_COUNT ? names[op] : "?";
+}
+
+/* --- stacks --- */
+
+static size_t round_up(size_t n)
+{
+	return (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+}
+
+struct stack *stack_new(const struct stages *ss, const struct module *top, struct loop *l, const struct client *c)
+{
+	struct stack *s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->loop = l;
+	s->client = c;
+	list_init(&s->flying);
+	list_init(&s->spare);
+	s->layers = calloc(ss->count + 1, sizeof *s->layers);
+	if (!s->layers)
+		goto fail;
+	size_t slots = 0;
+	for (unsigned i = 0; i <= ss->count; i++) {
+		struct layer *layer = &s->layers[i];
+		layer->mod = i ? ss->at[i - 1].mod : top;
+		layer->stage = i ? &ss->at[i - 1] : NULL;
+		layer->stack = s;
+		layer->pos = i;
+		layer->slot_at = (uint32_t)slots;
+		slots += round_up(layer->mod->slot_size);
+		layer->data = calloc(1, layer->mod->layer_size + 1);
+		s->count++;
+		if (!layer->data)
+			goto fail;
+	}
+	s->req_size = sizeof(struct req) + slots;
+	return s;
+fail:
+	stack_free(s);
+	return NULL;
+}
+
+void stack_free(struct stack *s)
+{
+	if (!s)
+		return;
+	struct list *link;
+	while ((link = list_pop(&s->spare)))
+		free(list_entry(link, struct req, link));
+	for (unsigned i = 0; i < s->count; i++)
+		free(s->layers[i].data);
+	free(s->layers);
+	free(s);
+}
+
+void stack_reset(struct stack *s)
+{
+	for (unsigned i = 1; i < s->count; i++) {
+		struct layer *l = &s->layers[i];
+		memset(l->data, 0, l->mod->layer_size);
+		l->limits = (struct limits){ 0 };
+	}
+	stack_top(s)->limits = (struct limits){ 0 };
+}
+
+void stack_cancel(struct stack *s)
+{
+	list_for_each_safe(&s->flying, link, next) {
+		struct req *r = list_entry(link, struct req, flying);
+		void (*cancel)(struct layer *, struct req *) = r->cancel;
+		if (!cancel || r->op == OP_CLOSE)
+			continue;
+		r->cancel = NULL;
+		cancel(r->parked, r);
+	}
+}
+
+/* --- requests --- */
+
+struct req *req_new(struct layer *home, enum op op)
+{
+	struct stack *s = home->stack;
+	struct list *link = list_pop(&s->spare);
+	struct req *r = link ? list_entry(link, struct req, link) : malloc(s->req_size);
+	if (!r)
+		return NULL;
+	if (link)
+		s->spare_count--;
+	memset(r, 0, offsetof(struct req, slots));
+	r->op = op;
+	r->home = home;
+	r->err_off = UINT64_MAX;
+	list_init(&r->link);
+	list_init(&r->flying);
+	if (home->mod->slot_size)
+		memset(slot_of(home, r), 0, home->mod->slot_size);
+	return r;
+}
+
+void req_free(struct req *r)
+{
+	struct stack *s = r->home->stack;
+	list_del(&r->link);
+	if (s->spare_count >= SPARE_MAX) {
+		free(r);
+		return;
+	}
+	s->spare_count++;
+	list_add_tail(s->spare.next, &r->link); /* to the front: the warmest first */
+}
+
+static void tell(const struct layer *l, const struct req *r)
+{
+	if (r->op >= OP_READ)
+		say_debug("connection=%" PRIu64 " %s: %s offset=%" PRIu64 " count=%" PRIu64 " flags=0x%x",
+			  l->stack->client->id, l->mod->name, op_name(r->op), r->off, r->len, r->flags);
+	else
+		say_debug("connection=%" PRIu64 " %s: %s", l->stack->client->id, l->mod->name, op_name(r->op));
+}
+
+void req_down(struct layer *from, struct req *r)
+{
+	struct stack *s = from->stack;
+	if (from->pos == 0)
+		list_add_tail(&s->flying, &r->flying);
+	for (struct layer *l = from + 1; l < s->layers + s->count; l++) {
+		if (unlikely(say_verbose))
+			tell(l, r);
+		if (l->mod->submit) {
+			l->mod->submit(l, r);
+			return;
+		}
+	}
+}
+
+/* What a layer is offered from below, before it says otherwise itself. */
+static void inherit(struct layer *l)
+{
+	l->limits = l[1].limits;
+	if (!l->stack->client->readonly)
+		return;
+	l->limits.can_write = l->limits.can_trim = l->limits.can_fast_zero = false;
+	l->limits.zero = l->limits.fua = NONE;
+}
+
+void req_up(struct layer *from, struct req *r, int err)
+{
+	r->err = err;
+	if (unlikely(say_verbose) && err)
+		say_debug("connection=%" PRIu64 " %s: %s failed: %s", from->stack->client->id, from->mod->name,
+			  op_name(r->op), strerror(err));
+	for (struct layer *l = from - 1;; l--) {
+		if (unlikely(r->op == OP_OPEN) && !err)
+			inherit(l);
+		if (l->pos == 0)
+			list_del(&r->flying);
+		if (l->mod->done) {
+			l->mod->done(l, r);
+			return;
+		}
+	}
+}

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* filters: the built-in filters, each a file of its own. */
+#pragma once
+#include "core/core.h"
+
+extern const struct module mod_delay, mod_log, mod_passthrough;

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* plugins: the built-in plug-ins, each a file of its own, and what they share. */
+#pragma once
+#include "core/core.h"
+
+extern const struct module mod_memory, mod_null;
+
+/* What every plug-in that has one nameless export answers alike: PRECONNECT, LIST, CLOSE.
+ * True when r was one of these, and is gone. */
+bool plugin_common(struct layer *l, struct req *r);

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "server/conn.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/say.h"
+
+enum {
+	IOV_BATCH = 512,           /* pieces in one sendmsg() */
+	SENDS_A_TURN = 4,          /* then the other connections have theirs */
+	RECVS_A_TURN = 4,
+	RX_ROOM_MIN = 4 << 10,     /* with less room left, a new buffer is better than a short recv */
+};
+
+/* --- reading --- */
+
+static uint32_t unread(const struct conn *c)
+{
+	return c->rx ? c->rx->len - c->rx_at : 0;
+}
+
+static bool full(const struct conn *c)
+{
+	return c->flying >= CONN_MAX_FLYING || c->bytes >= CONN_MAX_BYTES || c->out.len - c->out_sent > CONN_MAX_OPTION;
+}
+
+/* A buffer with room for what is wanted, and the unread bytes at hand. */
+static bool make_room(struct conn *c)
+{
+	struct rx *old = c->rx;
+	uint32_t have = unread(c), want = c->filling || c->skip ? 0 : c->want;
+
+	if (old && !have && old->holders == 1)
+		old->len = c->rx_at = 0;
+	if (old && RX_SIZE - old->len >= RX_ROOM_MIN && RX_SIZE - c->rx_at >= want)
+		return true;
+	struct rx *rx = rx_get(c->rx_pool);
+	if (!rx)
+		return false;
+	if (have) {
+		memcpy(rx->bytes, old->bytes + c->rx_at, have);
+		rx->len = have;
+	}
+	rx_drop(old);
+	c->rx = rx;
+	c->rx_at = 0;
+	return true;
+}
+
+/* False when nothing more is to be had now. */
+static bool receive(struct conn *c)
+{
+	struct iovec iov[2];
+	size_t asked = 0, direct = 0;
+	int n = 0;
+
+	if (!make_room(c)) {
+		conn_hang_up(c, "out of memory");
+		return false;
+	}
+	if (c->filling) {
+		direct = c->filling->len - c->filled;
+		iov[n++] = (struct iovec){ (char *)c->filling->data + c->filled, direct };
+		asked += direct;
+	}
+	iov[n++] = (struct iovec){ c->rx->bytes + c->rx->len, RX_SIZE - c->rx->len };
+	asked += RX_SIZE - c->rx->len;
+
+	ssize_t got = c->t.ops->recv(&c->t, iov, n);
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return false;
+	if (got <= 0) {
+		conn_hang_up(c, got ? strerror(errno) : NULL);
+		return false;
+	}
+	size_t into_place = MIN((size_t)got, direct);
+	c->filled += into_place;
+	c->rx->len += (uint32_t)((size_t)got - into_place);
+	return (size_t)got == asked;
+}
+
+/* Move what already lies in the buffer to its place; true when the data is complete. */
+static bool fill(struct conn *c)
+{
+	uint32_t n = (uint32_t)MIN((uint64_t)unread(c), c->filling->len - c->filled);
+	if (n) {
+		memcpy((char *)c->filling->data + c->filled, conn_bytes(c), n);
+		c->filled += n;
+		conn_take(c, n);
+	}
+	return c->filled == c->filling->len;
+}
+
+static void parse(struct conn *c)
+{
+	while (!c->eof && !c->busy && !full(c)) {
+		if (c->skip) {
+			uint32_t n = (uint32_t)MIN((uint64_t)unread(c), c->skip);
+			conn_take(c, n);
+			c->skip -= n;
+			if (c->skip)
+				return;
+			continue;
+		}
+		if (c->filling) {
+			if (!fill(c))
+				return;
+			struct req *r = c->filling;
+			c->filling = NULL;
+			req_down(stack_top(c->stack), r);
+			continue;
+		}
+		if (unread(c) < c->want)
+			return;
+		c->step(c);
+	}
+}
+
+static void transport_ready(struct transport *t, unsigned what)
+{
+	struct conn *c = container_of(t, struct conn, t);
+
+	if (what & TRANSPORT_OUT)
+		c->blocked = false;
+	if (what & TRANSPORT_IN) {
+		for (int i = 0; i < RECVS_A_TURN && !c->eof && !c->busy && !full(c); i++) {
+			bool more = receive(c);
+			parse(c);
+			if (!more)
+				break;
+		}
+	}
+	if (what & TRANSPORT_GONE && (!(what & TRANSPORT_IN) || c->busy || full(c))) {
+		c->dead = true; /* both ways: nobody is there to take a reply */
+		conn_hang_up(c, NULL);
+		stack_cancel(c->stack); /* also after a DISC that did not wait for its replies */
+		c->t.ops->close(&c->t); /* or the loop would be told again and again */
+	}
+	conn_settle_later(c);
+}
+
+void conn_hang_up(struct conn *c, const char *why)
+{
+	if (c->eof)
+		return;
+	if (why)
+		say_debug("connection=%" PRIu64 " closing: %s", c->client.id, why);
+	c->eof = true;
+	c->client.gone = true;
+	struct req *half = c->filling ? c->filling : c->small; /* a write whose data will never come */
+	c->filling = c->small = NULL;
+	if (half)
+		reply_free(c, half);
+	stack_cancel(c->stack);
+	conn_settle_later(c);
+}
+
+void conn_goodbye(struct conn *c)
+{
+	c->eof = true;
+	conn_settle_later(c);
+}
+
+void conn_settle_later(struct conn *c)
+{
+	loop_later(c->loop, &c->settle);
+}
+
+/* --- sending --- */
+
+void conn_say(struct conn *c, const void *p, size_t n)
+{
+	if (!buf_add(&c->out, p, n))
+		conn_hang_up(c, "too many handshake replies wait");
+	conn_settle_later(c);
+}
+
+/* What was sent: first of the handshake bytes, then of the replies in order. */
+static void account(struct conn *c, size_t put)
+{
+	size_t n = MIN(put, c->out.len - c->out_sent);
+	c->out_sent += n;
+	put -= n;
+	if (c->out_sent == c->out.len) {
+		buf_free(&c->out);
+		c->out_sent = 0;
+	}
+	c->sent += put;
+	while (!list_empty(&c->replies)) {
+		struct req *r = list_first(&c->replies, struct req, link);
+		uint64_t size = reply_of(c, r)->size;
+		if (c->sent < size)
+			return;
+		c->sent -= size;
+		list_del(&r->link);
+		reply_free(c, r);
+	}
+}
+
+/* Cut the first n bytes, which went out before, from the pieces. */
+static int cut_front(struct iovec **iov, int pieces, uint64_t n)
+{
+	while (pieces && n >= (*iov)->iov_len) {
+		n -= (*iov)->iov_len;
+		(*iov)++;
+		pieces--;
+	}
+	if (pieces) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
+		(*iov)->iov_len -= n;
+	}
+	return pieces;
+}
+
+static bool nothing_to_send(const struct conn *c)
+{
+	return list_empty(&c->replies) && c->out_sent == c->out.len;
+}
+
+static void send_some(struct conn *c)
+{
+	struct iovec batch[IOV_BATCH], *iov = batch;
+	int n = 0;
+	uint64_t skip = c->sent;
+
+	if (c->out.len > c->out_sent) {
+		batch[n++] = (struct iovec){ c->out.p + c->out_sent, c->out.len - c->out_sent };
+		skip = 0; /* replies come behind the handshake, so none has begun */
+	}
+	for (struct list *link = c->replies.next; link != &c->replies; link = link->next) {
+		int pieces = reply_iov(c, list_entry(link, struct req, link), batch + n, IOV_BATCH - n);
+		if (!pieces)
+			break;
+		n += pieces;
+	}
+	n = cut_front(&iov, n, skip);
+	ssize_t put = c->t.ops->send(&c->t, iov, n);
+	if (put >= 0) {
+		account(c, (size_t)put);
+		return;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK) {
+		c->blocked = true;
+		return;
+	}
+	c->dead = true;
+	conn_hang_up(c, strerror(errno));
+}
+
+static void throw_away_replies(struct conn *c)
+{
+	struct list *link;
+	while ((link = list_pop(&c->replies)))
+		reply_free(c, list_entry(link, struct req, link));
+	buf_free(&c->out);
+	c->out_sent = 0;
+	c->sent = 0;
+}
+
+/* --- the end of a turn, and of a connection --- */
+
+static void conn_free(struct conn *c)
+{
+	void (*freed)(struct conn *) = c->freed;
+	throw_away_replies(c);
+	timer_stop(c->loop, &c->linger);
+	list_del(&c->settle.link);
+	if (c->t.ops)
+		c->t.ops->close(&c->t);
+	rx_drop(c->rx);
+	stack_free(c->stack);
+	exports_free(&c->exports);
+	free(c->meta_export);
+	free((char *)c->client.export);
+	c->stack = NULL;
+	c->rx = NULL;
+	if (freed)
+		freed(c);
+	free(c);
+}
+
+static void closed(struct conn *c, struct req *r)
+{
+	req_free(r);
+	c->opened = false;
+}
+
+/* True when c is gone. */
+static bool finish(struct conn *c)
+{
+	if (!c->eof || c->busy || !stack_idle(c->stack))
+		return false;
+	if (c->opened) {
+		conn_ask(c, OP_CLOSE, NULL, closed);
+		conn_settle_later(c);
+		return false;
+	}
+	if (!c->dead && !nothing_to_send(c))
+		return false;
+	conn_free(c);
+	return true;
+}
+
+static void conn_settle(struct task *t)
+{
+	struct conn *c = container_of(t, struct conn, settle);
+
+	for (int i = 0; i < SENDS_A_TURN && !c->dead && !c->blocked && !nothing_to_send(c); i++)
+		send_some(c);
+	if (c->dead)
+		throw_away_replies(c);
+	else if (!c->blocked && !nothing_to_send(c))
+		conn_settle_later(c);
+	if (unread(c) && !c->eof && !c->busy && !full(c)) {
+		parse(c); /* it stopped for want of room, or of an answer */
+	}
+	if (finish(c))
+		return;
+	/* An idle connection holds no buffer; one that requests borrow from is filled to its end. */
+	if (c->rx && !unread(c) && c->rx->holders == 1) {
+		rx_drop(c->rx);
+		c->rx = NULL;
+		c->rx_at = 0;
+	}
+	c->t.ops->want(&c->t, !c->eof && !c->busy && !full(c), c->blocked && !c->dead);
+}
+
+static void linger_over(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, linger);
+	c->dead = true;
+	conn_settle_later(c);
+}
+
+void conn_shutdown(struct conn *c)
+{
+	if (!timer_start(c->loop, &c->linger, c->loop->now + CONN_LINGER_NS))
+		c->dead = true;
+	conn_hang_up(c, "the server ends");
+	stack_cancel(c->stack); /* also when the client had hung up before */
+	conn_settle_later(c);
+}
+
+/* --- requests that come home --- */
+
+void conn_ask(struct conn *c, enum op op, void *data, void (*then)(struct conn *, struct req *))
+{
+	struct req *r = req_new(stack_top(c->stack), op);
+	if (!r) {
+		if (op == OP_CLOSE)
+			c->opened = false; /* nobody can be told */
+		conn_hang_up(c, "out of memory");
+		return;
+	}
+	r->data = data;
+	c->busy = true;
+	c->came_home = then;
+	req_down(stack_top(c->stack), r);
+}
+
+static void come_home(struct layer *l, struct req *r)
+{
+	struct conn *c = l->stack->home_user;
+
+	if (r->op <= OP_CLOSE) {
+		c->busy = false;
+		c->came_home(c, r);
+	} else {
+		reply_make(c, r);
+		list_add_tail(&c->replies, &r->link);
+	}
+	conn_settle_later(c);
+}
+
+const struct module mod_conn = {
+	.name = "conn",
+	.slot_size = sizeof(struct reply),
+	.done = come_home,
+};
+
+/* --- the beginning --- */
+
+struct conn *conn_new(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id)
+{
+	struct conn *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	c->loop = l;
+	c->config = config;
+	c->rx_pool = pool;
+	c->client.id = id;
+	c->client.readonly = config->readonly;
+	c->client.export = strdup("");
+	c->linger.fire = linger_over;
+	list_init(&c->link);
+	list_init(&c->replies);
+	task_init(&c->settle, conn_settle);
+	buf_init(&c->out, CONN_MAX_OUT);
+	c->stack = stack_new(config->stages, &mod_conn, l, &c->client);
+	if (!c->stack || !c->client.export) {
+		stack_free(c->stack);
+		free((char *)c->client.export);
+		free(c);
+		return NULL;
+	}
+	c->stack->home_user = c;
+	c->t.ready = transport_ready;
+	return c;
+}
+
+static void welcome(struct conn *c, struct req *r)
+{
+	int err = r->err;
+	req_free(r);
+	if (err)
+		conn_hang_up(c, "refused by a filter or plug-in");
+	else
+		handshake_start(c);
+}
+
+void conn_start(struct conn *c)
+{
+	conn_ask(c, OP_PRECONNECT, NULL, welcome);
+}
+
+struct conn *conn_open(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id, int in, int out)
+{
+	struct conn *c = conn_new(config, l, pool, id);
+	if (!c) {
+		struct transport t;
+		if (transport_open(&t, l, in, out) == 0)
+			t.ops->close(&t);
+		return NULL;
+	}
+	if (transport_open(&c->t, l, in, out) < 0) {
+		say_error("cannot serve a connection: %s", strerror(errno));
+		conn_free(c);
+		return NULL;
+	}
+	return c;
+}

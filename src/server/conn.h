@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* conn: one client, from the first byte to the last.
+ *
+ * "Bytes wanted, then which step": the reader collects c->want contiguous bytes and calls c->step, which
+ * says with expect() what comes next.  Each turn ends in conn_settle(): it sends what is finished, with one
+ * call for many replies, and alone decides that the connection is over and frees it.
+ *
+ *   conn.c       reading, sending, flow control, the end
+ *   handshake.c  greeting, option headers; options.c the options themselves
+ *   request.c    from request bytes to a valid req, on its way down
+ *   reply.c      from a req that came home to bytes
+ *
+ * A connection and its stack live on one loop; loop thread only. */
+#pragma once
+#include "base/buf.h"
+#include "core/core.h"
+#include "server/rx.h"
+#include "server/transport.h"
+#include "wire/nbd.h"
+
+enum {
+	CONN_MAX_FLYING = 16384,          /* requests of one connection not yet answered */
+	CONN_MAX_BYTES = 64 << 20,        /* payload they may hold before reading pauses (one more may overshoot) */
+	CONN_MAX_OPTION = 64 << 10,       /* bytes of option data that are looked at */
+	CONN_MAX_SKIP = 256 << 20,        /* bytes of a bad payload that are thrown away before the connection is */
+	CONN_MAX_OPTIONS = 1000,          /* in one handshake */
+	CONN_MAX_OUT = 16 << 20,          /* handshake replies not yet sent */
+	CONN_MAX_HOLES = 64,              /* runs that one structured read is cut into */
+};
+#define CONN_LINGER_NS (5 * NS_PER_S) /* at the server's end: for a client to take its last replies */
+
+enum { META_ALLOCATION_ID = 1 };          /* our number for base:allocation */
+
+enum reply_style { REPLY_SIMPLE, REPLY_STRUCTURED, REPLY_EXTENDED };
+
+/* What all connections of a server share; constant while it runs. */
+struct conn_config {
+	const struct stages *stages;
+	bool readonly, oldstyle, no_structured;
+	uint16_t handshake_mask;
+};
+
+struct conn {
+	struct transport t;
+	struct loop *loop;
+	const struct conn_config *config;
+	struct rx_pool *rx_pool;             /* the loop's */
+	struct client client;
+	struct stack *stack;
+	struct list link;                    /* for the owner */
+	void (*freed)(struct conn *);        /* tells the owner, last; c may be freed in it */
+	void *owner;
+	struct task settle;
+
+	/* reading */
+	struct rx *rx;                       /* held; NULL between turns when nothing is half read */
+	uint32_t rx_at;                      /* bytes of rx used up */
+	uint32_t want;                       /* contiguous bytes the step needs, <= RX_SIZE */
+	void (*step)(struct conn *);
+	uint64_t skip;                       /* bytes to throw away first */
+	struct req *filling;                 /* a large write whose data comes straight into place */
+	uint64_t filled;                     /* bytes of it */
+	struct req *small;                   /* a small write whose data is wanted next */
+
+	/* state */
+	bool fixed, no_zeroes;               /* client flags */
+	bool transmission;                   /* the handshake is over */
+	bool opened;                         /* OPEN came home well; CLOSE is owed */
+	bool busy;                           /* a handshake request is on its way: nothing is parsed */
+	bool eof;                            /* nothing more is read */
+	bool dead;                           /* nothing more is sent */
+	bool blocked;                        /* the socket has no room: wait before sending */
+	bool meta_allocation;                /* base:allocation was chosen ... */
+	char *meta_export;                   /* ... for this export; ours */
+	enum reply_style style;
+	uint16_t transmission_flags;
+
+	/* handshake */
+	uint32_t option;                     /* the option being answered */
+	unsigned options;                    /* how many there were */
+	void (*came_home)(struct conn *, struct req *); /* what to do with the handshake request */
+	struct buf out;                      /* handshake bytes to be sent */
+	size_t out_sent;
+	struct exports exports;              /* the answer to LIST, while it is made */
+	struct info_request {                /* of INFO, GO and EXPORT_NAME while OPEN is on its way */
+		bool name, description, block_size;
+	} info;
+
+	/* replies */
+	struct list replies;                 /* req.link, finished, in order */
+	uint64_t sent;                       /* bytes of the first one already sent */
+	unsigned flying;                     /* requests not yet answered */
+	uint64_t bytes;                      /* payload they hold */
+	struct timer linger;
+};
+
+/* The slot of the top layer: what the connection keeps of a request. */
+struct reply {
+	uint64_t cookie;
+	struct rx *rx;          /* holds a write's data */
+	void *owned;            /* data that is ours to free */
+	uint64_t held;          /* bytes counted in conn.bytes */
+	uint64_t size;          /* bytes of the whole reply on the wire */
+	struct extents runs;    /* BLOCK_STATUS: the answer; READ: the holes found */
+	uint8_t *more;          /* chunk heads or payload behind head, ours */
+	uint32_t more_len;
+	uint8_t head_len;
+	uint8_t head[48];
+};
+
+extern const struct module mod_conn; /* the top layer */
+
+/* A new connection that greets its client.  On failure NULL, and the descriptors are closed. */
+struct conn *conn_open(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id, int in, int out);
+/* The same on any transport, for tests: c->t is filled by the caller before conn_start(). */
+struct conn *conn_new(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id);
+void conn_start(struct conn *c);
+/* The server ends: what is parked comes up with ESHUTDOWN, replies are sent, then it is freed. */
+void conn_shutdown(struct conn *c);
+
+/* --- for the files of this folder --- */
+
+static inline struct reply *reply_of(struct conn *c, struct req *r) { return slot_of(stack_top(c->stack), r); }
+static inline void expect(struct conn *c, uint32_t n, void (*step)(struct conn *))
+{
+	c->want = n;
+	c->step = step;
+}
+/* The wanted bytes; valid until the next expect() and for as long as c->rx is held. */
+static inline uint8_t *conn_bytes(struct conn *c) { return c->rx->bytes + c->rx_at; }
+static inline void conn_take(struct conn *c, uint32_t n) { c->rx_at += n; }
+/* The client broke the rules, or left: no more reading; what is parked comes up. */
+void conn_hang_up(struct conn *c, const char *why);
+/* The client said that it has no more requests: those in flight are finished and answered. */
+void conn_goodbye(struct conn *c);
+/* Send a handshake request down; then() gets it when it is home, and frees it. */
+void conn_ask(struct conn *c, enum op op, void *data, void (*then)(struct conn *, struct req *));
+void conn_settle_later(struct conn *c);
+/* Append handshake bytes; hangs up when the client lets too many wait. */
+void conn_say(struct conn *c, const void *p, size_t n);
+
+void handshake_start(struct conn *c);
+void option_run(struct conn *c, const uint8_t *data, uint32_t len);
+void option_reply(struct conn *c, uint32_t type, const void *data, uint32_t len);
+void option_error(struct conn *c, uint32_t type, const char *text);
+uint16_t transmission_flags(const struct conn *c);
+void transmission_start(struct conn *c);
+
+void request_start(struct conn *c); /* wait for a request header */
+void reply_make(struct conn *c, struct req *r);
+int reply_iov(struct conn *c, struct req *r, struct iovec *iov, int max); /* pieces used; 0: not enough room */
+void reply_free(struct conn *c, struct req *r);

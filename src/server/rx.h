@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rx: receive buffers that requests may borrow from.
+ * One recv() takes whatever the socket has; the small writes in it keep their data there instead of
+ * copying it, by a count of holders.  Buffers belong to one loop and are reused; loop thread only. */
+#pragma once
+#include <stdint.h>
+
+enum {
+	RX_SIZE = 128 << 10,   /* bytes: many small requests, or the largest handshake option */
+	RX_INLINE = 32 << 10,  /* bytes of payload that may stay in a buffer; larger ones get memory of their own */
+	RX_SPARE_MAX = 64,     /* buffers kept for reuse, per loop */
+};
+
+struct rx {
+	struct rx *next;       /* in the pool */
+	struct rx_pool *pool;
+	unsigned holders;
+	uint32_t len;          /* bytes received */
+	uint8_t bytes[RX_SIZE];
+};
+
+struct rx_pool {
+	struct rx *spare;
+	unsigned count;
+};
+
+struct rx *rx_get(struct rx_pool *p);  /* one holder; NULL: out of memory */
+static inline struct rx *rx_hold(struct rx *rx) { rx->holders++; return rx; }
+void rx_drop(struct rx *rx);           /* NULL is fine */
+void rx_pool_free(struct rx_pool *p);

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "server/server.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/say.h"
+#include "server/conn.h"
+
+enum { ACCEPTS_A_TURN = 64 };
+#define ACCEPT_RETRY_NS (100 * NS_PER_MS) /* after running out of descriptors */
+
+/* One loop and the connections that live on it. */
+struct serving {
+	struct loop loop;
+	struct server *server;
+	struct list conns;         /* struct conn */
+	struct rx_pool rx_pool;
+	struct task stop;          /* posted once, by server_stop() */
+	bool stopping;
+	atomic_uint load;          /* connections dealt to it */
+	pthread_t thread;
+	bool has_thread;
+};
+
+struct listener {
+	struct watch watch;
+	struct timer retry;
+	struct server *server;
+	struct list link;
+	int fd;
+};
+
+struct server {
+	struct conn_config config;
+	struct serving *servings;  /* count of them, ours; [0] is the main thread's */
+	unsigned count;
+	struct list listeners;
+	uint64_t next_id;
+	bool stopping;
+};
+
+/* A new client on its way to its loop. */
+struct arrival {
+	struct task task;
+	struct serving *serving;
+	uint64_t id;
+	int in, out;
+	bool single;
+};
+
+/* --- on the connection's loop --- */
+
+static void stop_when_empty(struct serving *s)
+{
+	if (s->stopping && list_empty(&s->conns))
+		loop_stop(&s->loop);
+}
+
+static void conn_gone(struct conn *c)
+{
+	struct serving *s = c->owner;
+	list_del(&c->link);
+	atomic_fetch_sub(&s->load, 1);
+	stop_when_empty(s);
+}
+
+static void single_gone(struct conn *c)
+{
+	struct serving *s = c->owner;
+	conn_gone(c);
+	server_stop(s->server); /* single: loop 0, this thread */
+}
+
+static void arrive(struct task *t)
+{
+	struct arrival *a = container_of(t, struct arrival, task);
+	struct serving *s = a->serving;
+	struct conn *c = NULL;
+
+	if (s->stopping) {
+		close(a->in);
+		if (a->out != a->in)
+			close(a->out);
+	} else {
+		c = conn_open(&s->server->config, &s->loop, &s->rx_pool, a->id, a->in, a->out);
+	}
+	if (c) {
+		c->owner = s;
+		c->freed = a->single ? single_gone : conn_gone;
+		list_add_tail(&s->conns, &c->link);
+		conn_start(c);
+	} else {
+		atomic_fetch_sub(&s->load, 1);
+		if (a->single)
+			server_stop(s->server);
+	}
+	free(a);
+}
+
+static void stop_serving(struct task *t)
+{
+	struct serving *s = container_of(t, struct serving, stop);
+	s->stopping = true;
+	list_for_each_safe(&s->conns, link, next)
+		conn_shutdown(list_entry(link, struct conn, link));
+	stop_when_empty(s);
+}
+
+static void *serve(void *arg)
+{
+	struct serving *s = arg;
+	loop_run(&s->loop);
+	return NULL;
+}
+
+/* --- on loop 0 --- */
+
+static struct serving *least_loaded(struct server *s)
+{
+	struct serving *best = &s->servings[0];
+	for (unsigned i = 1; i < s->count; i++)
+		if (atomic_load(&s->servings[i].load) < atomic_load(&best->load))
+			best = &s->servings[i];
+	return best;
+}
+
+/* Takes the descriptors.  False: out of memory. */
+static bool deal(struct server *s, struct serving *to, int in, int out, bool single)
+{
+	struct arrival *a = malloc(sizeof *a);
+	if (!a) {
+		close(in);
+		if (out != in)
+			close(out);
+		return false;
+	}
+	*a = (struct arrival){ .serving = to, .id = s->next_id++, .in = in, .out = out, .single = single };
+	task_init(&a->task, arrive);
+	atomic_fetch_add(&to->load, 1);
+	loop_post(&to->loop, &a->task);
+	return true;
+}
+
+static void accept_some(struct watch *w, uint32_t events)
+{
+	struct listener *l = container_of(w, struct listener, watch);
+	(void)events;
+
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			deal(l->server, least_loaded(l->server), fd, fd, false);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			say_error("cannot accept a connection now: %s", strerror(errno));
+			struct loop *loop = server_loop(l->server);
+			watch_stop(loop, w);
+			timer_start(loop, &l->retry, loop->now + ACCEPT_RETRY_NS);
+		}
+		return;
+	}
+}
+
+static void accept_again(struct timer *t)
+{
+	struct listener *l = container_of(t, struct listener, retry);
+	if (watch_start(server_loop(l->server), &l->watch, l->fd, EPOLLIN) < 0)
+		say_error("cannot accept connections any more: %s", strerror(errno));
+}
+
+int server_listen(struct server *s, int fd, struct err *e)
+{
+	struct listener *l = calloc(1, sizeof *l);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (!l || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		goto fail;
+	l->server = s;
+	l->fd = fd;
+	l->watch.ready = accept_some;
+	l->retry.fire = accept_again;
+	if (watch_start(server_loop(s), &l->watch, fd, EPOLLIN) < 0)
+		goto fail;
+	list_add_tail(&s->listeners, &l->link);
+	return 0;
+fail:
+	err_set(e, "cannot serve a listening socket: %s", strerror(errno));
+	free(l);
+	close(fd);
+	return -1;
+}
+
+int server_single(struct server *s, int in, int out, struct err *e)
+{
+	return deal(s, &s->servings[0], in, out, true) ? 0 : err_set(e, "out of memory");
+}
+
+struct loop *server_loop(struct server *s)
+{
+	return &s->servings[0].loop;
+}
+
+static void stop_listening(struct server *s)
+{
+	struct list *link;
+	while ((link = list_pop(&s->listeners))) {
+		struct listener *l = list_entry(link, struct listener, link);
+		watch_stop(server_loop(s), &l->watch);
+		timer_stop(server_loop(s), &l->retry);
+		close(l->fd);
+		free(l);
+	}
+}
+
+void server_stop(struct server *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	stop_listening(s);
+	for (unsigned i = 0; i < s->count; i++)
+		loop_post(&s->servings[i].loop, &s->servings[i].stop);
+}
+
+int server_run(struct server *s, struct err *e)
+{
+	int rc = 0;
+	for (unsigned i = 1; i < s->count && rc == 0; i++) {
+		struct serving *v = &s->servings[i];
+		int err = pthread_create(&v->thread, NULL, serve, v);
+		v->has_thread = err == 0;
+		if (err)
+			rc = err_set(e, "cannot start thread %u: %s", i, strerror(err));
+	}
+	if (rc < 0)
+		server_stop(s);
+	loop_run(&s->servings[0].loop);
+	for (unsigned i = 1; i < s->count; i++)
+		if (s->servings[i].has_thread) {
+			pthread_join(s->servings[i].thread, NULL);
+			s->servings[i].has_thread = false;
+		}
+	return rc;
+}
+
+struct server *server_new(const struct server_options *o, struct err *e)
+{
+	struct server *s = calloc(1, sizeof *s);
+	if (!s || !(s->servings = calloc(o->loops, sizeof *s->servings))) {
+		err_set(e, "out of memory");
+		free(s);
+		return NULL;
+	}
+	s->config = (struct conn_config){
+		.stages = o->stages,
+		.readonly = o->readonly,
+		.oldstyle = o->oldstyle,
+		.no_structured = o->no_structured,
+		.handshake_mask = o->handshake_mask,
+	};
+	s->next_id = 1;
+	list_init(&s->listeners);
+	for (unsigned i = 0; i < o->loops; i++) {
+		struct serving *v = &s->servings[i];
+		if (loop_start(&v->loop, e) < 0) {
+			server_free(s);
+			return NULL;
+		}
+		s->count++;
+		v->server = s;
+		list_init(&v->conns);
+		task_init(&v->stop, stop_serving);
+	}
+	return s;
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	stop_listening(s);
+	for (unsigned i = 0; i < s->count; i++) {
+		rx_pool_free(&s->servings[i].rx_pool);
+		loop_free(&s->servings[i].loop);
+	}
+	free(s->servings);
+	free(s);
+}

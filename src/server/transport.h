@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* transport: how a connection's bytes come and go: a socket, a pair of pipes, memory in a test.
+ * Never blocks.  Loop thread only. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include "loop/loop.h"
+
+struct transport;
+
+struct transport_ops {
+	/* Bytes moved; 0: end of input (recv); -1: errno, EAGAIN when nothing can move now. */
+	ssize_t (*recv)(struct transport *, struct iovec *iov, int n);
+	ssize_t (*send)(struct transport *, struct iovec *iov, int n);
+	/* Tell when input is there, when output has room; hang-ups are told always. */
+	void (*want)(struct transport *, bool in, bool out);
+	void (*close)(struct transport *); /* twice is fine */
+};
+
+enum { TRANSPORT_IN = 1, TRANSPORT_OUT = 2, TRANSPORT_GONE = 4 };
+
+struct transport {
+	const struct transport_ops *ops;
+	/* Called by the loop with a mask of TRANSPORT_*; set by the connection. */
+	void (*ready)(struct transport *, unsigned what);
+	struct loop *loop;
+	int in, out;              /* ours; the same for a socket */
+	bool is_socket;
+	struct watch in_watch, out_watch; /* out_watch only when out differs from in */
+};
+
+/* Descriptors become non-blocking; they are the transport's, also on failure.  0, or -1 with errno. */
+int transport_open(struct transport *t, struct loop *l, int in, int out);
