@@ -54,7 +54,7 @@ def same(got, want, what=''):
 
 def short(x):
     text = hex(x) if isinstance(x, int) and not isinstance(x, bool) and abs(x) > 4096 else repr(x)
-    return text if len(text) < 400 else text[:300] + f'... ({len(text)} characters)'
+    return text if len(text) < 160 else text[:120] + f'... ({len(text)} characters)'
 
 
 def until(what, true, seconds=20):

@@ -103,8 +103,7 @@ class Conn:
         magic, opt, self.server_flags = self.unpack('>QQH')
         assert (magic, opt) == (NBDMAGIC, IHAVEOPT), f'greeting {magic:#x} {opt:#x}'
         self.no_zeroes = bool(flags & self.server_flags & NO_ZEROES)
-        if flags is not None:
-            self.send(struct.pack('>I', flags))
+        self.send(struct.pack('>I', flags))
         return self
 
     def option(self, number, data=b'', length=None, magic=IHAVEOPT):
