@@ -5,7 +5,7 @@ A test file defines functions with @case and ends in main(); each prints `ok NAM
 traceback above it, or `skip NAME: why` (raise Skip).  With an argument only the names that contain it run.
 A Server is `nbdkit -f -U SOCKET -P PIDFILE ...`; as a context manager it ends by SIGTERM and must exit 0.
 """
-import contextlib, os, signal, subprocess, sys, tempfile, time, traceback
+import contextlib, os, shutil, signal, subprocess, sys, tempfile, time, traceback
 
 SRC = os.environ.get('SRC') or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get('BUILD_BIN') or SRC + '/build/bin'
@@ -14,7 +14,7 @@ NBDKIT_REF = os.environ.get('NBDKIT_REF', '/usr/bin/nbdkit')
 REAL = os.path.realpath(NBDKIT) == os.path.realpath(NBDKIT_REF) # nbdkit itself is under test: to check the tests
 MODE = os.environ.get('MODE', 'plain')
 SLOWER = int(os.environ.get('SLOWER', '1'))
-os.environ['PATH'] = BIN + ':' + os.environ['PATH'] + ':/usr/sbin:/sbin'
+os.environ['PATH'] = BIN + ':/usr/sbin:/usr/bin:/sbin:/bin:' + os.environ['PATH']
 
 cases = []
 
@@ -146,9 +146,11 @@ class Server:
     def __exit__(self, kind, value, tb):
         if kind is None:
             self.stop()
+            shutil.rmtree(self.dir, ignore_errors=True)
             return
         died = self.process.poll()
         self.kill()
         print(f'server: {" ".join(self.argv)}' + (f'\nserver: had ended with {died}' if died is not None else ''))
         for line in self.messages().splitlines()[-60:]:
             print('server:', line)
+        shutil.rmtree(self.dir, ignore_errors=True)

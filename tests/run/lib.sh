@@ -8,7 +8,7 @@ BUILD_BIN=${BUILD_BIN:-$SRC/build/bin}
 NBDKIT=${NBDKIT:-$BUILD_BIN/nbdkit}
 NBDVIEW=${NBDVIEW:-$BUILD_BIN/nbdview}
 SLOWER=${SLOWER:-1}
-PATH=$BUILD_BIN:$PATH:/usr/sbin:/sbin
+PATH=$BUILD_BIN:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 T=$(mktemp -d)
 server_pids=
 

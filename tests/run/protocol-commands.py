@@ -3,9 +3,9 @@
 # tsan
 """The transmission phase from raw bytes: every command, every error, and the connection lives on."""
 import struct
-import nbd
+import rawnbd as nbd
 from harness import *
-from nbd import Conn, up
+from rawnbd import Conn, up
 
 SIZE = 1 << 20
 MAX = 64 << 20

@@ -3,9 +3,9 @@
 # tsan
 """The handshake from raw bytes: every option, right and wrong."""
 import struct
-import nbd
+import rawnbd as nbd
 from harness import *
-from nbd import Conn, up
+from rawnbd import Conn, up
 
 SIZE = 1 << 20
 
