@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* args: the command line of the server, as one struct.
+ * The table of options is what the parser, --help, --long-options and --short-options read; a test
+ * compares the manual page with it.  Strings are borrowed from argv; words and filters are arrays of
+ * ours, freed by args_free().  Main thread only (getopt keeps state of its own). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/err.h"
+#include "base/say.h"
+
+enum log_to { LOG_DEFAULT, LOG_STDERR, LOG_SYSLOG, LOG_NULL };
+
+struct args {
+	bool help, version, dump_config, dump_plugin, long_options, short_options; /* tell something and exit */
+	int family;               /* AF_UNSPEC, AF_INET, AF_INET6 */
+	bool vsock;
+	const char *address;      /* -i, or NULL: all interfaces */
+	const char *port;         /* -p, or NULL: the default one */
+	const char *unix_path;    /* -U as given, "-" for a private one, or NULL */
+	const char *label;        /* --selinux-label, or NULL */
+	bool single, foreground, exit_with_parent, swap, print_uri;
+	bool readonly, oldstyle, no_structured, verbose;
+	const char *pidfile, *run, *export;   /* or NULL; export: "" */
+	bool has_user, has_group;
+	const char *user_name;    /* as typed */
+	uid_t user;
+	gid_t user_group;         /* the user's own group; -1 when not known */
+	gid_t group;
+	enum log_to log;
+	unsigned threads;         /* loops; 0: as many as cores */
+	uint16_t handshake_mask;
+	bool tls_off, tls_wanted;
+	const char **filters;     /* count of them, outermost first, ours */
+	unsigned filter_count;
+	char **words;             /* plug-in and parameters: the end of argv; word_count may be 0 */
+	unsigned word_count;
+};
+
+/* 0, or -1 with e set; a is to be freed in both cases. */
+int args_parse(struct args *a, int argc, char **argv, struct err *e);
+/* What cannot be used together; activated: with LISTEN_FDS. */
+int args_check(const struct args *a, bool activated, struct err *e);
+void args_free(struct args *a);
+/* The options for a person; the bare names of them for shell completion. */
+void args_print_help(void);
+void args_print_names(bool longs);

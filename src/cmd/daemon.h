@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* daemon: from a started program to one that serves: background, pid file, user, memory.
+ * The parent of a background server waits until the server says that it is ready, so that every
+ * error before that is on the terminal and in the exit status.  Main thread, no other threads yet. */
+#pragma once
+#include <stdbool.h>
+#include "base/err.h"
+#include "cmd/args.h"
+
+struct daemon {
+	bool forked;   /* we are the background process */
+	int ready_fd;  /* to the waiting parent; -1: none */
+};
+
+/* Go on in a child of its own session.  Returns in the child only; the parent leaves with status 0 when
+ * the child called daemon_ready(), else with the child's.  -1 with e set: no child. */
+int daemon_fork(struct daemon *d, struct err *e);
+/* Clients can be served.  In the background: leave the terminal (stderr stays open if asked for) and let
+ * the parent go.  Tells systemd, if it wants to know. */
+void daemon_ready(struct daemon *d, bool keep_stderr);
+
+int daemon_write_pid(const char *path, struct err *e);
+/* Change to a's group and user, if it has any. */
+int daemon_become(const struct args *a, struct err *e);
+/* Never swapped out, nor killed for want of memory (that part only if allowed). */
+int daemon_lock_memory(struct err *e);
+/* As many descriptors as we may have: thousands of connections. */
+void daemon_raise_limits(void);
+/* SIGTERM when the parent ends; parent: its number when we were started. */
+int daemon_follow_parent(pid_t parent, struct err *e);

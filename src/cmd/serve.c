@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* blkscope-serve: the server's main.
+ * The order is the point: what can fail is done while the person still looks at the terminal; what
+ * needs the starter's rights (sockets, files, pid file) before they are given up; threads come last,
+ * since neither a fork nor a signal mask would reach them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "cmd/args.h"
+#include "cmd/config.h"
+#include "cmd/daemon.h"
+#include "cmd/inform.h"
+#include "cmd/run.h"
+#include "cmd/signals.h"
+#include "cmd/uri.h"
+#include "server/listen.h"
+#include "server/server.h"
+
+enum { LOOPS_MAX = 256, SCRIPT_MAX = 1 << 20 };
+
+struct serve {
+	struct args args;
+	struct stages stages;
+	struct listeners listeners;
+	struct daemon daemon;
+	struct run run;
+	struct signals signals;
+	struct server *server;
+	int activated;      /* sockets that came with LISTEN_FDS */
+	pid_t parent;       /* when we were started */
+	mode_t mask;        /* the starter's umask */
+	bool wrote_pid;
+	bool up;            /* clients were served */
+};
+
+/* 0, 1 and 2 are open, so that no socket becomes one of them. */
+static void open_standard_fds(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static const char *program_name(const char *argv0)
+{
+	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+	const char *base = slash ? slash + 1 : argv0;
+	return base && strcmp(base, "nbdkit") == 0 ? base : "blkscope";
+}
+
+static unsigned loops_wanted(unsigned threads)
+{
+	cpu_set_t cpus;
+	if (threads == 0)
+		threads = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
+	return MIN(MAX(threads, 1u), (unsigned)LOOPS_MAX);
+}
+
+/* --help and its like.  True: done, *rc tells how it went. */
+static bool informed(struct serve *s, int *rc, struct err *e)
+{
+	const struct args *a = &s->args;
+	*rc = 0;
+	if (a->long_options || a->short_options) {
+		args_print_names(a->long_options);
+		return true;
+	}
+	if (a->dump_config) {
+		inform_config();
+		return true;
+	}
+	if (!a->help && !a->version && !a->dump_plugin)
+		return false;
+	if (a->word_count == 0 && a->dump_plugin)
+		*rc = err_set(e, "use '%s PLUGIN --dump-plugin', or --dump-config to find out about the server", say_name());
+	else if (a->word_count > 0)
+		*rc = config_stages(a, &s->stages, e);
+	if (*rc == 0 && a->dump_plugin)
+		*rc = args_check(a, false, e) < 0 ? -1 : config_params(a, &s->stages, e);
+	if (*rc < 0)
+		return true;
+	if (a->help)
+		inform_help(&s->stages);
+	else if (a->version)
+		inform_version(&s->stages);
+	else
+		inform_plugin(&s->stages);
+	return true;
+}
+
+static int open_listeners(struct serve *s, struct err *e)
+{
+	const struct args *a = &s->args;
+	const struct listen_options o = { .unix_path = a->unix_path, .vsock = a->vsock, .address = a->address,
+					  .port = a->port, .family = a->family, .label = a->label };
+	if (a->single)
+		return 0;
+	if (s->activated)
+		return listen_adopt(&s->listeners, (unsigned)s->activated, e);
+	return listen_open(&s->listeners, &o, e);
+}
+
+static int print_uri(struct serve *s, struct err *e)
+{
+	struct buf b = { .limit = SCRIPT_MAX };
+	if (s->args.single || s->activated)
+		return err_set(e, "--print-uri: the server does not open the socket, and cannot name it");
+	int rc = uri_add(&b, &s->listeners, s->args.export) ? 0 : err_set(e, "--print-uri: out of memory");
+	if (rc == 0 && (puts(buf_str(&b)) == EOF || fflush(stdout) == EOF))
+		rc = err_set(e, "--print-uri: %s", strerror(errno));
+	buf_free(&b);
+	return rc;
+}
+
+static int start_command(struct serve *s, struct err *e)
+{
+	struct buf b = { .limit = SCRIPT_MAX };
+	int rc = uri_add_variables(&b, &s->listeners, s->args.export) && buf_printf(&b, "%s", s->args.run)
+	       ? run_fork(&s->run, buf_str(&b), s->mask, e) : err_set(e, "--run: the command is too long");
+	buf_free(&b);
+	return rc;
+}
+
+/* Into the background, or a command next to us, or neither. */
+static int split(struct serve *s, struct err *e)
+{
+	const struct args *a = &s->args;
+	if (a->run)
+		return start_command(s, e);
+	if (a->foreground || a->single || a->exit_with_parent || s->activated)
+		return 0;
+	return daemon_fork(&s->daemon, e);
+}
+
+/* The last things done with the starter's rights, and giving them up. */
+static int settle(struct serve *s, struct err *e)
+{
+	const struct args *a = &s->args;
+	if (a->pidfile && daemon_write_pid(a->pidfile, e) < 0)
+		return -1;
+	s->wrote_pid = a->pidfile;
+	daemon_raise_limits();
+	if (a->swap && daemon_lock_memory(e) < 0)
+		return -1;
+	if (s->listeners.private_dir && a->has_user && chown(s->listeners.private_dir, a->user, (gid_t)-1) < 0)
+		say_debug("chown %s: %s", s->listeners.private_dir, strerror(errno));
+	if (daemon_become(a, e) < 0)
+		return -1;
+	signals_block();
+	return a->exit_with_parent ? daemon_follow_parent(s->parent, e) : 0;
+}
+
+/* stdin and stdout are the client's: nothing else may read or write there. */
+static int serve_single(struct serve *s, struct err *e)
+{
+	int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3), out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (in < 0 || out < 0 || null < 0)
+		return err_set(e, "-s: %s", strerror(errno));
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	close(null);
+	return server_single(s->server, in, out, e);
+}
+
+static int start_server(struct serve *s, struct err *e)
+{
+	const struct args *a = &s->args;
+	const struct server_options o = { .stages = &s->stages, .loops = a->single ? 1 : loops_wanted(a->threads),
+					  .readonly = a->readonly, .oldstyle = a->oldstyle,
+					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
+	/* nbdkit forks for --run, too, and its log says so */
+	stages_forked(&s->stages, s->daemon.forked || a->run);
+	if (!(s->server = server_new(&o, e)))
+		return -1;
+	if (a->single && serve_single(s, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < s->listeners.count; i++) {
+		int fd = s->listeners.fd[i];
+		s->listeners.fd[i] = -1; /* server_listen() takes it */
+		if (server_listen(s->server, fd, e) < 0)
+			return -1;
+	}
+	s->signals.server = s->server;
+	s->signals.run = &s->run;
+	s->signals.listeners = &s->listeners;
+	s->signals.background = s->daemon.forked;
+	return signals_watch(&s->signals, e);
+}
+
+/* Where messages go while clients are served. */
+static void direct_messages(const struct serve *s)
+{
+	enum log_to to = s->args.log;
+	if (to == LOG_DEFAULT)
+		to = s->daemon.forked ? LOG_SYSLOG : LOG_STDERR;
+	say_start(say_name(), to == LOG_SYSLOG ? SAY_SYSLOG : to == LOG_NULL ? SAY_NULL : SAY_STDERR, s->args.verbose);
+}
+
+static int serve(struct serve *s, struct err *e)
+{
+	const struct args *a = &s->args;
+	if (args_check(a, s->activated > 0, e) < 0 || config_stages(a, &s->stages, e) < 0
+	    || config_params(a, &s->stages, e) < 0 || stages_start(&s->stages, e) < 0 || open_listeners(s, e) < 0)
+		return -1;
+	if (a->print_uri && print_uri(s, e) < 0)
+		return -1;
+	if (split(s, e) < 0 || settle(s, e) < 0 || start_server(s, e) < 0 || run_go(&s->run, s->server, e) < 0)
+		return -1;
+	s->up = true;
+	direct_messages(s);
+	daemon_ready(&s->daemon, a->verbose || a->log == LOG_STDERR);
+	return server_run(s->server, e);
+}
+
+static int finish(struct serve *s, int rc)
+{
+	signals_unwatch(&s->signals);
+	int status = run_end(&s->run);
+	server_free(s->server);
+	config_free(&s->stages);
+	if (s->wrote_pid && !s->up)
+		unlink(s->args.pidfile);
+	listen_close(&s->listeners, !s->up);
+	args_free(&s->args);
+	return rc < 0 ? EXIT_FAILURE : status; /* 0 without --run */
+}
+
+int main(int argc, char **argv)
+{
+	struct serve s = { .daemon.ready_fd = -1, .run = RUN_NONE, .signals = SIGNALS_NONE, .parent = getppid() };
+	struct err e = { 0 };
+	int rc;
+
+	open_standard_fds();
+	s.mask = umask(022); /* what we make may be seen by all, as nbdkit's */
+	say_start(program_name(argv[0]), SAY_STDERR, false);
+	rc = args_parse(&s.args, argc, argv, &e);
+	say_start(say_name(), SAY_STDERR, s.args.verbose);
+	if (rc == 0 && (s.activated = listen_activated(&e)) < 0)
+		rc = -1;
+	if (rc == 0 && !informed(&s, &rc, &e)) {
+		say_debug("%s %s", say_name(), VERSION);
+		rc = serve(&s, &e);
+	}
+	if (rc < 0)
+		say_error("%s", e.msg);
+	return finish(&s, rc);
+}

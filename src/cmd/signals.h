@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* signals: what INT, TERM, QUIT and HUP do to a server.
+ * The first one ends it cleanly, a second one at once with status 128 + its number.  HUP ends a
+ * server of the foreground (its terminal is gone, unless started with nohup) and does nothing to
+ * one of the background.  While a --run command lives, keys typed on the terminal (INT, QUIT) are
+ * the command's alone.  PIPE is ignored.  Main thread. */
+#pragma once
+#include <stdbool.h>
+#include "base/err.h"
+#include "cmd/run.h"
+#include "loop/loop.h"
+#include "server/listen.h"
+#include "server/server.h"
+
+struct signals {
+	struct watch watch;     /* a signalfd, ours */
+	struct server *server;  /* borrowed, like the rest */
+	struct run *run;
+	struct listeners *listeners;
+	bool background;
+	bool ending;
+};
+
+#define SIGNALS_NONE { .watch.fd = -1 }
+
+/* Before the first thread: they inherit the mask. */
+void signals_block(void);
+/* From now on the signals come to loop 0 of s->server. */
+int signals_watch(struct signals *s, struct err *e);
+/* Serving is over: a signal ends the process again. */
+void signals_unwatch(struct signals *s);
