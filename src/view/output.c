@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <inttypes.h>
+#include <stdio.h>
+#include "view/output.h"
+
+struct scene output_scene(const struct play *p, const struct look_options *o, uint64_t now)
+{
+	return (struct scene){
+		.palette = o->palette, .hilbert = o->hilbert, .start = p->start, .now = now, .end = p->end,
+		.timeline = &p->timeline, .steps = o->steps, .pointer_x = -1, .pointer_y = -1,
+		.bad = p->scan.reader.bad, .overlong = p->scan.reader.overlong, .lost = p->scan.reader.lost,
+	};
+}
+
+int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e)
+{
+	if (!p->size_known)
+		return err_set(e, "%s: no Connect line tells the size of the disk: give it behind the log's name", p->path);
+	*now = at == AT_END ? p->end : p->start + MIN(at, INT64_MAX);
+	if (play_to(p, *now, PLAY_ALL, e) < 0)
+		return -1;
+	if (!o->cols || map_set_cols(&p->model.map, o->cols) == o->cols)
+		return 0;
+	return err_set(e, "width=%u: this disk can be shown with %u to %u pixels in a row", o->cols,
+		map_min_cols(&p->model.map), map_max_cols(&p->model.map));
+}
+
+int output_png(struct play *p, const struct look_options *o, uint64_t at, const char *file, struct err *e)
+{
+	struct canvas c;
+	uint64_t now;
+
+	if (output_seek(p, o, at, &now, e) < 0 || canvas_init(&c, PAINT_W, PAINT_H, e) < 0)
+		return -1;
+	struct scene s = output_scene(p, o, now);
+	paint_screen(&c, &p->model, &s);
+	int r = png_save(&c, file, e);
+	canvas_free(&c);
+	return r;
+}
+
+/* ---- the model as text ---- */
+
+static void dump_seconds(const char *name, uint64_t ns)
+{
+	printf("%s=%" PRIu64 ".%09" PRIu64, name, (uint64_t)(ns / NS_PER_S), (uint64_t)(ns % NS_PER_S));
+}
+
+static void dump_head(const struct play *p, uint64_t now)
+{
+	const struct map *m = &p->model.map;
+	const struct totals *t = &p->model.total;
+	const struct log_reader *r = &p->scan.reader;
+
+	printf("blkscope-dump 1\n");
+	printf("disk size=%" PRIu64 " block=%" PRIu64 " blocks=%" PRIu64 " cells=%" PRIu32 " cols=%u rows=%u blocks_per_pixel=%" PRIu64 "\n",
+		m->size, m->block, m->blocks, m->cells, m->cols, m->rows, m->per_cell);
+	dump_seconds("time now", now - p->start);
+	dump_seconds(" end", p->end - p->start);
+	dump_seconds(" start", p->start);
+	printf(" events=%" PRIu64 "\n", p->model.events);
+	for (int op = 0; op < EV_OPS; op++)
+		printf("total %s requests=%" PRIu64 " bytes=%" PRIu64 "\n", op_names[op], t->op[op].ops, t->op[op].bytes);
+	printf("requests errors=%" PRIu64 " in_flight=%" PRIu32 " abandoned=%" PRIu64 " unmatched=%" PRIu64 " clipped=%" PRIu64 " clipped_bytes=%" PRIu64 "\n",
+		t->errors, p->model.open.open, t->abandoned, t->unmatched, t->clipped, t->clipped_bytes);
+	printf("log lines=%" PRIu64 " bad=%" PRIu64 " overlong=%" PRIu64 " lost=%" PRIu64 " set_back=%" PRIu64 " torn=%d coarse=%" PRIu64 "\n",
+		r->lines, r->bad, r->overlong, r->lost, r->set_back, p->scan.len > p->scan.at || r->in_overlong, m->coarse);
+}
+
+static bool untouched(const struct cell *c)
+{
+	uint64_t sum = c->reading;
+	for (int i = 0; i < CLASSES; i++)
+		sum += c->ops[i];
+	return !sum;
+}
+
+int output_dump(struct play *p, const struct look_options *o, uint64_t at, struct err *e)
+{
+	uint64_t now;
+
+	if (output_seek(p, o, at, &now, e) < 0)
+		return -1;
+	dump_head(p, now);
+	for (uint32_t i = 0; i < p->model.map.cells; i++) {
+		const struct cell *c = &p->model.map.cell[i];
+		if (untouched(c))
+			continue;
+		printf("pixel %" PRIu32 " %s none=%u write=%u trim=%u zero=%u reads=%u writes=%u trims=%u zeroes=%u errors=%u reading=%u\n",
+			i, state_names[cell_state(c)], c->state[ST_NONE], c->state[ST_WRITE], c->state[ST_TRIM], c->state[ST_ZERO],
+			c->ops[CL_READ], c->ops[CL_WRITE], c->ops[CL_TRIM], c->ops[CL_ZERO], c->ops[CL_ERROR], c->reading);
+	}
+	if (fflush(stdout) || ferror(stdout))
+		return err_set(e, "cannot write to stdout");
+	return 0;
+}

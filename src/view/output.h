@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* output: what a recording can be turned into without a display: one picture, a film strip,
+ * a film, the model as text, a table of what each step did.
+ * Each takes a player whose log was scanned to its end, writes a whole file or none of it
+ * that looks whole, and returns 0, or -1 with e set.  Times are ns since the log's start.
+ * Main thread. */
+#pragma once
+#include "view/paint.h"
+#include "view/play.h"
+
+struct look_options {
+	const struct palette *palette;
+	bool hilbert;
+	unsigned cols;       /* cells in a row; 0: the map's choice */
+	struct steps *steps; /* NULL: none */
+};
+
+#define AT_END UINT64_MAX
+
+/* The scene of a moment, for the painter; model and scene belong together. */
+struct scene output_scene(const struct play *p, const struct look_options *o, uint64_t now);
+/* Model at a moment, rows as asked for. */
+int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e);
+
+int output_png(struct play *p, const struct look_options *o, uint64_t at, const char *file, struct err *e);
+int output_dump(struct play *p, const struct look_options *o, uint64_t at, struct err *e); /* to stdout */
+int output_summary(struct play *p, const struct look_options *o, struct err *e);           /* to stdout */
+/* n 0: one frame at the end of each step. */
+int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file, struct err *e);
+
+struct video_options {
+	unsigned fps;
+	double speed; /* seconds of recording in a second of film */
+};
+int output_video(struct play *p, const struct look_options *o, const struct video_options *v, const char *file, struct err *e);
+
+/* A canvas as a PNG file; the same canvas gives the same bytes. */
+int png_save(const struct canvas *c, const char *file, struct err *e);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "view/paint.h"
+
+#define TEXTURE_FROM 4 /* canvas pixels per block: from here on shape tells the class as well */
+
+/* Halves every FADE_HALF, straight lines between: whole numbers, the same on every machine. */
+unsigned fade(uint64_t now, uint64_t last)
+{
+	uint64_t age = now > last ? now - last : 0, halves = age / FADE_HALF;
+
+	if (!last || halves > 8)
+		return 0;
+	unsigned full = 256u >> halves;
+	return full - (unsigned)((uint64_t)full * (age % FADE_HALF) / FADE_HALF / 2);
+}
+
+enum texture texture_of(enum class c)
+{
+	static const enum texture of[CLASSES] = {
+		[CL_READ] = TX_DOT, [CL_WRITE] = TX_SOLID, [CL_TRIM] = TX_HATCH, [CL_ZERO] = TX_HOLLOW, [CL_ERROR] = TX_CROSS,
+	};
+	return of[c];
+}
+
+/* How much of the colour the pixel at (x, y) of a square gets, 0..256. */
+static unsigned weight(enum texture t, int x, int y, int size, int diagonal)
+{
+	int inset = (size + 2) / 4, far = size - 1 - inset;
+	bool inside = x >= inset && x <= far && y >= inset && y <= far;
+
+	switch (t) {
+	case TX_HATCH:
+		return diagonal % 6 < 2 ? 140 : 256;
+	case TX_HOLLOW:
+		return inside ? 150 : 256;
+	case TX_DOT:
+		return inside ? 256 : 170;
+	case TX_CROSS:
+		return x == y || x == size - 1 - y || x == y + 1 || x + 1 == size - 1 - y ? 256 : 120;
+	case TX_SOLID:
+		break;
+	}
+	return 256;
+}
+
+void paint_square(struct canvas *c, int x, int y, int size, enum texture t, rgb colour, rgb under)
+{
+	for (int dy = 0; dy < size; dy++) {
+		for (int dx = 0; dx < size; dx++) {
+			/* the hatch runs on from one square to the next */
+			unsigned w = weight(t, dx, dy, size, x + dx + y + dy);
+			canvas_put(c, x + dx, y + dy, w == 256 ? colour : rgb_mix(under, colour, w));
+		}
+	}
+}
+
+static const enum class class_of[STATES] = { [ST_WRITE] = CL_WRITE, [ST_TRIM] = CL_TRIM, [ST_ZERO] = CL_ZERO };
+
+/* The class with most blocks gives the hue; the more of the cell it has, the brighter.
+ * Colours of classes are never mixed with each other. */
+static rgb state_colour(const struct palette *p, const struct cell *c, enum state s)
+{
+	if (s == ST_NONE)
+		return p->untouched;
+	uint64_t all = 0;
+	for (int i = 0; i < STATES; i++)
+		all += c->state[i];
+	unsigned share = (unsigned)(256ull * c->state[s] / all);
+	/* one block of thousands must still be seen */
+	return rgb_mix(p->untouched, p->class[class_of[s]], 72 + share * 184 / 256);
+}
+
+/* What flashes: a rare important class for as long as its flash is strong, else the newest. */
+static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum class *which)
+{
+	static const enum class rank[] = { CL_ERROR, CL_WRITE, CL_TRIM, CL_ZERO, CL_READ };
+	unsigned best = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
+		unsigned f = rank[i] == CL_READ && c->reading ? 256 : fade(now, c->last[rank[i]]);
+		if (f > best) {
+			best = f;
+			*which = rank[i];
+		}
+		if (f >= 128 && (many || rank[i] == CL_ERROR))
+			break;
+	}
+	return best;
+}
+
+struct look {
+	enum texture base, over;
+	rgb under, colour, flash; /* below the texture; of the state; of the activity */
+	unsigned strength;        /* of the flash, 0..256 */
+};
+
+static struct look look_of(const struct palette *p, const struct cell *c, uint64_t now, bool many)
+{
+	enum state s = cell_state(c);
+	enum class f = CL_READ;
+	struct look l = {
+		.base = s == ST_NONE ? TX_SOLID : texture_of(class_of[s]),
+		.under = p->untouched, .colour = state_colour(p, c, s),
+	};
+
+	l.strength = flash_of(c, now, many, &f);
+	l.over = texture_of(f);
+	l.flash = p->class[f];
+	/* what has just come and stays, shines a little; where it is one of many, it shows itself */
+	if (!many && s != ST_NONE && f == class_of[s]) {
+		l.over = l.base;
+		l.flash = rgb_mix(l.colour, p->glow, 110);
+	}
+	return l;
+}
+
+static void paint_plain(struct canvas *c, int x, int y, int size, const struct look *l)
+{
+	rgb v = l->strength ? rgb_mix(l->colour, l->flash, l->strength) : l->colour;
+	for (int dy = 0; dy < size; dy++)
+		for (int dx = 0; dx < size; dx++)
+			canvas_put(c, x + dx, y + dy, v);
+}
+
+static void paint_textured(struct canvas *c, int x, int y, int size, const struct look *l)
+{
+	for (int dy = 0; dy < size; dy++) {
+		for (int dx = 0; dx < size; dx++) {
+			int d = x + dx + y + dy;
+			rgb v = rgb_mix(l->under, l->colour, weight(l->base, dx, dy, size, d));
+			if (l->strength)
+				v = rgb_mix(v, l->flash, l->strength * weight(l->over, dx, dy, size, d) / 256);
+			canvas_put(c, x + dx, y + dy, v);
+		}
+	}
+}
+
+void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y, int scale)
+{
+	bool many = m->map.per_cell > 1, textured = !many && scale >= TEXTURE_FROM;
+
+	for (uint32_t i = 0; i < m->map.cells; i++) {
+		struct look l = look_of(s->palette, &m->map.cell[i], s->now, many);
+		unsigned gx, gy;
+		grid_place(g, i, &gx, &gy);
+		(textured ? paint_textured : paint_plain)(c, x + (int)gx * scale, y + (int)gy * scale, scale, &l);
+	}
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The panel: clock, legend with totals and rates, scale, block under the pointer, warnings. */
+#include <inttypes.h>
+#include <stdio.h>
+#include "view/fmt.h"
+#include "view/paint.h"
+
+struct pen {
+	struct canvas *c;
+	const struct model *m;
+	const struct scene *s;
+	struct rect r; /* the panel */
+	int y;
+};
+
+static void rule(struct pen *p)
+{
+	p->y += 10;
+	canvas_fill(p->c, (struct rect){ p->r.x, p->y, p->r.w, 1 }, p->s->palette->frame);
+	p->y += 12;
+}
+
+static void say(struct pen *p, const struct font *f, rgb colour, const char *text)
+{
+	p->y = canvas_paragraph(p->c, f, (struct rect){ p->r.x, p->y, p->r.w, 0 }, 3, colour, text) + 2;
+}
+
+static void clock_rows(struct pen *p)
+{
+	const struct scene *s = p->s;
+	char a[FMT_ROOM], b[FMT_ROOM + 8];
+	int x = canvas_text(p->c, &font_big, p->r.x, p->y, s->palette->ink, fmt_clock(a, s->now - s->start));
+
+	snprintf(b, sizeof b, "of %s", fmt_clock(a, MAX(s->end, s->start) - s->start));
+	canvas_text(p->c, &font_body, x + 14, p->y + font_big.ascent - font_body.ascent, s->palette->faint, b);
+	p->y += font_big.line;
+}
+
+/* ---- legend, totals, rates ---- */
+
+struct row {
+	const char *name;
+	enum ev_op op;
+	enum texture texture;
+	rgb colour;
+};
+
+static void swatch(struct pen *p, enum texture t, rgb colour)
+{
+	const struct palette *pal = p->s->palette;
+	struct rect box = { p->r.x + 1, p->y + 2, 20, 20 };
+	paint_square(p->c, box.x, box.y, box.w, t, colour, pal->untouched);
+	canvas_frame(p->c, box, 1, pal->frame);
+}
+
+/* Right edges of the four columns of numbers; the rates go below when the panel is narrow. */
+struct columns {
+	int ops, bytes, ops_s, bytes_s;
+};
+
+static struct columns columns_of(const struct pen *p)
+{
+	int right = p->r.x + p->r.w;
+	if (p->r.w >= 480)
+		return (struct columns){ p->r.x + 190, p->r.x + 300, p->r.x + 390, right };
+	return (struct columns){ p->r.x + 185, right, 0, 0 };
+}
+
+static void heading(struct pen *p, const struct columns *k)
+{
+	rgb faint = p->s->palette->faint;
+	canvas_text_right(p->c, &font_small, k->ops, p->y, faint, "requests");
+	canvas_text_right(p->c, &font_small, k->bytes, p->y, faint, "bytes");
+	if (k->ops_s) {
+		canvas_text_right(p->c, &font_small, k->ops_s, p->y, faint, "per s");
+		canvas_text_right(p->c, &font_small, k->bytes_s, p->y, faint, "bytes/s");
+	}
+	p->y += font_small.line + 4;
+}
+
+/* MB/s are asked for; a unit that fits the number says more. */
+static void per_second(char *out, uint64_t bytes)
+{
+	char a[FMT_ROOM];
+	snprintf(out, FMT_ROOM, "%s/s", fmt_size(a, bytes));
+}
+
+static void rates(struct pen *p, const struct columns *k, enum ev_op op)
+{
+	struct count now = model_rate(p->m, op, p->s->now);
+	rgb ink = now.ops ? p->s->palette->ink : p->s->palette->faint;
+	char text[FMT_ROOM];
+
+	canvas_text_right(p->c, &font_body, k->ops_s, p->y, ink, fmt_count(text, now.ops));
+	if (op == EV_FLUSH)
+		return;
+	per_second(text, now.bytes);
+	canvas_text_right(p->c, &font_body, k->bytes_s, p->y, ink, text);
+}
+
+static void total_row(struct pen *p, const struct row *r, const struct columns *k)
+{
+	const struct count *t = &p->m->total.op[r->op];
+	rgb ink = p->s->palette->ink;
+	char text[FMT_ROOM];
+
+	swatch(p, r->texture, r->colour);
+	canvas_text(p->c, &font_bold, p->r.x + 32, p->y, ink, r->name);
+	canvas_text_right(p->c, &font_body, k->ops, p->y, ink, fmt_count(text, t->ops));
+	if (r->op != EV_FLUSH)
+		canvas_text_right(p->c, &font_body, k->bytes, p->y, ink, fmt_size(text, t->bytes));
+	if (k->ops_s)
+		rates(p, k, r->op);
+	p->y += font_body.line + 6;
+}
+
+static void table(struct pen *p)
+{
+	const struct palette *pal = p->s->palette;
+	const struct row rows[] = {
+		{ "write", EV_WRITE, TX_SOLID, pal->class[CL_WRITE] },
+		{ "read", EV_READ, TX_DOT, pal->class[CL_READ] },
+		{ "trim", EV_TRIM, TX_HATCH, pal->class[CL_TRIM] },
+		{ "zero", EV_ZERO, TX_HOLLOW, pal->class[CL_ZERO] },
+		{ "flush", EV_FLUSH, TX_SOLID, pal->flush },
+	};
+	struct columns k = columns_of(p);
+	char text[FMT_ROOM];
+
+	heading(p, &k);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		total_row(p, &rows[i], &k);
+	swatch(p, TX_CROSS, pal->class[CL_ERROR]);
+	canvas_text(p->c, &font_bold, p->r.x + 32, p->y, pal->ink, "error");
+	canvas_text_right(p->c, &font_body, k.ops, p->y, pal->ink, fmt_count(text, p->m->total.errors));
+	p->y += font_body.line + 6;
+	swatch(p, TX_SOLID, pal->untouched);
+	canvas_text(p->c, &font_bold, p->r.x + 32, p->y, pal->ink, "never changed");
+	p->y += font_body.line + 6;
+	if (k.ops_s)
+		return;
+	p->y += 6;
+	canvas_text(p->c, &font_small, p->r.x, p->y, pal->faint, "in the last second");
+	p->y += font_small.line + 4;
+	k.ops_s = k.ops;
+	k.bytes_s = k.bytes;
+	for (size_t i = 0; i < ARRAY_LEN(rows) - 1; i++) {
+		canvas_text(p->c, &font_body, p->r.x + 32, p->y, pal->ink, rows[i].name);
+		rates(p, &k, rows[i].op);
+		p->y += font_body.line + 2;
+	}
+}
+
+/* ---- the rest ---- */
+
+static void scale_rows(struct pen *p, const struct layout *l)
+{
+	const struct map *map = &p->m->map;
+	char text[200], a[FMT_ROOM], b[FMT_ROOM];
+	uint64_t cell = map->block * map->per_cell;
+
+	if (map->per_cell == 1)
+		snprintf(text, sizeof text, "1 pixel = 1 block of %s", fmt_size(a, map->block));
+	else
+		snprintf(text, sizeof text, "1 pixel = %s = %s blocks", fmt_size(a, cell), fmt_count(b, map->per_cell));
+	say(p, &font_body, p->s->palette->ink, text);
+	if (l->grid.hilbert)
+		snprintf(text, sizeof text, "disk of %s along a Hilbert curve", fmt_size(a, map->size));
+	else
+		snprintf(text, sizeof text, "disk of %s, 1 row = %s", fmt_size(a, map->size), fmt_size(b, cell * map->cols));
+	say(p, &font_body, p->s->palette->ink, text);
+	if (map->per_cell > 1)
+		say(p, &font_small, p->s->palette->faint, "hue: most blocks of the pixel; brightness: how many of them");
+}
+
+static void state_line(struct pen *p, uint32_t cell, char *text, size_t room)
+{
+	const struct cell *c = &p->m->map.cell[cell];
+	enum state s = cell_state(c);
+	char a[FMT_ROOM], b[FMT_ROOM];
+
+	if (s == ST_NONE)
+		snprintf(text, room, "never changed");
+	else if (p->m->map.per_cell == 1)
+		snprintf(text, room, "%s", s == ST_WRITE ? "written" : s == ST_TRIM ? "trimmed" : "zeroed");
+	else
+		snprintf(text, room, "%s: %s of %s blocks", s == ST_WRITE ? "written" : s == ST_TRIM ? "trimmed" : "zeroed",
+			fmt_count(a, c->state[s]), fmt_count(b, map_cell_blocks(&p->m->map, cell)));
+}
+
+static void last_line(struct pen *p, const struct cell *c, char *text, size_t room)
+{
+	enum class newest = CL_READ;
+	char a[FMT_ROOM];
+
+	for (enum class k = CL_READ; k < CLASSES; k++)
+		if (c->last[k] > c->last[newest])
+			newest = k;
+	if (c->reading)
+		snprintf(text, room, "being read now");
+	else if (!c->last[newest])
+		snprintf(text, room, "no request touched it");
+	else
+		snprintf(text, room, "last: %s at %s", class_names[newest], fmt_clock(a, c->last[newest] - p->s->start));
+}
+
+static void pointer_rows(struct pen *p, const struct layout *l)
+{
+	const struct map *map = &p->m->map;
+	const struct palette *pal = p->s->palette;
+	uint32_t cell;
+	char text[240], a[FMT_ROOM];
+
+	if (!paint_cell_at(l, p->s->pointer_x, p->s->pointer_y, &cell))
+		return;
+	const struct cell *c = &map->cell[cell];
+	uint64_t off = (uint64_t)cell << map->cell_shift;
+	rule(p);
+	snprintf(text, sizeof text, "0x%" PRIx64 "  (%s)", off, fmt_short(a, off));
+	say(p, &font_bold, pal->ink, text);
+	state_line(p, cell, text, sizeof text);
+	say(p, &font_body, pal->ink, text);
+	last_line(p, c, text, sizeof text);
+	say(p, &font_body, pal->ink, text);
+	snprintf(text, sizeof text, "%u reads, %u writes, %u trims, %u zeroes, %u errors", c->ops[CL_READ], c->ops[CL_WRITE],
+		c->ops[CL_TRIM], c->ops[CL_ZERO], c->ops[CL_ERROR]);
+	say(p, &font_small, pal->faint, text);
+}
+
+static void warn(struct pen *p, uint64_t n, const char *what)
+{
+	char text[160], a[FMT_ROOM];
+	if (!n)
+		return;
+	snprintf(text, sizeof text, "%s %s", fmt_count(a, n), what);
+	say(p, &font_bold, p->s->palette->class[CL_ERROR], text);
+}
+
+static void warnings(struct pen *p)
+{
+	const struct scene *s = p->s;
+	const struct totals *t = &p->m->total;
+
+	if (!s->lost && !s->bad && !s->overlong && !t->clipped && !t->unmatched && !s->notice)
+		return;
+	rule(p);
+	warn(p, s->lost, s->lost == 1 ? "line lost by the server" : "lines lost by the server");
+	warn(p, s->bad, s->bad == 1 ? "line not understood" : "lines not understood");
+	warn(p, s->overlong, s->overlong == 1 ? "line too long" : "lines too long");
+	warn(p, t->clipped, t->clipped == 1 ? "request beyond the disk" : "requests beyond the disk");
+	warn(p, t->unmatched, t->unmatched == 1 ? "answer without request" : "answers without request");
+	if (s->notice)
+		say(p, &font_bold, s->palette->class[CL_ERROR], s->notice);
+}
+
+void paint_panel(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l)
+{
+	struct pen p = { c, m, s, l->panel, l->panel.y };
+
+	clock_rows(&p);
+	rule(&p);
+	table(&p);
+	rule(&p);
+	scale_rows(&p, l);
+	warnings(&p);
+	pointer_rows(&p, l);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* play: a log file, maybe still growing, and the model at any moment of it.
+ *
+ * Two cursors walk the file.  The scan runs ahead to the end: it finds the disk's size, the
+ * timeline, and what could not be understood.  The model follows up to the moment that is
+ * looked at; going back means walking again from the file's beginning, so no event is kept
+ * in memory.  Picture at a moment = function of the file's bytes and the moment.
+ *
+ * A log that shrinks, changes at its head, or is replaced by another file is started over
+ * (restarts counts that).  Work is bounded per call, so a window stays alive.
+ * One thread. */
+#pragma once
+#include "trace/read_log.h"
+#include "view/model.h"
+#include "view/timeline.h"
+
+#define PLAY_HEAD 256 /* bytes of the file's beginning that we remember */
+
+struct cursor {
+	char *buf;      /* CURSOR_ROOM, ours */
+	size_t at, len; /* not yet understood: [at, len) */
+	uint64_t pos;   /* file offset behind len */
+	struct log_reader reader;
+};
+
+struct play {
+	const char *path; /* borrowed */
+	int fd;           /* -1: not there yet */
+	uint64_t dev, ino;
+	char head[PLAY_HEAD];
+	size_t head_len;
+	unsigned restarts;
+
+	struct cursor scan;
+	uint64_t events;     /* found by the scan */
+	uint64_t start, end; /* ns, first and last event found */
+	uint64_t size;       /* of the disk; given, else the largest that a Connect line told */
+	bool size_given, size_known;
+	struct timeline timeline;
+
+	struct cursor cur;
+	struct model model; /* valid when has_model */
+	bool has_model;
+	struct event next; /* read, not yet applied, when has_next */
+	bool has_next;
+
+	/* When set: sees each event as the model takes it. */
+	void (*watch)(void *arg, const struct event *ev, const struct outcome *out);
+	void *watch_arg;
+};
+
+/* size NULL: find it in the log.  With wait, a file that is not there yet is no error. */
+int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e);
+void play_close(struct play *p);
+
+/* Scan on for about max bytes.  1: there is more; 0: at the end for now; -1: e is set. */
+int play_scan(struct play *p, uint64_t max, struct err *e);
+int play_scan_all(struct play *p, struct err *e);
+/* Was the file truncated or replaced?  Then start over and return 1; -1: e is set. */
+int play_check(struct play *p, struct err *e);
+
+/* Bring the model to time t (ns since 1970): exactly the events up to and at t.  Applies
+ * about max events.  1: not there yet; 0: done, or no size is known; -1: e is set. */
+int play_to(struct play *p, uint64_t t, uint64_t max, struct err *e);
+/* The same, but exactly the first n events. */
+int play_to_event(struct play *p, uint64_t n, uint64_t max, struct err *e);
+/* The next play_to begins with the first event again, even where it need not. */
+void play_rewind(struct play *p);
+#define PLAY_ALL UINT64_MAX

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The film strip: the map at several moments side by side, each with its caption and what
+ * happened since the one before. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "view/fmt.h"
+#include "view/output.h"
+
+#define FRAME 384      /* pixels a frame's map fills at most, unless it has more cells */
+#define GAP 28
+#define MARGIN 28
+#define CAPTION_LINES 2
+#define LEGEND 56      /* height of the legend below */
+#define STRIP_W 1700   /* about as wide as it gets */
+#define PIXELS_MAX (256u << 20)
+
+struct moment {
+	uint64_t at; /* ns since 1970 */
+	int step;    /* -1: none */
+};
+
+struct strip {
+	struct play *p;
+	const struct look_options *o;
+	struct moment *m;
+	size_t n;
+	struct grid grid;
+	int scale, across;
+	int fw, fh;   /* a frame's map, pixels */
+	int cell_h;   /* a frame with its words */
+	struct canvas c;
+	struct totals before;
+};
+
+static int words_height(void)
+{
+	return CAPTION_LINES * font_bold.line + font_body.line + 2 * font_small.line + 20;
+}
+
+static void shape(struct strip *s)
+{
+	int want = MIN(FRAME / (int)s->grid.cols, FRAME * 3 / 2 / (int)s->grid.rows);
+
+	s->scale = MIN(MAX(want, 1), 48);
+	s->fw = (int)s->grid.cols * s->scale;
+	s->fh = (int)s->grid.rows * s->scale;
+	int room = MAX(s->fw, 300);
+	s->across = MAX((STRIP_W - 2 * MARGIN + GAP) / (room + GAP), 1);
+	s->across = (int)MIN((size_t)s->across, s->n);
+	s->cell_h = s->fh + words_height() + GAP;
+}
+
+static int slot_width(const struct strip *s)
+{
+	return MAX(s->fw, 300);
+}
+
+static void say_one(char *text, size_t room, size_t *len, uint64_t n, const char *one, const char *many)
+{
+	char a[FMT_ROOM];
+	if (!n || *len >= room)
+		return;
+	int w = snprintf(text + *len, room - *len, "%s%s %s", *len ? ", " : "", fmt_count(a, n), n == 1 ? one : many);
+	*len += w > 0 ? (size_t)w : 0;
+}
+
+/* "12 reads, 3 writes": what happened since the frame before. */
+static void say_difference(const struct totals *t, const struct totals *b, char *text, size_t room)
+{
+	static const char *const words[][2] = {
+		[EV_READ] = { "read", "reads" }, [EV_WRITE] = { "write", "writes" }, [EV_TRIM] = { "trim", "trims" },
+		[EV_ZERO] = { "zero", "zeroes" }, [EV_FLUSH] = { "flush", "flushes" },
+	};
+	size_t len = 0;
+
+	for (size_t op = 0; op < ARRAY_LEN(words); op++)
+		say_one(text, room, &len, t->op[op].ops - b->op[op].ops, words[op][0], words[op][1]);
+	say_one(text, room, &len, t->errors - b->errors, "error", "errors");
+	if (!len)
+		snprintf(text, room, "nothing reached the disk");
+}
+
+static void words(struct strip *s, const struct scene *sc, const struct moment *m, int x, int y)
+{
+	const struct palette *p = s->o->palette;
+	const struct totals *t = &s->p->model.total;
+	int w = slot_width(s);
+	char text[200], clock[FMT_ROOM];
+
+	if (m->step >= 0) {
+		snprintf(text, sizeof text, "%d  %s", m->step + 1, s->o->steps->step[m->step].text);
+		y = canvas_paragraph(&s->c, &font_bold, (struct rect){ x, y, w, 0 }, CAPTION_LINES, p->ink, text);
+	}
+	canvas_text(&s->c, &font_body, x, y, p->flush, fmt_clock(clock, sc->now - sc->start));
+	y += font_body.line + 2;
+	say_difference(t, &s->before, text, sizeof text);
+	canvas_paragraph(&s->c, &font_small, (struct rect){ x, y, w, 0 }, 2, p->faint, text);
+	s->before = *t;
+}
+
+static int frame(struct strip *s, size_t i, struct err *e)
+{
+	uint64_t now = s->m[i].at, skipped;
+	int x = MARGIN + (int)(i % (size_t)s->across) * (slot_width(s) + GAP);
+	int y = MARGIN + (int)(i / (size_t)s->across) * s->cell_h;
+	const struct palette *p = s->o->palette;
+
+	if (output_seek(s->p, s->o, now - s->p->start, &skipped, e) < 0)
+		return -1;
+	struct scene sc = output_scene(s->p, s->o, now);
+	paint_map(&s->c, &s->p->model, &sc, &s->grid, x, y, s->scale);
+	canvas_frame(&s->c, (struct rect){ x, y, s->fw, s->fh }, 2, p->frame);
+	words(s, &sc, &s->m[i], x, y + s->fh + 8);
+	return 0;
+}
+
+static void legend(struct strip *s)
+{
+	const struct palette *p = s->o->palette;
+	const struct map *m = &s->p->model.map;
+	static const struct {
+		const char *name;
+		enum class c;
+	} rows[] = { { "write", CL_WRITE }, { "read", CL_READ }, { "trim", CL_TRIM }, { "zero", CL_ZERO }, { "error", CL_ERROR } };
+	int x = MARGIN, y = s->c.h - LEGEND + 10;
+	char text[160], a[FMT_ROOM], b[FMT_ROOM];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		paint_square(&s->c, x, y + 1, 20, texture_of(rows[i].c), p->class[rows[i].c], p->untouched);
+		canvas_frame(&s->c, (struct rect){ x, y + 1, 20, 20 }, 1, p->frame);
+		x = canvas_text(&s->c, &font_body, x + 28, y, p->ink, rows[i].name) + 24;
+	}
+	snprintf(text, sizeof text, "1 pixel = %s, disk %s", fmt_size(a, m->block * m->per_cell), fmt_size(b, m->size));
+	if (x + text_width(&font_body, text) < s->c.w - MARGIN)
+		canvas_text_right(&s->c, &font_body, s->c.w - MARGIN, y, p->faint, text);
+}
+
+/* The moment a step ends is just before the next begins. */
+static uint64_t end_of_step(const struct play *p, const struct steps *st, size_t i)
+{
+	if (i + 1 == st->n)
+		return p->end;
+	uint64_t next = steps_begin(st, i + 1, p->start);
+	return MAX(MIN(next - (next > p->start), p->end), p->start);
+}
+
+static int moments(struct strip *s, const uint64_t *at, size_t n, struct err *e)
+{
+	const struct steps *st = s->o->steps;
+
+	s->n = n ? n : st ? st->n : 0;
+	if (!s->n)
+		return err_set(e, "no moments for a strip: the list of steps is empty");
+	if (!(s->m = calloc(s->n, sizeof *s->m)))
+		return err_set(e, "no memory for a strip of %zu frames", s->n);
+	for (size_t i = 0; i < s->n; i++) {
+		uint64_t t = n ? s->p->start + MIN(at[i], INT64_MAX) : end_of_step(s->p, st, i);
+		s->m[i] = (struct moment){ t, !n ? (int)i : st ? steps_at(st, t, s->p->start) : -1 };
+	}
+	return 0;
+}
+
+static int draw(struct strip *s, struct err *e)
+{
+	int rows = (int)((s->n + (size_t)s->across - 1) / (size_t)s->across);
+	int64_t w = 2 * MARGIN + (int64_t)s->across * (slot_width(s) + GAP) - GAP;
+	int64_t h = MARGIN + (int64_t)rows * s->cell_h + LEGEND;
+
+	if (w * h > PIXELS_MAX)
+		return err_set(e, "a strip of %zu frames is too large: %ld by %ld pixels", s->n, (long)w, (long)h);
+	if (canvas_init(&s->c, (int)w, (int)h, e) < 0)
+		return -1;
+	canvas_fill(&s->c, (struct rect){ 0, 0, s->c.w, s->c.h }, s->o->palette->paper);
+	for (size_t i = 0; i < s->n; i++)
+		if (frame(s, i, e) < 0)
+			return -1;
+	legend(s);
+	return 0;
+}
+
+int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file, struct err *e)
+{
+	struct strip s = { .p = p, .o = o };
+	uint64_t now;
+	int r = -1;
+
+	if (output_seek(p, o, 0, &now, e) == 0 && moments(&s, at, n, e) == 0) {
+		s.grid = grid_of(&p->model.map, o->hilbert);
+		shape(&s);
+		r = draw(&s, e);
+		if (!r)
+			r = png_save(&s.c, file, e);
+	}
+	canvas_free(&s.c);
+	free(s.m);
+	return r;
+}
