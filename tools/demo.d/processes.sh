@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # The demo's processes, by name: all of them end when the demo does, however it ends.
 # Set and used here: pids, scratch (a directory to delete).
 
