@@ -299,7 +299,8 @@ static uint32_t page_state(const struct memory *m, struct leaf *f, uint64_t off,
 
 static void map_range(const struct memory *m, const struct req *r, struct extents *x)
 {
-	uint64_t off = r->off, end = off + r->len, budget = ZERO_SCAN_MAX;
+	/* To the end of the last page: what is known costs nothing to tell. */
+	uint64_t off = r->off, end = MIN(x->end, (off + r->len + PAGE - 1) & ~(PAGE - 1)), budget = ZERO_SCAN_MAX;
 	bool more = true;
 
 	while (off < end && more) {

@@ -8,8 +8,9 @@
 
 enum {
 	IOV_BATCH = 512,           /* pieces in one sendmsg() */
-	SENDS_A_TURN = 4,          /* then the other connections have theirs */
-	RECVS_A_TURN = 4,
+	SENDS_A_TURN = 4,
+	RECV_A_TURN = 1 << 20,     /* bytes; then the other connections have theirs */
+	RECV_BULK = 512,           /* bytes besides a large payload: the next header, and little to copy */
 	RX_ROOM_MIN = 4 << 10,     /* with less room left, a new buffer is better than a short recv */
 };
 
@@ -35,7 +36,7 @@ static bool make_room(struct conn *c)
 		old->len = c->rx_at = 0;
 	if (old && RX_SIZE - old->len >= RX_ROOM_MIN && RX_SIZE - c->rx_at >= want)
 		return true;
-	struct rx *rx = rx_get(c->rx_pool);
+	struct rx *rx = rx_get(&c->memory->rx);
 	if (!rx)
 		return false;
 	if (have) {
@@ -48,36 +49,39 @@ static bool make_room(struct conn *c)
 	return true;
 }
 
-/* False when nothing more is to be had now. */
-static bool receive(struct conn *c)
+/* Bytes received; 0 when nothing more is to be had now. */
+static size_t receive(struct conn *c)
 {
 	struct iovec iov[2];
-	size_t asked = 0, direct = 0;
+	size_t direct = 0;
 	int n = 0;
 
 	if (!make_room(c)) {
 		conn_hang_up(c, "out of memory");
-		return false;
+		return 0;
 	}
+	size_t room = RX_SIZE - c->rx->len;
+	if (c->bulk)
+		room = MIN(room, (size_t)RECV_BULK);
 	if (c->filling) {
 		direct = c->filling->len - c->filled;
 		iov[n++] = (struct iovec){ (char *)c->filling->data + c->filled, direct };
-		asked += direct;
 	}
-	iov[n++] = (struct iovec){ c->rx->bytes + c->rx->len, RX_SIZE - c->rx->len };
-	asked += RX_SIZE - c->rx->len;
+	iov[n++] = (struct iovec){ c->rx->bytes + c->rx->len, room };
 
 	ssize_t got = c->t.ops->recv(&c->t, iov, n);
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return false;
+		return 0;
 	if (got <= 0) {
 		conn_hang_up(c, got ? strerror(errno) : NULL);
-		return false;
+		return 0;
 	}
 	size_t into_place = MIN((size_t)got, direct);
 	c->filled += into_place;
 	c->rx->len += (uint32_t)((size_t)got - into_place);
-	return (size_t)got == asked;
+	/* Less than there was room for: the socket is empty, and asking again would only say so. */
+	c->drained = (size_t)got < direct + room;
+	return (size_t)got;
 }
 
 /* Move what already lies in the buffer to its place; true when the data is complete. */
@@ -123,13 +127,12 @@ static void transport_ready(struct transport *t, unsigned what)
 
 	if (what & TRANSPORT_OUT)
 		c->blocked = false;
-	if (what & TRANSPORT_IN) {
-		for (int i = 0; i < RECVS_A_TURN && !c->eof && !c->busy && !full(c); i++) {
-			bool more = receive(c);
+	if (what & TRANSPORT_IN && !c->eof && !c->busy && !full(c)) {
+		size_t got, sum = 0;
+		do {
+			sum += got = receive(c);
 			parse(c);
-			if (!more)
-				break;
-		}
+		} while (got && !c->drained && sum < RECV_A_TURN && !c->eof && !c->busy && !full(c));
 	}
 	if (what & TRANSPORT_GONE && (!(what & TRANSPORT_IN) || c->busy || full(c))) {
 		c->dead = true; /* both ways: nobody is there to take a reply */
@@ -381,14 +384,20 @@ const struct module mod_conn = {
 
 /* --- the beginning --- */
 
-struct conn *conn_new(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id)
+void conn_memory_free(struct conn_memory *m)
+{
+	rx_pool_free(&m->rx);
+	payload_pool_free(&m->payload);
+}
+
+struct conn *conn_new(const struct conn_config *config, struct loop *l, struct conn_memory *m, uint64_t id)
 {
 	struct conn *c = calloc(1, sizeof *c);
 	if (!c)
 		return NULL;
 	c->loop = l;
 	c->config = config;
-	c->rx_pool = pool;
+	c->memory = m;
 	c->client.id = id;
 	c->client.readonly = config->readonly;
 	c->client.export = strdup("");
@@ -424,9 +433,9 @@ void conn_start(struct conn *c)
 	conn_ask(c, OP_PRECONNECT, NULL, welcome);
 }
 
-struct conn *conn_open(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id, int in, int out)
+struct conn *conn_open(const struct conn_config *config, struct loop *l, struct conn_memory *m, uint64_t id, int in, int out)
 {
-	struct conn *c = conn_new(config, l, pool, id);
+	struct conn *c = conn_new(config, l, m, id);
 	if (!c) {
 		struct transport t;
 		if (transport_open(&t, l, in, out) == 0)

@@ -14,6 +14,7 @@
 #pragma once
 #include "base/buf.h"
 #include "core/core.h"
+#include "server/payload.h"
 #include "server/rx.h"
 #include "server/transport.h"
 #include "wire/nbd.h"
@@ -33,6 +34,13 @@ enum { META_ALLOCATION_ID = 1 };          /* our number for base:allocation */
 
 enum reply_style { REPLY_SIMPLE, REPLY_STRUCTURED, REPLY_EXTENDED };
 
+/* What the connections of one loop share. */
+struct conn_memory {
+	struct rx_pool rx;
+	struct payload_pool payload;
+};
+void conn_memory_free(struct conn_memory *m);
+
 /* What all connections of a server share; constant while it runs. */
 struct conn_config {
 	const struct stages *stages;
@@ -44,7 +52,7 @@ struct conn {
 	struct transport t;
 	struct loop *loop;
 	const struct conn_config *config;
-	struct rx_pool *rx_pool;             /* the loop's */
+	struct conn_memory *memory;          /* the loop's */
 	struct client client;
 	struct stack *stack;
 	struct list link;                    /* for the owner */
@@ -61,6 +69,7 @@ struct conn {
 	struct req *filling;                 /* a large write whose data comes straight into place */
 	uint64_t filled;                     /* bytes of it */
 	struct req *small;                   /* a small write whose data is wanted next */
+	bool bulk;                           /* the last request was a large write: the next one may be, too */
 
 	/* state */
 	bool fixed, no_zeroes;               /* client flags */
@@ -69,6 +78,7 @@ struct conn {
 	bool busy;                           /* a handshake request is on its way: nothing is parsed */
 	bool eof;                            /* nothing more is read */
 	bool dead;                           /* nothing more is sent */
+	bool drained;                        /* the socket was emptied by the last recv() */
 	bool blocked;                        /* the socket has no room: wait before sending */
 	bool meta_allocation;                /* base:allocation was chosen ... */
 	char *meta_export;                   /* ... for this export; ours */
@@ -98,7 +108,7 @@ struct conn {
 struct reply {
 	uint64_t cookie;
 	struct rx *rx;          /* holds a write's data */
-	void *owned;            /* data that is ours to free */
+	void *owned;            /* data from the payload pool, held bytes of it */
 	uint64_t held;          /* bytes counted in conn.bytes */
 	uint64_t size;          /* bytes of the whole reply on the wire */
 	struct extents runs;    /* BLOCK_STATUS: the answer; READ: the holes found */
@@ -111,9 +121,9 @@ struct reply {
 extern const struct module mod_conn; /* the top layer */
 
 /* A new connection that greets its client.  On failure NULL, and the descriptors are closed. */
-struct conn *conn_open(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id, int in, int out);
+struct conn *conn_open(const struct conn_config *config, struct loop *l, struct conn_memory *m, uint64_t id, int in, int out);
 /* The same on any transport, for tests: c->t is filled by the caller before conn_start(). */
-struct conn *conn_new(const struct conn_config *config, struct loop *l, struct rx_pool *pool, uint64_t id);
+struct conn *conn_new(const struct conn_config *config, struct loop *l, struct conn_memory *m, uint64_t id);
 void conn_start(struct conn *c);
 /* The server ends: what is parked comes up with ESHUTDOWN, replies are sent, then it is freed. */
 void conn_shutdown(struct conn *c);

@@ -237,7 +237,7 @@ void reply_free(struct conn *c, struct req *r)
 	c->flying--;
 	c->bytes -= rep->held;
 	rx_drop(rep->rx);
-	free(rep->owned);
+	payload_put(&c->memory->payload, rep->owned, rep->held);
 	free(rep->more);
 	extents_free(&rep->runs);
 	req_free(r);

@@ -3,7 +3,6 @@
  * Everything that a client can get wrong in the transmission phase is judged here, in one place. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include "base/say.h"
 #include "server/conn.h"
 
@@ -147,10 +146,10 @@ static bool furnish(struct conn *c, struct req *r, const struct nbd_request *q)
 
 	switch (r->op) {
 	case OP_READ:
-		rep->owned = r->data = malloc(r->len);
+		hold(c, rep, r->len);
+		rep->owned = r->data = payload_get(&c->memory->payload, r->len);
 		if (!r->data)
 			return false;
-		hold(c, rep, r->len);
 		if (c->style != REPLY_SIMPLE && !(q->flags & NBD_CMD_FLAG_DF)) {
 			extents_init(&rep->runs, r->off, r->len, CONN_MAX_HOLES);
 			r->holes = &rep->runs;
@@ -160,7 +159,7 @@ static bool furnish(struct conn *c, struct req *r, const struct nbd_request *q)
 		hold(c, rep, r->len);
 		if (r->len <= RX_INLINE)
 			return true; /* stays in the receive buffer */
-		rep->owned = r->data = malloc(r->len);
+		rep->owned = r->data = payload_get(&c->memory->payload, r->len);
 		return r->data;
 	case OP_EXTENTS:
 		/* A plug-in may know more than was asked; the reply is cut to the request. */
@@ -210,6 +209,7 @@ static void got_request(struct conn *c)
 		return;
 	}
 	conn_take(c, c->want);
+	c->bulk = q.type == NBD_CMD_WRITE && q.len > RX_INLINE;
 	if (q.type == NBD_CMD_DISC) {
 		say_debug("connection=%" PRIu64 " client requested disconnect", c->client.id);
 		conn_goodbye(c);

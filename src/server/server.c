@@ -18,7 +18,7 @@ struct serving {
 	struct loop loop;
 	struct server *server;
 	struct list conns;         /* struct conn */
-	struct rx_pool rx_pool;
+	struct conn_memory memory;
 	struct task stop;          /* posted once, by server_stop() */
 	bool stopping;
 	atomic_uint load;          /* connections dealt to it */
@@ -86,7 +86,7 @@ static void arrive(struct task *t)
 		if (a->out != a->in)
 			close(a->out);
 	} else {
-		c = conn_open(&s->server->config, &s->loop, &s->rx_pool, a->id, a->in, a->out);
+		c = conn_open(&s->server->config, &s->loop, &s->memory, a->id, a->in, a->out);
 	}
 	if (c) {
 		c->owner = s;
@@ -287,7 +287,7 @@ void server_free(struct server *s)
 		return;
 	stop_listening(s);
 	for (unsigned i = 0; i < s->count; i++) {
-		rx_pool_free(&s->servings[i].rx_pool);
+		conn_memory_free(&s->servings[i].memory);
 		loop_free(&s->servings[i].loop);
 	}
 	free(s->servings);

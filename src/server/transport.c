@@ -94,6 +94,12 @@ int transport_open(struct transport *t, struct loop *l, int in, int out)
 		/* Replies go out in one call a turn: waiting for more would only add delay.  Fails on Unix sockets. */
 		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 		setsockopt(out, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+		/* TCP sizes its own; a Unix socket takes what it may have: two large replies in one call. */
+		struct sockaddr_storage a = { 0 };
+		socklen_t alen = sizeof a;
+		int room = 1 << 20;
+		if (getsockname(out, (struct sockaddr *)&a, &alen) == 0 && a.ss_family == AF_UNIX)
+			setsockopt(out, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	}
 	if (set_nonblocking(in) < 0 || (in != out && set_nonblocking(out) < 0))
 		goto fail;
