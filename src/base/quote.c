@@ -2,10 +2,10 @@
 #include "base/quote.h"
 #include <string.h>
 
-/* What bash leaves alone outside quotes. */
+/* What bash leaves alone outside quotes, as nbdkit sees it. */
 static bool shell_plain(const char *s)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=,:/";
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=,:/.";
 	return *s && s[strspn(s, plain)] == '\0';
 }
 

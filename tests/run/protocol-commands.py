@@ -231,8 +231,11 @@ def a_write_of_4_GiB_is_not_believed():
     with Server('memory', '1T') as s:
         with up(s.sock) as c:
             c.request(nbd.WRITE, 0, 0xffffffff)
-            c.send(bytes(1 << 16))
-            c.s.shutdown(1)
+            try:
+                c.send(bytes(1 << 16))
+                c.s.shutdown(1)
+            except (BrokenPipeError, ConnectionResetError):
+                pass # closed already
             assert c.closed()
         up(s.sock).lives()
 
@@ -410,7 +413,7 @@ def extended_lengths_have_64_bits():
         same(c.call(nbd.TRIM, 0, size), 0, 'trim a petabyte')
         same(c.status(0, size), [(size, 3)], 'all a hole again')
         same(c.call(nbd.CACHE, 0, size), 0, 'cache a petabyte')
-        same(c.read(0, 1 << 40), nbd.EINVAL, 'a read of a terabyte')
+        same(c.call(nbd.READ, 0, 1 << 40), nbd.EINVAL, 'a read of a terabyte')
         same(c.call(nbd.TRIM, 1, size), nbd.EINVAL, 'trim past the end')
         same(c.call(nbd.ZERO, 1, size), nbd.ENOSPC, 'zero past the end')
         same(c.call(nbd.TRIM, 4096, (1 << 64) - 4096), nbd.EINVAL, 'a length that wraps')

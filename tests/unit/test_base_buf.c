@@ -71,7 +71,7 @@ TEST(shell_quoting_is_bare_where_it_can_be)
 {
 	check_shell("", "\"\"");
 	check_shell("disk0", "disk0");
-	check_shell("a-b_c=d,e:f/g", "a-b_c=d,e:f/g");
+	check_shell("a-b_c=d,e:f/g.h", "a-b_c=d,e:f/g.h");
 	check_shell("a b", "\"a b\"");
 	check_shell("a\"b", "\"a\\\"b\"");
 	check_shell("$HOME`x`\\", "\"\\$HOME\\`x\\`\\\\\"");
