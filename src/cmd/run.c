@@ -93,7 +93,8 @@ bool run_alive(const struct run *r)
 
 int run_end(struct run *r)
 {
-	if (r->go_fd >= 0)
+	bool began = r->go_fd < 0;
+	if (!began)
 		close(r->go_fd);
 	r->go_fd = -1;
 	stop_watching(r);
@@ -104,9 +105,9 @@ int run_end(struct run *r)
 			;
 		r->pid = 0;
 	}
-	if (WIFSIGNALED(r->status)) {
+	if (began && WIFSIGNALED(r->status)) {
 		say_error("external command was killed by signal %d", WTERMSIG(r->status));
 		return 128 + WTERMSIG(r->status);
 	}
-	return WEXITSTATUS(r->status);
+	return began ? WEXITSTATUS(r->status) : EXIT_FAILURE;
 }
