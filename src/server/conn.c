@@ -21,8 +21,11 @@ static uint32_t unread(const struct conn *c)
 	return c->rx ? c->rx->len - c->rx_at : 0;
 }
 
+/* Too much is in flight for another request.  One whose data is on its way is let in, or it would wait for itself. */
 static bool full(const struct conn *c)
 {
+	if (c->filling || c->small)
+		return false;
 	return c->flying >= CONN_MAX_FLYING || c->bytes >= CONN_MAX_BYTES || c->out.len - c->out_sent > CONN_MAX_OPTION;
 }
 
