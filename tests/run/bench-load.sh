@@ -40,10 +40,11 @@ shapes() {
 }
 
 "$BENCH/bench-loop" "$T/loop" 16M &
-server_pids=$!
+loop=$!
+server_pids=$loop
 until_true 20 test -S "$T/loop"
 shapes "$T/loop"
-load 200 --requests=200 --server-pid=$server_pids --idle=20 "$T/loop"
+load 200 --requests=200 --server-pid=$loop --idle=20 "$T/loop"
 grep -q ' server_cpu_us=[0-9.]* .* server_threads=2[0-9] ' "$T/out" || fail "no cost of the server: $(cat "$T/out")"
 refuses "refused option 8" --structured "$T/loop"
 refuses "more than the disk's 16777216" --range=17M "$T/loop"
@@ -57,6 +58,8 @@ refuses "neither read nor write nor mixed" --op=erase x
 refuses "cannot connect" "$T/nobody"
 refuses "neither a socket's path" nowhere
 refuses "its CPU time" --server-pid=4194304 "$T/loop"
+kill $loop # stop forgets all but its own server
+wait $loop || :
 echo ok one_line_errors
 
 [ -x "$NBDKIT" ] || { echo "skip our_server: not built"; exit 0; }
