@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "filters/filters.h"
+#include "filters/logwriter.h"
+#include "trace/logline.h"
+#include "unit/rig.h"
+
+static struct rig t;
+static const struct module *const log_alone[] = { &mod_log, NULL };
+static char path[64];
+
+static bool start(void)
+{
+	strcpy(path, "/tmp/blkscope-test-log-XXXXXX");
+	int fd = mkstemp(path);
+	return fd >= 0 && close(fd) == 0 && rig_start(&t, log_alone) && rig_option(&t, 0, "logfile", path) && rig_go(&t);
+}
+
+/* The log without its stamps; stops the rig first, which writes everything. */
+static const char *stop_and_read(void)
+{
+	static char text[1 << 20];
+	size_t len = 0;
+	char line[4096];
+	rig_stop(&t);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof line, f) && strlen(line) > LOGSTAMP_LEN)
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s", line + LOGSTAMP_LEN + 1);
+	if (f)
+		fclose(f);
+	unlink(path);
+	text[len] = '\0';
+	return text;
+}
+
+TEST(each_request_has_the_line_that_nbdkit_writes)
+{
+	CHECK(start());
+	t.bottom_err = 0;
+	rig_send(&t, OP_READ, 0, 512, 0, NULL);
+	rig_send(&t, OP_WRITE, 0x1000, 0x200, REQ_FUA, NULL);
+	rig_send(&t, OP_ZERO, 0, 1, REQ_NO_HOLE | REQ_FAST, NULL);
+	rig_send(&t, OP_ZERO, 0, 1, 0, NULL);
+	rig_send(&t, OP_FLUSH, 0, 0, 0, NULL);
+	t.bottom_err = EROFS;
+	rig_send(&t, OP_TRIM, UINT64_MAX, 1, 0, NULL);
+	t.bottom_err = 0;
+	rig_send(&t, OP_CLOSE, 0, 0, 0, NULL);
+	CHECK_STR(stop_and_read(),
+		  "Ready thread_model=3\n"
+		  "connection=1 Connect export=\"\" tls=0 size=0x100000 minsize=0x0 prefsize=0x0 maxsize=0x0 write=1 flush=1 "
+		  "rotational=0 trim=1 zero=2 fua=2 extents=1 cache=2 fast_zero=0\n"
+		  "connection=1 Read id=1 offset=0x0 count=0x200 ...\n"
+		  "connection=1 ...Read id=1 return=0\n"
+		  "connection=1 Write id=2 offset=0x1000 count=0x200 fua=1 ...\n"
+		  "connection=1 ...Write id=2 return=0\n"
+		  "connection=1 Zero id=3 offset=0x0 count=0x1 trim=0 fua=0 fast=1 ...\n"
+		  "connection=1 ...Zero id=3 return=0\n"
+		  "connection=1 Zero id=4 offset=0x0 count=0x1 trim=1 fua=0 fast=0 ...\n"
+		  "connection=1 ...Zero id=4 return=0\n"
+		  "connection=1 Flush id=5 ...\n"
+		  "connection=1 ...Flush id=5 return=0\n"
+		  "connection=1 Trim id=6 offset=0xffffffffffffffff count=0x1 fua=0 ...\n"
+		  "connection=1 ...Trim id=6 return=-1 error=EPERM\n"
+		  "connection=1 Disconnect transactions=6\n");
+}
+
+TEST(lists_are_shell_arrays)
+{
+	struct extents x;
+	struct exports names = { 0 };
+	CHECK(start());
+	extents_init(&x, 0x200, 0x10000, 10);
+	extents_add(&x, 0x200, EXTENT_HOLE | EXTENT_ZERO);
+	extents_add(&x, 0x300, 0);
+	rig_send(&t, OP_EXTENTS, 0x200, 0x500, REQ_ONE, &x);
+	exports_add(&names, "", NULL);
+	exports_add(&names, "a b$", NULL);
+	rig_send(&t, OP_LIST, 0, 0, 0, &names);
+	const char *text = stop_and_read();
+	CHECK(strstr(text, "connection=1 Extents id=1 offset=0x200 count=0x500 req_one=1 ...\n"
+			   "connection=1 ...Extents id=1 extents=(0x200 0x200 \"hole,zero\" 0x400 0x300 \"\") return=0\n"));
+	CHECK(strstr(text, "ListExports id=1 readonly=0 tls=0 ...\n...ListExports id=1 exports=(\"\" \"a b\\$\") return=0\n"));
+	extents_free(&x);
+	exports_free(&names);
+}
+
+enum { WRITERS = 4, LINES = 20000 };
+static struct logwriter *shared;
+
+static void *write_many(void *arg)
+{
+	char line[64];
+	for (unsigned i = 0; i < LINES; i++)
+		logwriter_line(shared, line, (size_t)snprintf(line, sizeof line, "writer=%u line=%u", (unsigned)(uintptr_t)arg, i));
+	return NULL;
+}
+
+TEST(nothing_is_lost_and_stamps_never_go_back_when_many_threads_log)
+{
+	struct err e;
+	pthread_t th[WRITERS];
+	unsigned next[WRITERS] = { 0 };
+	char line[256], last[LOGSTAMP_LEN + 1] = "";
+
+	strcpy(path, "/tmp/blkscope-test-log-XXXXXX");
+	int fd = mkstemp(path);
+	CHECK(fd >= 0);
+	close(fd);
+	shared = logwriter_start(path, false, NULL, &e);
+	CHECK(shared);
+	logwriter_forked(shared);
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		CHECK(pthread_create(&th[i], NULL, write_many, (void *)i) == 0);
+	for (unsigned i = 0; i < WRITERS; i++)
+		pthread_join(th[i], NULL);
+	logwriter_stop(shared);
+	FILE *f = fopen(path, "r");
+	CHECK(f);
+	while (fgets(line, sizeof line, f)) {
+		unsigned w, n;
+		CHECK(sscanf(line + LOGSTAMP_LEN, " writer=%u line=%u", &w, &n) == 2);
+		CHECK(w < WRITERS);
+		CHECK_EQ_U(n, next[w]++);
+		CHECK(memcmp(line, last, LOGSTAMP_LEN) >= 0);
+		memcpy(last, line, LOGSTAMP_LEN);
+	}
+	fclose(f);
+	unlink(path);
+	for (unsigned i = 0; i < WRITERS; i++)
+		CHECK_EQ_U(next[i], LINES);
+}
+
+TEST(a_full_disk_under_the_log_stops_no_request_and_is_told)
+{
+	struct err e;
+	char line[100];
+	memset(line, 'x', sizeof line);
+	struct logwriter *w = logwriter_start("/dev/full", false, NULL, &e);
+	CHECK(w);
+	logwriter_forked(w);
+	struct logwait wait = { 0 };
+	for (unsigned i = 0; i < 100000; i++) { /* three times what the buffer keeps */
+		logwriter_line(w, line, sizeof line);
+		if (i % 1000 == 0)
+			usleep(1000); /* let the writer find out */
+	}
+	CHECK(!logwriter_wait(w, &wait));
+	logwriter_stop(w);
+}
+
+TEST(numbers_in_lines_are_what_printf_makes_of_them)
+{
+	static const uint64_t n[] = { 0, 1, 9, 10, 15, 16, 255, 256, 99999, 0x123456789abcdef, UINT64_MAX };
+	char mine[40], theirs[40];
+	for (unsigned i = 0; i < ARRAY_LEN(n); i++) {
+		*logline_dec(mine, n[i]) = '\0';
+		snprintf(theirs, sizeof theirs, "%" PRIu64, n[i]);
+		CHECK_STR(mine, theirs);
+		*logline_hex(mine, n[i]) = '\0';
+		snprintf(theirs, sizeof theirs, "0x%" PRIx64, n[i]);
+		CHECK_STR(mine, theirs);
+	}
+	struct logstamp cache = { 0 };
+	struct timespec ts = { .tv_sec = 1600000000, .tv_nsec = 80415999 };
+	*logline_stamp(mine, &cache, &ts) = '\0';
+	CHECK_STR(mine, "2020-09-13 12:26:40.080415");
+	ts.tv_sec++;
+	*logline_stamp(mine, &cache, &ts) = '\0';
+	CHECK_STR(mine, "2020-09-13 12:26:41.080415");
+}
+
+TEST(an_unwritable_log_path_is_an_error_at_the_start)
+{
+	CHECK(rig_start(&t, log_alone));
+	CHECK(rig_option(&t, 0, "logfile", "/nonexistent/dir/log"));
+	CHECK(!rig_go(&t));
+	rig_stop(&t);
+}
