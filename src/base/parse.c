@@ -8,7 +8,7 @@
 #include <strings.h>
 
 /* strtoull, but without its leading blanks, signs and silent overflow. */
-static int take_number(const char *what, const char *str, uint64_t *out, char **end, struct err *e)
+static int take_number(const char *what, const char *str, int radix, uint64_t *out, char **end, struct err *e)
 {
 	if (!*str)
 		return err_set(e, "%s: empty string where we expected a number", what);
@@ -17,7 +17,7 @@ static int take_number(const char *what, const char *str, uint64_t *out, char **
 	if (!isdigit((unsigned char)*str))
 		return err_set(e, "%s: could not parse number: \"%s\"", what, str);
 	errno = 0;
-	unsigned long long n = strtoull(str, end, 0);
+	unsigned long long n = strtoull(str, end, radix);
 	if (errno)
 		return err_set(e, "%s: number out of range: \"%s\"", what, str);
 	*out = n;
@@ -28,7 +28,7 @@ int parse_u64(const char *what, const char *str, uint64_t min, uint64_t max, uin
 {
 	char *end;
 	uint64_t n = 0;
-	if (take_number(what, str, &n, &end, e) < 0)
+	if (take_number(what, str, 0, &n, &end, e) < 0)
 		return -1;
 	if (*end)
 		return err_set(e, "%s: could not parse number: \"%s\": trailing garbage", what, str);
@@ -62,7 +62,7 @@ int parse_size(const char *what, const char *str, uint64_t *out, struct err *e)
 {
 	char *end;
 	uint64_t n = 0;
-	if (take_number(what, str, &n, &end, e) < 0)
+	if (take_number(what, str, 10, &n, &end, e) < 0)
 		return -1;
 	int shift = size_shift(end);
 	if (shift < 0)

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include "base/err.h"
 
-/* Bytes: decimal, 0x hex or 0 octal, with one optional suffix b k m g t p e (powers of 1024,
- * either case) or s (512-byte sectors).  At most INT64_MAX.  nbdkit_parse_size(3). */
+/* Bytes: decimal (010 is ten), with one optional suffix b k m g t p e (powers of 1024, either
+ * case) or s (512-byte sectors).  At most INT64_MAX.  nbdkit_parse_size(3). */
 int parse_size(const char *what, const char *str, uint64_t *out, struct err *e);
 
 /* ns from `40ms`, `100us`, `1.5`, `2s`, `7ns`, `3m`, `1h`: decimal seconds unless a unit says

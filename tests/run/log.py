@@ -205,7 +205,7 @@ def delay_before_and_after_the_log():
     logs = []
     for program in (NBDKIT_REF, NBDKIT):
         with temp_dir() as d:
-            with Server('--filter=delay', '--filter=log', 'memory', SIZE, 'delay-fast-zero=false', 'rdelay=1ms', f'logfile={d}/log',
+            with Server('--filter=delay', '--filter=log', 'memory', SIZE, 'delay-fast-zero=false', 'rdelay=1ms', 'wdelay=1ms', f'logfile={d}/log',
                         program=program) as s:
                 h = connect(s)
                 h.pread(4096, 0)
@@ -303,6 +303,7 @@ def logscript_sees_strings_and_lists():
                 h = connect(s, 'two words')
                 status(h, SIZE, 0)
                 h.shutdown()
+                until('the client is gone', lambda: 'Disconnect' in read_file(d + '/out'))
             got.append([line for line in read_file(d + '/out').splitlines() if 'Connect' in line])
     assert '<two words>' in got[0][0], got[0]
     same(got[1], got[0], 'what the script was told')
