@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/say.h"
+#include "filters/logcrash.h"
 #include "trace/logline.h"
 
 enum {
@@ -301,6 +302,8 @@ struct logwriter *logwriter_start(const char *path, bool append, const char *scr
 	buf_init(&w->scripts, LOG_HARD);
 	buf_init(&w->running, LOG_HARD);
 	list_init(&w->waiting);
+	if (w->fd >= 0)
+		logcrash_guard(&w->fill, w->fd);
 	return w;
 }
 
@@ -323,6 +326,7 @@ void logwriter_stop(struct logwriter *w)
 	if (w->has_thread)
 		pthread_join(w->thread, NULL);
 	w->has_thread = false;
+	logcrash_release(&w->fill);
 	logwriter_flush(w); /* also the line that tells of lost ones */
 	if (w->lost)
 		say_error("log: %s: %" PRIu64 " lines were lost", w->path, w->lost);

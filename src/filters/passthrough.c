@@ -3,7 +3,7 @@
  *
  * To make your own: copy this file, rename what is called passthrough, add it to src/meson.build,
  * src/filters/filters.h and src/cmd/modules.c, and throw away what you don't need: a filter that wants
- * only the way down has no done, one without options has no table.  docs/filters.md tells the rest. */
+ * only the way down has no done, one without options has no table.  HACKING.md walks through it. */
 #include "filters/filters.h"
 
 /* One per word `--filter=passthrough`, shared by all connections on all threads: constant once start()

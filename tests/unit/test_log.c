@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "filters/filters.h"
 #include "filters/logwriter.h"
@@ -174,6 +176,31 @@ TEST(numbers_in_lines_are_what_printf_makes_of_them)
 	ts.tv_sec++;
 	*logline_stamp(mine, &cache, &ts) = '\0';
 	CHECK_STR(mine, "2020-09-13 12:26:41.080415");
+}
+
+TEST(a_crash_writes_the_lines_that_still_wait)
+{
+	struct err e;
+	strcpy(path, "/tmp/blkscope-test-log-XXXXXX");
+	int fd = mkstemp(path), status;
+	CHECK(fd >= 0);
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) { /* no thread of its own is started: nothing else could write */
+		signal(SIGABRT, SIG_DFL);
+		struct logwriter *w = logwriter_start(path, false, NULL, &e);
+		if (w)
+			logwriter_line(w, "last words", 10);
+		raise(SIGABRT);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	char text[100] = "";
+	CHECK(read(fd, text, sizeof text - 1) == LOGSTAMP_LEN + 12);
+	CHECK_STR(text + LOGSTAMP_LEN, " last words\n");
+	close(fd);
+	unlink(path);
 }
 
 TEST(an_unwritable_log_path_is_an_error_at_the_start)
