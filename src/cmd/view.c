@@ -240,7 +240,8 @@ static int run(struct command *c, struct err *e)
 	struct play p;
 	int r = -1;
 
-	if (c->steps_file) {
+	/* the window reads it itself, again and again */
+	if (c->steps_file && c->modes) {
 		if (steps_load(&c->steps, c->steps_file, e) < 0)
 			return -1;
 		c->look.steps = &c->steps;
@@ -248,7 +249,8 @@ static int run(struct command *c, struct err *e)
 	if (play_open(&p, c->log, c->sized ? &c->size : NULL, !c->modes, e) < 0)
 		goto free_steps;
 	if (!c->modes) {
-		struct window_options w = { .fullscreen = c->fullscreen, .replay = c->replaying, .speed = c->replay };
+		struct window_options w = { .fullscreen = c->fullscreen, .replay = c->replaying, .speed = c->replay,
+			.steps_file = c->steps_file };
 		r = window_run(&p, &c->look, &w, e);
 	} else if (play_scan_all(&p, e) == 0) {
 		steps_sort(&c->steps, p.start);

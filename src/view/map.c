@@ -86,7 +86,7 @@ static unsigned page_blocks(const struct map *m, uint32_t page)
 
 int map_init(struct map *m, uint64_t size, struct err *e)
 {
-	*m = (struct map){ .size = size };
+	*m = (struct map){ .size = size, .mixed_max = MAP_MIXED_MAX };
 	find_shape(m);
 	m->pages = (uint32_t)div_up(m->blocks, PAGE_BLOCKS);
 	m->cell = calloc(MAX(m->cells, 1), sizeof *m->cell);
@@ -146,7 +146,7 @@ static bool make_mixed(struct map *m, struct page *p, unsigned total)
 	unsigned s = uniform(p, total);
 	if (p->bits)
 		return true;
-	if (s == STATES || m->mixed >= MAP_MIXED_MAX || !(p->bits = malloc(PAGE_BYTES))) {
+	if (s == STATES || m->mixed >= m->mixed_max || !(p->bits = malloc(PAGE_BYTES))) {
 		m->coarse++;
 		return false;
 	}

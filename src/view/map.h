@@ -46,7 +46,7 @@ struct map {
 	struct cell *cell; /* cells, ours */
 	struct page *page; /* ours */
 	uint32_t pages;
-	uint32_t mixed;  /* pages that own memory */
+	uint32_t mixed, mixed_max; /* pages that own memory; how many may */
 	uint64_t coarse; /* times a page had to do without */
 };
 

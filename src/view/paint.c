@@ -51,12 +51,12 @@ static void paint_ruler(struct canvas *c, const struct model *m, const struct sc
 	}
 }
 
-static void paint_caption(struct canvas *c, const struct scene *s, int w)
+static void paint_caption(struct canvas *c, const struct model *m, const struct scene *s, int w)
 {
 	int step = s->steps ? steps_at(s->steps, s->now, s->start) : -1;
 	const struct palette *p = s->palette;
 	int right = w - MARGIN;
-	char text[64];
+	char text[64], size[FMT_ROOM];
 
 	if (s->status)
 		right = right - text_width(&font_bold, s->status) - 20;
@@ -66,8 +66,9 @@ static void paint_caption(struct canvas *c, const struct scene *s, int w)
 		snprintf(text, sizeof text, "%d", step + 1);
 		int x = canvas_text(c, &font_big, RULER, 10, p->faint, text) + 14;
 		canvas_paragraph(c, &font_big, (struct rect){ x, 10, right - x, 0 }, 1, p->ink, s->steps->step[step].text);
-	} else if (!s->steps) {
-		canvas_text(c, &font_big, RULER, 10, p->faint, "what the disk went through");
+	} else {
+		snprintf(text, sizeof text, "disk of %s", fmt_size(size, m->map.size));
+		canvas_text(c, &font_big, RULER, 10, p->faint, text);
 	}
 }
 
@@ -83,7 +84,7 @@ void paint_screen(struct canvas *c, const struct model *m, const struct scene *s
 	struct layout l = paint_layout(c->w, c->h, &m->map, s->hilbert);
 
 	canvas_fill(c, (struct rect){ 0, 0, c->w, c->h }, s->palette->paper);
-	paint_caption(c, s, c->w);
+	paint_caption(c, m, s, c->w);
 	paint_map(c, m, s, &l.grid, l.map.x, l.map.y, l.scale);
 	paint_frame(c, m, s, l.map);
 	paint_ruler(c, m, s, &l);

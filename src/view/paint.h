@@ -13,6 +13,7 @@
 
 #define PAINT_W 1440 /* the smallest canvas that the screen is laid out for */
 #define PAINT_H 960
+#define TEXTURE_FROM 4 /* canvas pixels per block: from here on shape tells the class as well */
 #define FADE_HALF (250 * NS_PER_MS) /* a flash loses half its strength in this */
 
 struct scene {
@@ -26,6 +27,7 @@ struct scene {
 	const char *notice;        /* something the person should know; NULL: nothing */
 	bool help;
 	uint64_t bad, overlong, lost; /* lines in the whole log */
+	uint64_t exposed; /* ns since 1970: reads since then stay lit; 0: they fade */
 };
 
 /* Where the map lies on a canvas. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "view/paint.h"
 
-#define TEXTURE_FROM 4 /* canvas pixels per block: from here on shape tells the class as well */
+#define EXPOSED 176u   /* strength of a read on a still picture */
 
 /* Halves every FADE_HALF, straight lines between: whole numbers, the same on every machine. */
 unsigned fade(uint64_t now, uint64_t last)
@@ -67,7 +67,7 @@ static rgb state_colour(const struct palette *p, const struct cell *c, enum stat
 		all += c->state[i];
 	unsigned share = (unsigned)(256ull * c->state[s] / all);
 	/* one block of thousands must still be seen */
-	return rgb_mix(p->untouched, p->class[class_of[s]], 72 + share * 184 / 256);
+	return rgb_mix(p->untouched, p->class[class_of[s]], 104 + share * 152 / 256);
 }
 
 /* What flashes: a rare important class for as long as its flash is strong, else the newest. */
@@ -94,8 +94,17 @@ struct look {
 	unsigned strength;        /* of the flash, 0..256 */
 };
 
-static struct look look_of(const struct palette *p, const struct cell *c, uint64_t now, bool many)
+/* A still picture has no time to flash: it shows where reads went since the one before, as
+ * far as they do not hide what changed the disk. */
+static bool exposed(const struct cell *c, uint64_t since)
 {
+	return since && c->last[CL_READ] > since && cell_state(c) == ST_NONE;
+}
+
+static struct look look_of(const struct scene *sc, const struct cell *c, bool many)
+{
+	const struct palette *p = sc->palette;
+
 	enum state s = cell_state(c);
 	enum class f = CL_READ;
 	struct look l = {
@@ -103,14 +112,11 @@ static struct look look_of(const struct palette *p, const struct cell *c, uint64
 		.under = p->untouched, .colour = state_colour(p, c, s),
 	};
 
-	l.strength = flash_of(c, now, many, &f);
+	l.strength = flash_of(c, sc->now, many, &f);
+	if (f == CL_READ && exposed(c, sc->exposed))
+		l.strength = MAX(l.strength, EXPOSED);
 	l.over = texture_of(f);
 	l.flash = p->class[f];
-	/* what has just come and stays, shines a little; where it is one of many, it shows itself */
-	if (!many && s != ST_NONE && f == class_of[s]) {
-		l.over = l.base;
-		l.flash = rgb_mix(l.colour, p->glow, 110);
-	}
 	return l;
 }
 
@@ -140,7 +146,7 @@ void paint_map(struct canvas *c, const struct model *m, const struct scene *s, c
 	bool many = m->map.per_cell > 1, textured = !many && scale >= TEXTURE_FROM;
 
 	for (uint32_t i = 0; i < m->map.cells; i++) {
-		struct look l = look_of(s->palette, &m->map.cell[i], s->now, many);
+		struct look l = look_of(s, &m->map.cell[i], many);
 		unsigned gx, gy;
 		grid_place(g, i, &gx, &gy);
 		(textured ? paint_textured : paint_plain)(c, x + (int)gx * scale, y + (int)gy * scale, scale, &l);

@@ -11,6 +11,7 @@ struct pen {
 	const struct scene *s;
 	struct rect r; /* the panel */
 	int y;
+	bool textured; /* the map tells classes by shape too */
 };
 
 static void rule(struct pen *p)
@@ -49,7 +50,7 @@ static void swatch(struct pen *p, enum texture t, rgb colour)
 {
 	const struct palette *pal = p->s->palette;
 	struct rect box = { p->r.x + 1, p->y + 2, 20, 20 };
-	paint_square(p->c, box.x, box.y, box.w, t, colour, pal->untouched);
+	paint_square(p->c, box.x, box.y, box.w, p->textured ? t : TX_SOLID, colour, pal->untouched);
 	canvas_frame(p->c, box, 1, pal->frame);
 }
 
@@ -253,9 +254,35 @@ static void warnings(struct pen *p)
 		say(p, &font_bold, s->palette->class[CL_ERROR], s->notice);
 }
 
+/* The session: what was done, what is being done, what comes.  As many as there is room for,
+ * with the present one in the middle. */
+static void step_rows(struct pen *p, int bottom)
+{
+	const struct steps *st = p->s->steps;
+	const struct palette *pal = p->s->palette;
+	int line = font_body.line + 2, room, now;
+
+	rule(p);
+	room = (bottom - p->y) / line;
+	if (room < 3)
+		return;
+	now = steps_at(st, p->s->now, p->s->start);
+	int first = MAX(MIN(now - room / 2, (int)st->n - room), 0);
+	for (int i = first; i < (int)st->n && i < first + room; i++, p->y += line) {
+		char number[16], clock[FMT_ROOM];
+		uint64_t at = steps_begin(st, (size_t)i, p->s->start) - p->s->start;
+		rgb v = i == now ? pal->ink : pal->faint;
+		const struct font *f = i == now ? &font_bold : &font_body;
+		snprintf(number, sizeof number, "%d", i + 1);
+		canvas_text_right(p->c, f, p->r.x + 24, p->y, v, number);
+		canvas_text_right(p->c, f, p->r.x + 92, p->y, v, fmt_tick(clock, at / NS_PER_S * NS_PER_S));
+		canvas_paragraph(p->c, f, (struct rect){ p->r.x + 106, p->y, p->r.w - 106, 0 }, 1, v, st->step[i].text);
+	}
+}
+
 void paint_panel(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l)
 {
-	struct pen p = { c, m, s, l->panel, l->panel.y };
+	struct pen p = { c, m, s, l->panel, l->panel.y, l->scale >= TEXTURE_FROM && m->map.per_cell == 1 };
 
 	clock_rows(&p);
 	rule(&p);
@@ -264,4 +291,6 @@ void paint_panel(struct canvas *c, const struct model *m, const struct scene *s,
 	scale_rows(&p, l);
 	warnings(&p);
 	pointer_rows(&p, l);
+	if (s->steps && s->steps->n)
+		step_rows(&p, l->map.y + (int)MAP_ROWS_MAX);
 }

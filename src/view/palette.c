@@ -11,7 +11,7 @@ const struct palette palette_default = {
 		[CL_READ] = 0x56b4e9, [CL_WRITE] = 0xd55e00, [CL_TRIM] = 0x009e73,
 		[CL_ZERO] = 0xf5f5f5, [CL_ERROR] = 0xff4fb8,
 	},
-	.flush = 0xf0e442, .glow = 0xffffff,
+	.flush = 0xf0e442,
 };
 
 /* As in 2018: red, black flash, light purple, white on light grey. */
@@ -22,7 +22,7 @@ const struct palette palette_classic = {
 		[CL_READ] = 0x000000, [CL_WRITE] = 0xff0000, [CL_TRIM] = 0xc8a2f0,
 		[CL_ZERO] = 0xffffff, [CL_ERROR] = 0xff8c00,
 	},
-	.flush = 0x1f5fd0, .glow = 0xffffff,
+	.flush = 0x1f5fd0,
 };
 
 const struct palette *palette_find(const char *name)

@@ -12,7 +12,6 @@ struct palette {
 	rgb ink, faint; /* text; less important text */
 	rgb class[CLASSES];
 	rgb flush;
-	rgb glow; /* a fresh write, trim or zero leans towards this */
 };
 
 extern const struct palette palette_default, palette_classic;

@@ -181,6 +181,8 @@ int play_scan(struct play *p, uint64_t max, struct err *e)
 
 	if (p->fd < 0)
 		return 0;
+	if (p->head_len < PLAY_HEAD)
+		head_changed(p); /* remember it before we read on */
 	while (p->scan.pos < stop) {
 		int got = cursor_next(&p->scan, p->fd, UINT64_MAX, &ev, e);
 		if (got <= 0)

@@ -11,6 +11,7 @@
 #define GAP 28
 #define MARGIN 28
 #define CAPTION_LINES 2
+#define CAPTION_ROOM 240 /* bytes */
 #define LEGEND 56      /* height of the legend below */
 #define STRIP_W 1700   /* about as wide as it gets */
 #define PIXELS_MAX (256u << 20)
@@ -18,6 +19,7 @@
 struct moment {
 	uint64_t at; /* ns since 1970 */
 	int step;    /* -1: none */
+	uint64_t said; /* ns since 1970: the time in the caption */
 };
 
 struct strip {
@@ -31,25 +33,9 @@ struct strip {
 	int cell_h;   /* a frame with its words */
 	struct canvas c;
 	struct totals before;
+	uint64_t then;  /* ns since 1970, the frame before */
+	int lines;      /* of the longest caption */
 };
-
-static int words_height(void)
-{
-	return CAPTION_LINES * font_bold.line + font_body.line + 2 * font_small.line + 20;
-}
-
-static void shape(struct strip *s)
-{
-	int want = MIN(FRAME / (int)s->grid.cols, FRAME * 3 / 2 / (int)s->grid.rows);
-
-	s->scale = MIN(MAX(want, 1), 48);
-	s->fw = (int)s->grid.cols * s->scale;
-	s->fh = (int)s->grid.rows * s->scale;
-	int room = MAX(s->fw, 300);
-	s->across = MAX((STRIP_W - 2 * MARGIN + GAP) / (room + GAP), 1);
-	s->across = (int)MIN((size_t)s->across, s->n);
-	s->cell_h = s->fh + words_height() + GAP;
-}
 
 static int slot_width(const struct strip *s)
 {
@@ -81,18 +67,52 @@ static void say_difference(const struct totals *t, const struct totals *b, char 
 		snprintf(text, room, "nothing reached the disk");
 }
 
-static void words(struct strip *s, const struct scene *sc, const struct moment *m, int x, int y)
+static void caption(const struct strip *s, const struct moment *m, char *text, size_t room)
+{
+	*text = '\0';
+	if (m->step >= 0)
+		snprintf(text, room, "%d  %s", m->step + 1, s->o->steps->step[m->step].text);
+}
+
+static int longest_caption(const struct strip *s)
+{
+	int most = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		char text[CAPTION_ROOM];
+		caption(s, &s->m[i], text, sizeof text);
+		most = MAX(most, canvas_paragraph(NULL, &font_bold, (struct rect){ .w = slot_width(s) }, CAPTION_LINES, 0, text));
+	}
+	return most / font_bold.line;
+}
+
+static int words_height(const struct strip *s)
+{
+	return s->lines * font_bold.line + font_body.line + 2 * font_small.line + 20;
+}
+
+static void shape(struct strip *s)
+{
+	int want = MIN(FRAME / (int)s->grid.cols, FRAME * 3 / 2 / (int)s->grid.rows);
+
+	s->scale = MIN(MAX(want, 1), 48);
+	s->fw = (int)s->grid.cols * s->scale;
+	s->fh = (int)s->grid.rows * s->scale;
+	s->across = MAX((STRIP_W - 2 * MARGIN + GAP) / (slot_width(s) + GAP), 1);
+	s->across = (int)MIN((size_t)s->across, s->n);
+	s->lines = longest_caption(s);
+	s->cell_h = s->fh + words_height(s) + GAP;
+}
+
+static void words(struct strip *s, const struct moment *m, int x, int y)
 {
 	const struct palette *p = s->o->palette;
 	const struct totals *t = &s->p->model.total;
 	int w = slot_width(s);
-	char text[200], clock[FMT_ROOM];
+	char text[CAPTION_ROOM], clock[FMT_ROOM];
 
-	if (m->step >= 0) {
-		snprintf(text, sizeof text, "%d  %s", m->step + 1, s->o->steps->step[m->step].text);
-		y = canvas_paragraph(&s->c, &font_bold, (struct rect){ x, y, w, 0 }, CAPTION_LINES, p->ink, text);
-	}
-	canvas_text(&s->c, &font_body, x, y, p->flush, fmt_clock(clock, sc->now - sc->start));
+	caption(s, m, text, sizeof text);
+	y = canvas_paragraph(&s->c, &font_bold, (struct rect){ x, y, w, 0 }, CAPTION_LINES, p->ink, text);
+	canvas_text(&s->c, &font_body, x, y, p->flush, fmt_clock(clock, m->said - s->p->start));
 	y += font_body.line + 2;
 	say_difference(t, &s->before, text, sizeof text);
 	canvas_paragraph(&s->c, &font_small, (struct rect){ x, y, w, 0 }, 2, p->faint, text);
@@ -109,9 +129,11 @@ static int frame(struct strip *s, size_t i, struct err *e)
 	if (output_seek(s->p, s->o, now - s->p->start, &skipped, e) < 0)
 		return -1;
 	struct scene sc = output_scene(s->p, s->o, now);
+	sc.exposed = s->then;
+	s->then = now;
 	paint_map(&s->c, &s->p->model, &sc, &s->grid, x, y, s->scale);
 	canvas_frame(&s->c, (struct rect){ x, y, s->fw, s->fh }, 2, p->frame);
-	words(s, &sc, &s->m[i], x, y + s->fh + 8);
+	words(s, &s->m[i], x, y + s->fh + 8);
 	return 0;
 }
 
@@ -127,7 +149,8 @@ static void legend(struct strip *s)
 	char text[160], a[FMT_ROOM], b[FMT_ROOM];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		paint_square(&s->c, x, y + 1, 20, texture_of(rows[i].c), p->class[rows[i].c], p->untouched);
+		enum texture t = s->scale < TEXTURE_FROM ? TX_SOLID : texture_of(rows[i].c);
+		paint_square(&s->c, x, y + 1, 20, t, p->class[rows[i].c], p->untouched);
 		canvas_frame(&s->c, (struct rect){ x, y + 1, 20, 20 }, 1, p->frame);
 		x = canvas_text(&s->c, &font_body, x + 28, y, p->ink, rows[i].name) + 24;
 	}
@@ -137,12 +160,17 @@ static void legend(struct strip *s)
 }
 
 /* The moment a step ends is just before the next begins. */
-static uint64_t end_of_step(const struct play *p, const struct steps *st, size_t i)
+static struct moment end_of_step(const struct play *p, const struct steps *st, size_t i)
 {
-	if (i + 1 == st->n)
-		return p->end;
-	uint64_t next = steps_begin(st, i + 1, p->start);
-	return MAX(MIN(next - (next > p->start), p->end), p->start);
+	uint64_t next = i + 1 < st->n ? steps_begin(st, i + 1, p->start) : p->end;
+	uint64_t at = i + 1 < st->n && next > p->start ? next - 1 : next;
+	return (struct moment){ MIN(at, p->end), (int)i, MIN(next, p->end) };
+}
+
+static struct moment asked_for(const struct play *p, const struct steps *st, uint64_t at)
+{
+	uint64_t t = p->start + MIN(at, INT64_MAX);
+	return (struct moment){ t, st ? steps_at(st, t, p->start) : -1, t };
 }
 
 static int moments(struct strip *s, const uint64_t *at, size_t n, struct err *e)
@@ -154,10 +182,8 @@ static int moments(struct strip *s, const uint64_t *at, size_t n, struct err *e)
 		return err_set(e, "no moments for a strip: the list of steps is empty");
 	if (!(s->m = calloc(s->n, sizeof *s->m)))
 		return err_set(e, "no memory for a strip of %zu frames", s->n);
-	for (size_t i = 0; i < s->n; i++) {
-		uint64_t t = n ? s->p->start + MIN(at[i], INT64_MAX) : end_of_step(s->p, st, i);
-		s->m[i] = (struct moment){ t, !n ? (int)i : st ? steps_at(st, t, s->p->start) : -1 };
-	}
+	for (size_t i = 0; i < s->n; i++)
+		s->m[i] = n ? asked_for(s->p, st, at[i]) : end_of_step(s->p, st, i);
 	return 0;
 }
 
@@ -181,7 +207,7 @@ static int draw(struct strip *s, struct err *e)
 
 int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file, struct err *e)
 {
-	struct strip s = { .p = p, .o = o };
+	struct strip s = { .p = p, .o = o, .then = p->start };
 	uint64_t now;
 	int r = -1;
 

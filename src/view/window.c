@@ -2,10 +2,11 @@
 #include <SDL.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/say.h"
 #include "view/window.h"
 
-#define FRAME_MS 16
+#define FRAME_MS 33
 #define SCAN_BYTES (4u << 20) /* of log between two pictures while catching up */
 #define EVENTS_AT_ONCE 50000
 #define NOTICE_MS 8000
@@ -18,6 +19,7 @@ struct ui {
 	SDL_Texture *texture; /* w by h of the canvas, ours */
 	struct canvas canvas;
 	bool quit, live, paused, help;
+	bool stale; /* what is shown is not what should be */
 	double speed;
 	uint64_t now;     /* ns since 1970: the moment shown */
 	double part;      /* of a ns, left over from slow replays */
@@ -25,8 +27,12 @@ struct ui {
 	uint64_t seen_at; /* ms, when the log last grew */
 	uint64_t events;  /* in the log then */
 	bool behind;      /* still reading or replaying */
+	bool was_behind;
 	uint64_t target;  /* event to show, when stepping; 0: none */
 	int mx, my;       /* pointer on the canvas; -1: elsewhere */
+	const char *steps_file;
+	struct steps steps; /* what was last in it */
+	struct stat steps_stat;
 	char notice[160];
 	uint64_t notice_until; /* ms */
 };
@@ -136,7 +142,7 @@ static struct scene ui_scene(const struct ui *u, char *text, size_t room)
 	s.pointer_y = u->my;
 	s.help = u->help;
 	s.status = status(u, text, room);
-	s.notice = SDL_GetTicks64() < u->notice_until ? u->notice : NULL;
+	s.notice = u->notice_until ? u->notice : NULL;
 	return s;
 }
 
@@ -330,6 +336,29 @@ static int input(struct ui *u, const SDL_Event *ev, struct err *e)
 
 /* ---- a turn ---- */
 
+/* A session may write its captions while we watch; a line that is half there keeps the old ones. */
+static void reload_steps(struct ui *u)
+{
+	struct steps fresh;
+	struct stat st;
+	struct err e;
+
+	if (!u->steps_file || stat(u->steps_file, &st))
+		return;
+	if (st.st_size == u->steps_stat.st_size && st.st_mtim.tv_sec == u->steps_stat.st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == u->steps_stat.st_mtim.tv_nsec)
+		return;
+	u->steps_stat = st;
+	if (steps_load(&fresh, u->steps_file, &e) < 0)
+		return;
+	steps_free(&u->steps);
+	u->steps = fresh;
+	u->look.steps = &u->steps;
+	u->stale = true;
+	if (u->p->events)
+		steps_sort(&u->steps, u->p->start);
+}
+
 /* Read what the log has now, a bounded piece of it. */
 static int follow(struct ui *u, struct err *e)
 {
@@ -348,13 +377,14 @@ static int follow(struct ui *u, struct err *e)
 	int more = play_scan(p, SCAN_BYTES, e);
 	if (more < 0)
 		return -1;
-	if (u->look.steps && u->events == 0 && p->events)
-		steps_sort(u->look.steps, p->start);
+	if (u->events == 0 && p->events)
+		steps_sort(&u->steps, p->start);
 	if (!lost && p->scan.reader.lost)
 		notify(u, "the server says that lines of the log were lost");
 	if (p->events != u->events) {
 		u->events = p->events;
 		u->seen_at = SDL_GetTicks64();
+		u->stale = true;
 	}
 	u->now = MAX(u->now, p->start);
 	return more;
@@ -365,6 +395,8 @@ static int follow(struct ui *u, struct err *e)
 static void run_clock(struct ui *u, bool more)
 {
 	uint64_t ticks = SDL_GetTicks64(), past = ticks - u->ticks;
+
+	uint64_t before = u->now;
 
 	u->ticks = ticks;
 	if (!u->p->events)
@@ -381,6 +413,7 @@ static void run_clock(struct ui *u, bool more)
 		if (u->now == limit)
 			u->paused = true;
 	}
+	u->stale |= u->now != before;
 }
 
 static int catch_up(struct ui *u, struct err *e)
@@ -406,9 +439,12 @@ static int turn(struct ui *u, struct err *e)
 	SDL_Event ev;
 	uint64_t began = SDL_GetTicks64();
 
-	while (SDL_PollEvent(&ev))
+	while (SDL_PollEvent(&ev)) {
+		u->stale = true;
 		if (input(u, &ev, e) < 0)
 			return -1;
+	}
+	reload_steps(u);
 	int more = follow(u, e);
 	if (more < 0)
 		return -1;
@@ -417,7 +453,15 @@ static int turn(struct ui *u, struct err *e)
 	if (late < 0)
 		return -1;
 	u->behind = more || late;
-	show(u);
+	if (u->notice_until && began >= u->notice_until) {
+		u->notice_until = 0;
+		u->stale = true;
+	}
+	u->stale |= u->behind || u->was_behind;
+	if (u->stale)
+		show(u);
+	u->stale = false;
+	u->was_behind = u->behind;
 	uint64_t took = SDL_GetTicks64() - began;
 	if (!u->behind && took < FRAME_MS)
 		SDL_Delay((uint32_t)(FRAME_MS - took));
@@ -426,12 +470,13 @@ static int turn(struct ui *u, struct err *e)
 
 int window_run(struct play *p, const struct look_options *o, const struct window_options *w, struct err *e)
 {
-	struct ui u = { .p = p, .look = *o, .live = !w->replay, .speed = w->speed, .mx = -1, .my = -1 };
+	struct ui u = { .p = p, .look = *o, .live = !w->replay, .speed = w->speed, .mx = -1, .my = -1, .stale = true, .steps_file = w->steps_file };
 	int r = ui_open(&u, p->path, w->fullscreen, e);
 
 	u.ticks = u.seen_at = SDL_GetTicks64();
 	while (!r && !u.quit)
 		r = turn(&u, e);
 	ui_close(&u);
+	steps_free(&u.steps);
 	return r;
 }

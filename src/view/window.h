@@ -9,6 +9,7 @@ struct window_options {
 	bool fullscreen;
 	bool replay;
 	double speed; /* of the replay */
+	const char *steps_file; /* read again when it changes; NULL: none */
 };
 
 /* Until the person closes it: 0, or -1 with e set. */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "unit/test.h"
+#include "view/play.h"
+
+static char path[200], other[220];
+static struct play p;
+static struct err e;
+static unsigned number; /* of the next request */
+
+static void say(const char *file, const char *mode, const char *text)
+{
+	FILE *f = fopen(file, mode);
+	CHECK(f != NULL);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* A second after the one before, a write of one block. */
+static void say_write(const char *file, unsigned block)
+{
+	char text[300];
+	number++;
+	snprintf(text, sizeof text, "2026-01-01 00:%02u:%02u.000000 connection=1 Write id=%u offset=0x%x count=0x1000 fua=0 ...\n"
+		"2026-01-01 00:%02u:%02u.500000 connection=1 ...Write id=%u return=0\n", number / 60, number % 60, number,
+		block * 4096, number / 60, number % 60, number);
+	say(file, "a", text);
+}
+
+static void new_log(const char *file, const char *size)
+{
+	char text[200];
+	number = 0;
+	snprintf(text, sizeof text, "2026-01-01 00:00:00.000000 connection=1 Connect export=\"\" tls=0 size=%s write=1\n", size);
+	say(file, "w", text);
+}
+
+static void start(void)
+{
+	const char *dir = getenv("TMPDIR");
+	snprintf(path, sizeof path, "%s/play.%d.log", dir ? dir : "/tmp", getpid());
+	snprintf(other, sizeof other, "%s.new", path);
+	new_log(path, "0x100000");
+	for (unsigned i = 0; i < 10; i++)
+		say_write(path, i);
+	CHECK(play_open(&p, path, NULL, false, &e) == 0);
+	CHECK(play_scan_all(&p, &e) == 0);
+}
+
+static void stop(void)
+{
+	play_close(&p);
+	unlink(path);
+	unlink(other);
+}
+
+/* How many blocks of the first 20 are written; 99: no model. */
+static unsigned written(void)
+{
+	unsigned n = 0;
+	if (!p.has_model)
+		return 99;
+	for (unsigned i = 0; i < 20; i++)
+		n += map_block_state(&p.model.map, i) == ST_WRITE;
+	return n;
+}
+
+TEST(the_log_tells_size_and_times)
+{
+	start();
+	CHECK_EQ_U(p.size, 0x100000);
+	CHECK_EQ_U(p.events, 21);
+	CHECK_EQ_U(p.end - p.start, 10 * NS_PER_S + 500 * NS_PER_MS);
+	stop();
+}
+
+TEST(a_moment_has_exactly_the_events_up_to_it)
+{
+	start();
+	CHECK(play_to(&p, p.start + 5 * NS_PER_S + 499 * NS_PER_MS, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 4);
+	CHECK_EQ_U(p.model.open.open, 1);
+	CHECK(play_to(&p, p.start + 5 * NS_PER_S + 500 * NS_PER_MS, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 5);
+	CHECK(play_to(&p, p.start, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 0);
+	CHECK(play_to(&p, UINT64_MAX, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 10);
+	stop();
+}
+
+TEST(single_events_can_be_stepped_back_and_forth)
+{
+	start();
+	CHECK(play_to_event(&p, 3, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 1);
+	CHECK(play_to_event(&p, 2, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 0);
+	CHECK_EQ_U(p.model.events, 2);
+	CHECK(play_to_event(&p, 21, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 10);
+	stop();
+}
+
+TEST(work_is_done_in_bounded_pieces)
+{
+	unsigned turns = 0;
+	start();
+	while (play_to(&p, p.end, 3, &e) == 1)
+		turns++;
+	CHECK_EQ_U(turns, 6);
+	CHECK_EQ_U(written(), 10);
+	stop();
+}
+
+TEST(a_growing_log_is_followed)
+{
+	start();
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	say_write(path, 12);
+	say(path, "a", "2026-01-01 00:00:30.000000 connection=1 Wri");
+	CHECK_EQ_U(play_check(&p, &e), 0);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 11);
+	say(path, "a", "te id=99 offset=0xd000 count=0x1 fua=0 ...\n2026-01-01 00:00:31.000000 connection=1 ...Write id=99 return=0\n");
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 12);
+	CHECK_EQ_U(p.scan.reader.bad, 0);
+	stop();
+}
+
+TEST(a_truncated_log_is_started_over)
+{
+	start();
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	new_log(path, "0x200000");
+	say_write(path, 3);
+	CHECK_EQ_U(play_check(&p, &e), 1);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(p.size, 0x200000);
+	CHECK_EQ_U(written(), 1);
+	CHECK_EQ_U(p.events, 3);
+	CHECK_EQ_U(p.restarts, 1);
+	stop();
+}
+
+TEST(a_log_that_was_emptied_and_outgrew_us_is_noticed_by_its_head)
+{
+	start();
+	say(path, "w", "2027-01-01 00:00:00.000000 connection=1 Connect size=0x100000 write=1\n");
+	for (unsigned i = 0; i < 20; i++)
+		say_write(path, i);
+	CHECK_EQ_U(play_check(&p, &e), 1);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK_EQ_U(p.events, 41);
+	stop();
+}
+
+TEST(a_replaced_log_is_opened_anew)
+{
+	start();
+	new_log(other, "0x100000");
+	say_write(other, 0);
+	say_write(other, 1);
+	CHECK(rename(other, path) == 0);
+	CHECK_EQ_U(play_check(&p, &e), 1);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 2);
+	CHECK_EQ_U(play_check(&p, &e), 0);
+	stop();
+}
+
+TEST(a_deleted_log_is_kept_until_there_is_another)
+{
+	start();
+	unlink(path);
+	CHECK_EQ_U(play_check(&p, &e), 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 10);
+	stop();
+}
+
+TEST(a_log_may_appear_later)
+{
+	start();
+	stop();
+	CHECK(play_open(&p, path, NULL, false, &e) < 0);
+	CHECK(play_open(&p, path, NULL, true, &e) == 0);
+	CHECK_EQ_U(play_check(&p, &e), 0);
+	CHECK(play_to(&p, 0, PLAY_ALL, &e) == 0);
+	new_log(path, "0x100000");
+	CHECK_EQ_U(play_check(&p, &e), 0);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(p.size_known);
+	stop();
+}
+
+TEST(a_later_connection_may_know_a_larger_disk)
+{
+	start();
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	say(path, "a", "2026-01-01 00:01:00.000000 connection=2 Connect export=\"big\" tls=0 size=0x40000000 write=1\n");
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(p.model.map.size, 0x40000000);
+	CHECK_EQ_U(written(), 10);
+	stop();
+}
+
+TEST(a_size_on_the_command_line_is_the_size)
+{
+	uint64_t size = 8192;
+	start();
+	play_close(&p);
+	CHECK(play_open(&p, path, &size, false, &e) == 0);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(p.model.map.size, 8192);
+	CHECK_EQ_U(p.model.total.clipped, 8);
+	stop();
+}
+
+TEST(what_is_no_file_is_refused)
+{
+	CHECK(play_open(&p, "/dev/null", NULL, true, &e) < 0);
+	CHECK(play_open(&p, "/tmp", NULL, false, &e) < 0);
+	CHECK(play_open(&p, "/no/such/file", NULL, false, &e) < 0);
+	CHECK(strstr(e.msg, "/no/such/file") != NULL);
+}
