@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# tsan
 # The load generator counts what it was told to do, checks every byte, and notices a server that loses or
 # invents some.  Figures of speed are no business of a test.
 . "${SRC:-$(cd "$(dirname "$0")/../.." && pwd)}/tests/run/lib.sh"
