@@ -37,7 +37,19 @@ stop_all() {
 	for name in guest window server; do
 		stop "$name"
 	done
-	[ -z "$scratch" ] || rm -rf "$scratch"
+	[ -n "$scratch" ] || return 0
+	wait_for_emulator
+	rm -rf "$scratch"
+}
+
+# When guestfish dies early, a watchdog of libguestfs ends its emulator two seconds later at most.
+wait_for_emulator() {
+	local tries
+	for ((tries = 0; tries < 100; tries++)); do
+		pgrep -f "qemu-.*$scratch/" >/dev/null || return 0
+		sleep 0.1
+	done
+	echo "tools/demo: the guest does not end: $(pgrep -f "qemu-.*$scratch/" | head -n 1)" >&2
 }
 
 trap stop_all EXIT
