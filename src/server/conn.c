@@ -7,8 +7,6 @@
 #include "base/say.h"
 
 enum {
-	IOV_BATCH = 512,           /* pieces in one sendmsg() */
-	SENDS_A_TURN = 4,
 	RECV_A_TURN = 1 << 20,     /* bytes; then the other connections have theirs */
 	RECV_BULK = 512,           /* bytes besides a large payload: the next header, and little to copy */
 	RX_ROOM_MIN = 4 << 10,     /* with less room left, a new buffer is better than a short recv */
@@ -173,103 +171,12 @@ void conn_settle_later(struct conn *c)
 	loop_later(c->loop, &c->settle);
 }
 
-/* --- sending --- */
-
-void conn_say(struct conn *c, const void *p, size_t n)
-{
-	if (!buf_add(&c->out, p, n))
-		conn_hang_up(c, "too many handshake replies wait");
-	conn_settle_later(c);
-}
-
-/* What was sent: first of the handshake bytes, then of the replies in order. */
-static void account(struct conn *c, size_t put)
-{
-	size_t n = MIN(put, c->out.len - c->out_sent);
-	c->out_sent += n;
-	put -= n;
-	if (c->out_sent == c->out.len) {
-		buf_free(&c->out);
-		c->out_sent = 0;
-	}
-	c->sent += put;
-	while (!list_empty(&c->replies)) {
-		struct req *r = list_first(&c->replies, struct req, link);
-		uint64_t size = reply_of(c, r)->size;
-		if (c->sent < size)
-			return;
-		c->sent -= size;
-		list_del(&r->link);
-		reply_free(c, r);
-	}
-}
-
-/* Cut the first n bytes, which went out before, from the pieces. */
-static int cut_front(struct iovec **iov, int pieces, uint64_t n)
-{
-	while (pieces && n >= (*iov)->iov_len) {
-		n -= (*iov)->iov_len;
-		(*iov)++;
-		pieces--;
-	}
-	if (pieces) {
-		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
-		(*iov)->iov_len -= n;
-	}
-	return pieces;
-}
-
-static bool nothing_to_send(const struct conn *c)
-{
-	return list_empty(&c->replies) && c->out_sent == c->out.len;
-}
-
-static void send_some(struct conn *c)
-{
-	struct iovec batch[IOV_BATCH], *iov = batch;
-	int n = 0;
-	uint64_t skip = c->sent;
-
-	if (c->out.len > c->out_sent) {
-		batch[n++] = (struct iovec){ c->out.p + c->out_sent, c->out.len - c->out_sent };
-		skip = 0; /* replies come behind the handshake, so none has begun */
-	}
-	for (struct list *link = c->replies.next; link != &c->replies; link = link->next) {
-		int pieces = reply_iov(c, list_entry(link, struct req, link), batch + n, IOV_BATCH - n);
-		if (!pieces)
-			break;
-		n += pieces;
-	}
-	n = cut_front(&iov, n, skip);
-	ssize_t put = c->t.ops->send(&c->t, iov, n);
-	if (put >= 0) {
-		account(c, (size_t)put);
-		return;
-	}
-	if (errno == EAGAIN || errno == EWOULDBLOCK) {
-		c->blocked = true;
-		return;
-	}
-	c->dead = true;
-	conn_hang_up(c, strerror(errno));
-}
-
-static void throw_away_replies(struct conn *c)
-{
-	struct list *link;
-	while ((link = list_pop(&c->replies)))
-		reply_free(c, list_entry(link, struct req, link));
-	buf_free(&c->out);
-	c->out_sent = 0;
-	c->sent = 0;
-}
-
 /* --- the end of a turn, and of a connection --- */
 
 static void conn_free(struct conn *c)
 {
 	void (*freed)(struct conn *) = c->freed;
-	throw_away_replies(c);
+	conn_throw_away(c);
 	timer_stop(c->loop, &c->linger);
 	list_del(&c->settle.link);
 	if (c->t.ops)
@@ -302,7 +209,7 @@ static bool finish(struct conn *c)
 		conn_settle_later(c);
 		return false;
 	}
-	if (!c->dead && !nothing_to_send(c))
+	if (!c->dead && conn_unsent(c))
 		return false;
 	conn_free(c);
 	return true;
@@ -312,11 +219,10 @@ static void conn_settle(struct task *t)
 {
 	struct conn *c = container_of(t, struct conn, settle);
 
-	for (int i = 0; i < SENDS_A_TURN && !c->dead && !c->blocked && !nothing_to_send(c); i++)
-		send_some(c);
+	conn_send(c);
 	if (c->dead)
-		throw_away_replies(c);
-	else if (!c->blocked && !nothing_to_send(c))
+		conn_throw_away(c);
+	else if (!c->blocked && conn_unsent(c))
 		conn_settle_later(c);
 	if (unread(c) && !c->eof && !c->busy && !full(c)) {
 		parse(c); /* it stopped for want of room, or of an answer */

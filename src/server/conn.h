@@ -5,7 +5,8 @@
  * says with expect() what comes next.  Each turn ends in conn_settle(): it sends what is finished, with one
  * call for many replies, and alone decides that the connection is over and frees it.
  *
- *   conn.c       reading, sending, flow control, the end
+ *   conn.c       reading, flow control, the end
+ *   send.c       sending
  *   handshake.c  greeting, option headers; options.c the options themselves
  *   request.c    from request bytes to a valid req, on its way down
  *   reply.c      from a req that came home to bytes
@@ -146,6 +147,9 @@ void conn_goodbye(struct conn *c);
 /* Send a handshake request down; then() gets it when it is home, and frees it. */
 void conn_ask(struct conn *c, enum op op, void *data, void (*then)(struct conn *, struct req *));
 void conn_settle_later(struct conn *c);
+void conn_send(struct conn *c);             /* as much as one turn may and the socket takes */
+bool conn_unsent(const struct conn *c);     /* is there something to send? */
+void conn_throw_away(struct conn *c);       /* ... nobody is there to take it */
 /* Append handshake bytes; hangs up when the client lets too many wait. */
 void conn_say(struct conn *c, const void *p, size_t n);
 

@@ -169,6 +169,15 @@ static int bind_failed(const struct addrinfo *ai, unsigned port, int error, stru
 	return err_set(e, "cannot listen on %s port %u: %s", host, port, strerror(error));
 }
 
+/* A hosts file may give one address twice. */
+static bool seen_before(const struct addrinfo *list, const struct addrinfo *ai)
+{
+	for (; list != ai; list = list->ai_next)
+		if (list->ai_addrlen == ai->ai_addrlen && memcmp(list->ai_addr, ai->ai_addr, ai->ai_addrlen) == 0)
+			return true;
+	return false;
+}
+
 /* A socket for every address.  What this machine cannot do (no IPv6, say) is left out as long as one
  * address works; a port that somebody else has is an error even then, or clients would find him.
  * Returns that errno, or 0. */
@@ -178,6 +187,8 @@ static int bind_all(struct listeners *ls, const struct addrinfo *list, unsigned 
 	const struct addrinfo *which = NULL;
 	for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
 		struct sockaddr_storage to = { 0 };
+		if (seen_before(list, ai))
+			continue;
 		memcpy(&to, ai->ai_addr, ai->ai_addrlen);
 		*port_of((struct sockaddr *)&to) = htons((uint16_t)port);
 		int fd = tcp_socket(ai, (struct sockaddr *)&to);
