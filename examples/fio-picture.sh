@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# What does a benchmark do to a disk?  fio writes 4 KiB blocks in a zipf pattern (a few blocks often,
-# most of them never); the picture shows where, and the recording plays as a video, too.
+# What does a benchmark do to a disk?  fio reads and writes 4 KiB blocks in a zipf pattern (a few blocks
+# often, most of them never); the picture shows where.  It was over in a wink, but the log can be played
+# slowly:  nbdview LOG --replay=0.02
 set -e
 out=${OUT:-$(mktemp -d)}
 

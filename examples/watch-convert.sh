@@ -11,11 +11,11 @@ qemu-io -c 'write -q -P 1 4M 1M' -c 'write -q -P 2 40M 1M' "$out/image.qcow2"
 
 nbdkit -U - --filter=log memory 64M logfile="$out/log" --run '
 	step() { echo "@$(date +%s.%N) $*" >>"$out/steps.txt"; }
-	step "convert"
-	qemu-img convert -n -O raw "$out/image.qcow2" "$uri"
-	sleep 1
 	step "convert --target-is-zero"
 	qemu-img convert -n --target-is-zero -O raw "$out/image.qcow2" "$uri"
+	sleep 1
+	step "convert"
+	qemu-img convert -n -O raw "$out/image.qcow2" "$uri"
 	sleep 1'
 
 nbdview "$out/log" --steps="$out/steps.txt" --strip="$out/convert.png"
