@@ -135,6 +135,8 @@ int daemon_become(const struct args *a, struct err *e)
 
 int daemon_lock_memory(struct err *e)
 {
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	setrlimit(RLIMIT_MEMLOCK, &all); /* if we may: what comes later is locked, too, as another user */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		return err_set(e, "--swap: cannot lock memory: %s", strerror(errno));
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

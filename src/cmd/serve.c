@@ -224,12 +224,12 @@ static int serve(struct serve *s, struct err *e)
 static int finish(struct serve *s, int rc)
 {
 	signals_unwatch(&s->signals);
+	listen_close(&s->listeners, !s->up);
+	if (s->wrote_pid && !s->up)
+		unlink(s->args.pidfile);
 	int status = run_end(&s->run);
 	server_free(s->server);
 	config_free(&s->stages);
-	if (s->wrote_pid && !s->up)
-		unlink(s->args.pidfile);
-	listen_close(&s->listeners, !s->up);
 	args_free(&s->args);
 	return rc < 0 ? EXIT_FAILURE : status; /* 0 without --run */
 }
@@ -247,7 +247,10 @@ int main(int argc, char **argv)
 	say_start(say_name(), SAY_STDERR, s.args.verbose);
 	if (rc == 0 && (s.activated = listen_activated(&e)) < 0)
 		rc = -1;
-	if (rc == 0 && !informed(&s, &rc, &e)) {
+	if (rc == 0 && informed(&s, &rc, &e)) {
+		if (fflush(stdout) == EOF && rc == 0)
+			rc = err_set(&e, "cannot write to standard output: %s", strerror(errno));
+	} else if (rc == 0) {
 		say_debug("%s %s", say_name(), VERSION);
 		rc = serve(&s, &e);
 	}

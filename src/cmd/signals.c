@@ -6,10 +6,33 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/say.h"
 
+enum { PATIENCE_NS = 500000000 };
+
 static sigset_t ours;
+static uint64_t first_at;   /* ns, CLOCK_MONOTONIC; 0: no signal yet.  Main thread */
+
+/* True for a signal that is really another one, not the first one told twice.  Also in a handler. */
+static bool is_second(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	uint64_t now = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	if (!first_at)
+		first_at = now;
+	return now - first_at >= PATIENCE_NS;
+}
+
+static void hurry(int n)
+{
+	int saved = errno;
+	if (is_second())
+		_exit(128 + n);
+	errno = saved;
+}
 
 void signals_block(void)
 {
@@ -36,12 +59,11 @@ static void got(struct signals *s, const struct signalfd_siginfo *si)
 	say_debug("received signal %d (%s)", n, strsignal(n));
 	if ((n == SIGHUP && s->background) || for_the_command(s, si))
 		return;
-	if (s->ending) {
+	if (is_second()) {
 		listen_close(s->listeners, false);
 		_exit(128 + n);
 	}
-	s->ending = true;
-	server_stop(s->server);
+	server_stop(s->server); /* twice is fine */
 }
 
 static void ready(struct watch *w, uint32_t events)
@@ -73,5 +95,9 @@ void signals_unwatch(struct signals *s)
 		return;
 	watch_stop(server_loop(s->server), &s->watch);
 	close(fd);
+	for (int n = 1; n < SIGRTMIN; n++)
+		if (sigismember(&ours, n) == 1)
+			sigaction(n, &(struct sigaction){ .sa_handler = n == SIGHUP && s->background ? SIG_IGN : hurry,
+							  .sa_flags = SA_RESTART }, NULL);
 	pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* signals: what INT, TERM, QUIT and HUP do to a server.
- * The first one ends it cleanly, a second one at once with status 128 + its number.  HUP ends a
+ * The first one ends it cleanly; one that comes half a second later or more ends it at once, with
+ * status 128 + its number (sooner it is the same wish told twice, as timeout(1) does).  HUP ends a
  * server of the foreground (its terminal is gone, unless started with nohup) and does nothing to
  * one of the background.  While a --run command lives, keys typed on the terminal (INT, QUIT) are
  * the command's alone.  PIPE is ignored.  Main thread. */
@@ -18,7 +19,6 @@ struct signals {
 	struct run *run;
 	struct listeners *listeners;
 	bool background;
-	bool ending;
 };
 
 #define SIGNALS_NONE { .watch.fd = -1 }
@@ -27,5 +27,5 @@ struct signals {
 void signals_block(void);
 /* From now on the signals come to loop 0 of s->server. */
 int signals_watch(struct signals *s, struct err *e);
-/* Serving is over: a signal ends the process again. */
+/* Serving is over: what is left to do can be cut short by a signal, by the same rule. */
 void signals_unwatch(struct signals *s);
