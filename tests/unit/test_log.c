@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "filters/filters.h"
@@ -155,6 +156,60 @@ TEST(a_full_disk_under_the_log_stops_no_request_and_is_told)
 	}
 	CHECK(!logwriter_wait(w, &wait));
 	logwriter_stop(w);
+}
+
+static unsigned told_to_go_on;
+
+static void go_on(struct task *task)
+{
+	(void)task;
+	told_to_go_on++;
+}
+
+TEST(requests_wait_for_a_slow_log_and_no_line_is_dropped)
+{
+	struct err e;
+	struct loop l;
+	struct logwait wait = { .loop = &l };
+	char line[100], in[65536];
+	uint64_t lines = 0, newlines = 0;
+
+	memset(line, 'x', sizeof line);
+	snprintf(path, sizeof path, "/tmp/blkscope-test-fifo-%d", (int)getpid());
+	unlink(path);
+	CHECK(loop_start(&l, &e) == 0);
+	CHECK(mkfifo(path, 0600) == 0);
+	int fd = open(path, O_RDONLY | O_NONBLOCK);
+	CHECK(fd >= 0);
+	struct logwriter *w = logwriter_start(path, false, NULL, &e); /* a pipe that nobody empties yet */
+	CHECK(w);
+	logwriter_forked(w);
+	list_init(&wait.link);
+	task_init(&wait.task, go_on);
+	told_to_go_on = 0;
+	while (lines < 1000000 && !logwriter_wait(w, &wait)) {
+		logwriter_line(w, line, sizeof line);
+		lines++;
+	}
+	CHECK(lines > 10000 && lines < 1000000); /* a bound there is, and it was reached */
+	loop_turn(&l, false);
+	CHECK_EQ_U(told_to_go_on, 0);
+	fcntl(fd, F_SETFL, 0);
+	while (newlines < lines) {
+		ssize_t n = read(fd, in, sizeof in);
+		CHECK(n > 0);
+		for (ssize_t i = 0; i < n; i++)
+			newlines += in[i] == '\n';
+		loop_turn(&l, false);
+	}
+	CHECK_EQ_U(newlines, lines);
+	while (!told_to_go_on)
+		loop_turn(&l, true);
+	CHECK_EQ_U(told_to_go_on, 1);
+	logwriter_stop(w);
+	loop_free(&l);
+	close(fd);
+	unlink(path);
 }
 
 TEST(numbers_in_lines_are_what_printf_makes_of_them)
