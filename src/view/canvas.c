@@ -154,16 +154,17 @@ static const char *fit(const struct font *f, const char *s, int w)
 
 int canvas_paragraph(struct canvas *c, const struct font *f, struct rect r, int lines, rgb colour, const char *s)
 {
+	static const char dots[] = "…";
 	int y = r.y;
 
 	while (*s && lines-- > 0) {
 		const char *end = fit(f, s, r.w);
 		bool more = *end && !lines;
 		if (more)
-			end = fit(f, s, r.w - text_width(f, "…"));
+			end = fit(f, s, r.w - text_width(f, dots));
 		int x = text_n(c, f, r.x, y, colour, s, end);
 		if (more)
-			text_n(c, f, x, y, colour, "…", "…" + strlen("…"));
+			text_n(c, f, x, y, colour, dots, dots + strlen(dots));
 		for (s = end; *s == ' '; s++)
 			;
 		y += f->line;
