@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "base/copy.h"
 #include "plugins/plugins.h"
 
 enum {
@@ -22,6 +23,7 @@ enum {
 	NODE_SHIFT = 10,                       /* children of a tree node */
 	PAGES_A_LEAF = 1 << (LEAF_SHIFT - PAGE_SHIFT), /* 512; 32 to a chunk */
 	LOCKS = 1024,
+	STREAM_MIN = 64 << 10,                 /* bytes of a write from which on it goes past the cache */
 	ZERO_SCAN_MAX = 64 << 20,              /* bytes looked at for zeroes in one extents request */
 };
 #define PAGE ((uint64_t)1 << PAGE_SHIFT)
@@ -218,7 +220,10 @@ static int write_range(const struct memory *m, const struct req *r)
 		n = piece(off, end, PAGE);
 		pthread_mutex_lock(lock_of(m, off));
 		set_present(f, page_in_leaf(off));
-		memcpy(f->bytes + off % LEAF, from, n);
+		if (r->len >= STREAM_MIN)
+			copy_streaming(f->bytes + off % LEAF, from, n);
+		else
+			memcpy(f->bytes + off % LEAF, from, n);
 		pthread_mutex_unlock(lock_of(m, off));
 	}
 	return 0;
