@@ -53,11 +53,18 @@ static bool for_the_command(const struct signals *s, const struct signalfd_sigin
 	return (si->ssi_signo == SIGINT || si->ssi_signo == SIGQUIT) && si->ssi_code == SI_KERNEL && run_alive(s->run);
 }
 
+/* The terminal is gone: the kernel says so, or the shell that leads our session, to its jobs.
+ * Anybody else means "read your configuration again", and there is none. */
+static bool is_hangup(const struct signals *s, const struct signalfd_siginfo *si)
+{
+	return !s->background && (si->ssi_code == SI_KERNEL || (pid_t)si->ssi_pid == getsid(0));
+}
+
 static void got(struct signals *s, const struct signalfd_siginfo *si)
 {
 	int n = (int)si->ssi_signo;
 	say_debug("received signal %d (%s)", n, strsignal(n));
-	if ((n == SIGHUP && s->background) || for_the_command(s, si))
+	if ((n == SIGHUP && !is_hangup(s, si)) || for_the_command(s, si))
 		return;
 	if (is_second()) {
 		listen_close(s->listeners, false);

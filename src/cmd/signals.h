@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* signals: what INT, TERM, QUIT and HUP do to a server.
  * The first one ends it cleanly; one that comes half a second later or more ends it at once, with
- * status 128 + its number (sooner it is the same wish told twice, as timeout(1) does).  HUP ends a
- * server of the foreground (its terminal is gone, unless started with nohup) and does nothing to
- * one of the background.  While a --run command lives, keys typed on the terminal (INT, QUIT) are
- * the command's alone.  PIPE is ignored.  Main thread. */
+ * status 128 + its number (sooner it is the same wish told twice, as timeout(1) does).  A hangup of the
+ * terminal ends a server of the foreground; any other HUP means to read a configuration, and does
+ * nothing.  While a --run command lives, keys typed on the terminal (INT, QUIT) are the command's
+ * alone.  PIPE is ignored.  Main thread. */
 #pragma once
 #include <stdbool.h>
 #include "base/err.h"
