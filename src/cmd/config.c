@@ -17,17 +17,24 @@ static int add_stage(struct stages *ss, const char *word, bool filter, struct er
 	return 0;
 }
 
-int config_stages(const struct args *a, struct stages *ss, struct err *e)
+int config_filters(const struct args *a, struct stages *ss, struct err *e)
 {
 	*ss = (struct stages){ .at = calloc(a->filter_count + 1, sizeof *ss->at) };
 	if (!ss->at)
 		return err_set(e, "out of memory");
-	if (a->word_count == 0)
-		return err_set(e, "no plugins given on the command line: "
-				  "use '%s --help' or read the manual page", say_name());
 	for (unsigned i = 0; i < a->filter_count; i++)
 		if (add_stage(ss, a->filters[i], true, e) < 0)
 			return -1;
+	return 0;
+}
+
+int config_stages(const struct args *a, struct stages *ss, struct err *e)
+{
+	if (config_filters(a, ss, e) < 0)
+		return -1;
+	if (a->word_count == 0)
+		return err_set(e, "no plugins given on the command line: "
+				  "use '%s --help' or read the manual page", say_name());
 	return add_stage(ss, a->words[0], false, e);
 }
 

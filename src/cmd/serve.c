@@ -83,6 +83,8 @@ static bool informed(struct serve *s, int *rc, struct err *e)
 		*rc = err_set(e, "use '%s PLUGIN --dump-plugin', or --dump-config to find out about the server", say_name());
 	else if (a->word_count > 0)
 		*rc = config_stages(a, &s->stages, e);
+	else if (a->help)
+		*rc = config_filters(a, &s->stages, e);
 	if (*rc == 0 && a->dump_plugin)
 		*rc = args_check(a, false, e) < 0 ? -1 : config_params(a, &s->stages, e);
 	if (*rc < 0)
