@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/say.h"
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <syslog.h>
 #include <unistd.h>
 
 bool say_verbose;
-static const char *say_as = "blkscope";
-static enum say_where say_to = SAY_STDERR;
+/* Changed once, when serving begins and other threads may already speak. */
+static _Atomic(const char *) say_as = "blkscope";
+static _Atomic(enum say_where) say_to = SAY_STDERR;
 
 void say_start(const char *name, enum say_where where, bool verbose)
 {
 	say_as = name;
 	say_to = where;
-	say_verbose = verbose;
+	if (verbose != say_verbose)
+		say_verbose = verbose;
 	if (where == SAY_SYSLOG)
 		openlog(name, LOG_PID, LOG_DAEMON);
 }
