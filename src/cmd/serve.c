@@ -220,7 +220,8 @@ static int serve(struct serve *s, struct err *e)
 	s->up = true;
 	direct_messages(s);
 	daemon_ready(&s->daemon, a->verbose || a->log == LOG_STDERR);
-	return server_run(s->server, e);
+	server_run(s->server);
+	return 0;
 }
 
 static int finish(struct serve *s, int rc)

@@ -229,25 +229,27 @@ void server_stop(struct server *s)
 		loop_post(&s->servings[i].loop, &s->servings[i].stop);
 }
 
-int server_run(struct server *s, struct err *e)
+static int start_thread(struct serving *v, struct err *e)
 {
-	int rc = 0;
-	for (unsigned i = 1; i < s->count && rc == 0; i++) {
-		struct serving *v = &s->servings[i];
-		int err = pthread_create(&v->thread, NULL, serve, v);
-		v->has_thread = err == 0;
-		if (err)
-			rc = err_set(e, "cannot start thread %u: %s", i, strerror(err));
-	}
-	if (rc < 0)
-		server_stop(s);
-	loop_run(&s->servings[0].loop);
+	int err = pthread_create(&v->thread, NULL, serve, v);
+	v->has_thread = err == 0;
+	return err ? err_set(e, "cannot start a thread: %s", strerror(err)) : 0;
+}
+
+/* Each ends when it was told to stop and its last connection is gone. */
+static void join_threads(struct server *s)
+{
 	for (unsigned i = 1; i < s->count; i++)
 		if (s->servings[i].has_thread) {
 			pthread_join(s->servings[i].thread, NULL);
 			s->servings[i].has_thread = false;
 		}
-	return rc;
+}
+
+void server_run(struct server *s)
+{
+	loop_run(&s->servings[0].loop);
+	join_threads(s);
 }
 
 struct server *server_new(const struct server_options *o, struct err *e)
@@ -277,6 +279,10 @@ struct server *server_new(const struct server_options *o, struct err *e)
 		v->server = s;
 		list_init(&v->conns);
 		task_init(&v->stop, stop_serving);
+		if (i > 0 && start_thread(v, e) < 0) {
+			server_free(s);
+			return NULL;
+		}
 	}
 	return s;
 }
@@ -285,7 +291,8 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
-	stop_listening(s);
+	server_stop(s); /* when server_run() never was */
+	join_threads(s);
 	for (unsigned i = 0; i < s->count; i++) {
 		conn_memory_free(&s->servings[i].memory);
 		loop_free(&s->servings[i].loop);

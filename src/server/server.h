@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* server: listening sockets, loops and the connections dealt to them.
- * Loop 0 is the thread that calls server_run(); the others are threads started there.  A connection
+ * Loop 0 is the thread that calls server_run(); the others are threads that server_new() starts.  A connection
  * is accepted by loop 0 and lives on one loop.  Main thread only, but server_stop(). */
 #pragma once
 #include <stdbool.h>
@@ -29,7 +29,7 @@ int server_single(struct server *s, int in, int out, struct err *e);
 struct loop *server_loop(struct server *s);
 /* Serve until server_stop() or the end of the single client; returns when every connection is closed:
  * requests in flight were finished or failed with ESHUTDOWN, and CLOSE came home for each. */
-int server_run(struct server *s, struct err *e);
+void server_run(struct server *s);
 /* Loop 0's thread: begin to end.  Twice is fine. */
 void server_stop(struct server *s);
 void server_free(struct server *s); /* NULL is fine */
