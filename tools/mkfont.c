@@ -56,7 +56,7 @@ static void make(FILE *out, FT_Library ft, const char *name, int pixels, const c
 int main(int argc, char **argv)
 {
 	FT_Library ft;
-	FILE *out;
+	FILE *out = NULL;
 
 	if (argc < 3 || FT_Init_FreeType(&ft) || !(out = fopen(argv[1], "w")))
 		die("usage: mkfont OUT NAME:PIXELS:FILE...");
