@@ -174,12 +174,13 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		options[i] = (struct option){ names[i].name, names[i].has_arg, NULL, names[i].val };
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	argv[0] = (char *)"nbdview"; /* blkscope calls us 'view', and getopt would say so */
+	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		if (opt == '?')
 			return -1;
-		if (opt == O_HELP)
+		if (opt == O_HELP || opt == 'h')
 			return fputs(usage, stdout) < 0 ? -1 : 1;
-		if (opt == O_VERSION)
+		if (opt == O_VERSION || opt == 'V')
 			return printf("nbdview (blkscope) %s\n", VERSION) < 0 ? -1 : 1;
 		if (set_option(c, opt, optarg, e) < 0)
 			return -1;
