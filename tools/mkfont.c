@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 		*size++ = *file++ = '\0';
 		make(out, ft, argv[i], atoi(size), file);
 	}
+	FT_Done_FreeType(ft);
 	if (fclose(out))
 		die("cannot write");
 	return 0;
