@@ -69,7 +69,6 @@ int main(int argc, char **argv)
 		make(out, ft, argv[i], atoi(size), file);
 	}
 	FT_Done_FreeType(ft);
-	FT_Done_FreeType(ft);
 	if (fclose(out))
 		die("cannot write");
 	return 0;
