@@ -42,7 +42,7 @@ const char *fmt_size(char *out, uint64_t bytes)
 const char *fmt_short(char *out, uint64_t bytes)
 {
 	unsigned u = unit_of(bytes);
-	int len = scaled(out, bytes, 10 * u, 3);
+	int len = scaled(out, bytes, 10 * u, 2);
 	if (u)
 		snprintf(out + len, (size_t)(FMT_ROOM - len), "%c", " KMGTPE"[u]);
 	return out;

@@ -102,7 +102,7 @@ void paint_waiting(struct canvas *c, const struct scene *s, const char *why)
 	canvas_fill(c, (struct rect){ 0, 0, c->w, c->h }, p->paper);
 	canvas_text(c, &font_big, MAX((c->w - w) / 2, MARGIN), c->h / 2 - font_big.line, p->ink, why);
 	if (s->notice)
-		canvas_text(c, &font_body, MARGIN, c->h - 40, p->class[CL_ERROR], s->notice);
+		canvas_text(c, &font_body, MARGIN, c->h - 40, p->warn, s->notice);
 	if (s->help)
 		paint_help(c, s);
 }

@@ -32,7 +32,7 @@ static void clock_rows(struct pen *p)
 	char a[FMT_ROOM], b[FMT_ROOM + 8];
 	int x = canvas_text(p->c, &font_big, p->r.x, p->y, s->palette->ink, fmt_clock(a, s->now - s->start));
 
-	snprintf(b, sizeof b, "of %s", fmt_clock(a, MAX(s->end, s->start) - s->start));
+	snprintf(b, sizeof b, "of %s", fmt_clock(a, MAX(s->end, s->now) - s->start));
 	canvas_text(p->c, &font_body, x + 14, p->y + font_big.ascent - font_body.ascent, s->palette->faint, b);
 	p->y += font_big.line;
 }
@@ -234,7 +234,7 @@ static void warn(struct pen *p, uint64_t n, const char *what)
 	if (!n)
 		return;
 	snprintf(text, sizeof text, "%s %s", fmt_count(a, n), what);
-	say(p, &font_bold, p->s->palette->class[CL_ERROR], text);
+	say(p, &font_bold, p->s->palette->warn, text);
 }
 
 static void warnings(struct pen *p)
@@ -251,7 +251,7 @@ static void warnings(struct pen *p)
 	warn(p, t->clipped, t->clipped == 1 ? "request beyond the disk" : "requests beyond the disk");
 	warn(p, t->unmatched, t->unmatched == 1 ? "answer without request" : "answers without request");
 	if (s->notice)
-		say(p, &font_bold, s->palette->class[CL_ERROR], s->notice);
+		say(p, &font_bold, s->palette->warn, s->notice);
 }
 
 /* The session: what was done, what is being done, what comes.  As many as there is room for,

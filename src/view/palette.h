@@ -10,6 +10,7 @@ struct palette {
 	rgb untouched;  /* a block nothing happened to */
 	rgb frame;      /* lines around things */
 	rgb ink, faint; /* text; less important text */
+	rgb warn;       /* text that must be seen */
 	rgb class[CLASSES];
 	rgb flush;
 };

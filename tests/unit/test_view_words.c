@@ -18,6 +18,8 @@ TEST(sizes_read_well)
 	CHECK_STR(fmt_short(out, 0), "0");
 	CHECK_STR(fmt_short(out, 524288), "512K");
 	CHECK_STR(fmt_short(out, 1ull << 40), "1T");
+	CHECK_STR(fmt_short(out, 1023ull << 30), "1023G"); /* the ruler has room for no more */
+	CHECK_STR(fmt_short(out, 15376384), "14.66M");
 }
 
 TEST(counts_and_times_read_well)
