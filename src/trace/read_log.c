@@ -34,13 +34,38 @@ static int digits(const char *p, int n)
 	return v;
 }
 
-static int hex_digit(char c)
+/* A digit's value and one; 0: no digit. */
+static const uint8_t digit_of[256] = {
+	['0'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ['a'] = 11, 12, 13, 14, 15, 16, ['A'] = 11, 12, 13, 14, 15, 16,
+};
+
+/* Both return the end of the digits, or NULL for none or too many. */
+static const char *hex_number(const char *p, const char *end, uint64_t *v)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
+	const char *first = p;
+	uint64_t n = 0;
+
+	for (unsigned d; p < end && (d = digit_of[(unsigned char)*p]); p++) {
+		if (n >> 60)
+			return NULL;
+		n = n << 4 | (d - 1);
+	}
+	*v = n;
+	return p > first ? p : NULL;
+}
+
+static const char *decimal_number(const char *p, const char *end, uint64_t *v)
+{
+	const char *first = p;
+	uint64_t n = 0;
+
+	for (unsigned d; p < end && (d = (unsigned)(*p - '0')) < 10; p++) {
+		if (n > (UINT64_MAX - d) / 10)
+			return NULL;
+		n = n * 10 + d;
+	}
+	*v = n;
+	return p > first ? p : NULL;
 }
 
 /* A whole value: decimal or 0x hex, up to a space or the end of the line. */
@@ -48,19 +73,10 @@ static bool take_number(struct text *t, uint64_t *v)
 {
 	const char *p = t->p;
 	bool hex = t->end - p > 2 && p[0] == '0' && (p[1] == 'x' || p[1] == 'X');
-	int base = hex ? 16 : 10;
-	uint64_t n = 0;
+	uint64_t n;
 
-	if (hex)
-		p += 2;
-	const char *first = p;
-	for (; p < t->end && *p != ' '; p++) {
-		int d = hex_digit(*p);
-		if (d >= base || n > (UINT64_MAX - (uint64_t)d) / (uint64_t)base)
-			return false;
-		n = n * (uint64_t)base + (uint64_t)d;
-	}
-	if (p == first)
+	p = hex ? hex_number(p + 2, t->end, &n) : decimal_number(p, t->end, &n);
+	if (!p || (p < t->end && *p != ' '))
 		return false;
 	*v = n;
 	t->p = p;
