@@ -14,10 +14,8 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 export PATH := /usr/sbin:/sbin:$(PATH)
 
-bindir = $(DESTDIR)$(PREFIX)/bin
-mandir = $(DESTDIR)$(PREFIX)/share/man
-docdir = $(DESTDIR)$(PREFIX)/share/doc/blkscope
-compdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+docdir = $(DESTDIR)$(abspath $(PREFIX))/share/doc/blkscope
+compdir = $(DESTDIR)$(abspath $(PREFIX))/share/bash-completion/completions
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -52,20 +50,15 @@ lint:
 tour:
 	@tools/tour
 
-install: all
-	install -d $(bindir) $(mandir) $(docdir) $(compdir)
-	install $(BUILD)/src/blkscope $(BUILD)/src/blkscope-serve $(BUILD)/src/blkscope-view $(bindir)
-	ln -sfn blkscope-serve $(bindir)/nbdkit
-	ln -sfn blkscope-view $(bindir)/nbdview
-	for page in man/*.[1-9]; do \
-		section=$(mandir)/man$${page##*.}; \
-		install -d $$section && install -m 644 $$page $$section || exit 1; \
-	done
-	install -m 644 LICENSE README.md docs/*.md $(docdir)
+# The prefix is compiled in (where plug-ins and manual pages are), so another one is another build.
+install: $(BUILD)/build.ninja
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+	@ninja -C $(BUILD)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+	install -d $(docdir) $(compdir)
+	install -m 644 LICENSE $(wildcard README.md docs/*.md) $(docdir)
 	install -m 644 tools/completion/blkscope.bash $(compdir)/blkscope
-	ln -sfn blkscope $(compdir)/blkscope-serve
-	ln -sfn blkscope $(compdir)/blkscope-view
-	ln -sfn blkscope $(compdir)/nbdview
+	for alias in nbdkit nbdview; do ln -sfn blkscope $(compdir)/$$alias; done
 
 clean:
 	rm -rf build build-*

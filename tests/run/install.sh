@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# plain-only: what is installed is the same
+# timeout: 300
+# `make install` puts everything under DESTDIR and PREFIX, and what is there works from there.
+. "$(dirname "$0")/lib.sh"
+
+# A build of its own, quick rather than fast: the prefix is compiled in.
+meson setup -Doptimization=0 "$T/build" "$SRC" >"$T/out" 2>&1 || { cat "$T/out"; fail "meson setup"; }
+
+mkdir "$T/usr"
+make -C "$SRC" install BUILD="$T/build" PREFIX="$T/usr" >"$T/out" 2>&1 || { cat "$T/out"; fail "make install"; }
+for f in bin/blkscope bin/nbdkit bin/nbdview share/doc/blkscope/LICENSE share/bash-completion/completions/blkscope \
+	share/man/man1/blkscope-serve.1; do
+	[ -e "$T/usr/$f" ] || fail "$f was not installed"
+done
+export PATH=$T/usr/bin:/usr/bin:/bin
+[ "$("$T/usr/bin/nbdkit" -U - memory 1M --run 'nbdinfo --size "$uri"')" = 1048576 ] || fail "the installed nbdkit"
+[ "$("$T/usr/bin/blkscope" serve -U - memory 2M --run 'nbdinfo --size "$uri"')" = 2097152 ] || fail "the installed blkscope serve"
+"$T/usr/bin/nbdkit" --dump-config | grep -qx "bindir=$T/usr/bin" || fail "the installed program does not know where it is"
+"$T/usr/bin/nbdview" --help >/dev/null || fail "the installed nbdview"
+"$T/usr/bin/blkscope" view --help >/dev/null || fail "the installed blkscope view"
+echo "ok make_install_honours_PREFIX"
+
+# The completion offers options, commands, plug-ins and filters.
+complete_words() {
+	bash -c '
+		. "$1/usr/share/bash-completion/completions/blkscope"
+		shift
+		COMP_WORDS=("$@")
+		COMP_CWORD=$(($# - 1))
+		COMPREPLY=()
+		COMP_WORDBREAKS=" "
+		_blkscope "$1"
+		printf "%s\n" "${COMPREPLY[@]}"' - "$T" "$@"
+}
+offers() { # WORD COMMAND LINE...
+	local word=$1
+	shift
+	complete_words "$@" | grep -qxF -e "$word" || fail "completion of '$*' does not offer $word: $(complete_words "$@" | tr '\n' ' ')"
+}
+offers serve blkscope ''
+offers --filter= blkscope serve --filt
+offers --filter=delay blkscope serve --filter=de
+offers memory blkscope serve mem
+offers memory nbdkit m
+offers size= nbdkit memory ''
+offers rdelay= nbdkit --filter=delay memory rd
+offers --palette= nbdview --pal
+! complete_words blkscope serve '' | grep -qx delay || fail "completion offers a filter for a plug-in"
+echo "ok completion_offers_what_the_programs_know"
+
+# Under DESTDIR nothing escapes.
+make -C "$SRC" install BUILD="$T/build" PREFIX="$T/usr" DESTDIR="$T/dest" >"$T/out" 2>&1 || { cat "$T/out"; fail "make install with DESTDIR"; }
+[ -e "$T/dest$T/usr/bin/blkscope" ] || fail "DESTDIR was not honoured"
+[ -e "$T/dest$T/usr/share/bash-completion/completions/blkscope" ] || fail "DESTDIR was not honoured by the completion"
+echo "ok make_install_honours_DESTDIR"
