@@ -186,7 +186,8 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 			return -1;
 	}
 	if (optind == argc || argc - optind > 2)
-		return err_set(e, "%s: usage: nbdview LOG [SIZE] [options]", optind == argc ? "no log given" : "too many arguments");
+		return err_set(e, "%s: usage: nbdview LOG [SIZE] [options]",
+			optind == argc ? "no log given" : "too many arguments");
 	c->log = argv[optind++];
 	c->sized = optind < argc;
 	if (c->sized && parse_size("SIZE", argv[optind], &c->size, e) < 0)
@@ -207,7 +208,8 @@ static void report(const struct play *p)
 	const struct log_reader *r = &p->scan.reader;
 
 	if (r->bad || r->overlong)
-		say_error("%s: of %" PRIu64 " lines, %" PRIu64 " not understood and %" PRIu64 " too long", p->path, r->lines, r->bad, r->overlong);
+		say_error("%s: of %" PRIu64 " lines, %" PRIu64 " not understood and %" PRIu64 " too long", p->path,
+			r->lines, r->bad, r->overlong);
 	if (r->lost)
 		say_error("%s: the server lost %" PRIu64 " lines", p->path, r->lost);
 	if (r->set_back)
@@ -215,7 +217,8 @@ static void report(const struct play *p)
 	if (p->scan.len > p->scan.at || r->in_overlong)
 		say_error("%s: the last line has no end: left out", p->path);
 	if (p->has_model && p->model.total.clipped)
-		say_error("%s: %" PRIu64 " requests reach beyond the disk's %" PRIu64 " bytes", p->path, p->model.total.clipped, p->size);
+		say_error("%s: %" PRIu64 " requests reach beyond the disk's %" PRIu64 " bytes", p->path,
+			p->model.total.clipped, p->size);
 	if (p->has_model && p->model.map.coarse)
 		say_error("%s: too scattered for exact states of all blocks: counts are estimates", p->path);
 }

@@ -50,6 +50,7 @@ enum { /* req.flags */
 	REQ_NO_HOLE = 1 << 1,  /* ZERO: keep it allocated */
 	REQ_FAST = 1 << 2,     /* ZERO: ENOTSUP at once rather than as slow as writing */
 	REQ_ONE = 1 << 3,      /* EXTENTS: the first extent is enough */
+	REQ_PLACE = 1 << 4,    /* READ: store the bytes where data points, lend nothing */
 };
 
 enum ability { NONE, EMULATE, NATIVE }; /* numbers as in nbdkit's log */
@@ -80,7 +81,9 @@ struct req {
 	enum op op;
 	uint32_t flags;
 	uint64_t off, len;              /* bytes; 64 bits: extended headers need it */
-	void *data;                     /* READ, WRITE: len bytes, owned by home */
+	void *data;                     /* READ, WRITE: len bytes, owned by home.  After a READ it may point into the
+					   plug-in's own memory instead, lent until the request is freed: a filter
+					   that writes to data sets REQ_PLACE on the way down */
 	struct extents *holes;          /* READ: what is a hole need not be stored in data, but be added here;
 					   NULL: store every byte.  A layer that looks at data sets it NULL */
 	int err;                        /* on the way up: 0 or a positive errno */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "loop/loop.h"
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -141,6 +142,21 @@ static void run_inbox(struct loop *l)
 	run_tasks(&mail);
 }
 
+/* epoll_wait() counts in milliseconds and would make a delay of 500 us a lie.  Where epoll_pwait2() is not to be
+ * had (Linux before 5.11, valgrind), ppoll() on the epoll descriptor waits as exactly. */
+static int wait_for_events(struct loop *l, struct epoll_event *events, const struct timespec *timeout)
+{
+	if (!l->coarse_wait) {
+		int n = epoll_pwait2(l->epoll_fd, events, EVENTS_A_TURN, timeout, NULL);
+		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+			return n;
+		l->coarse_wait = true;
+	}
+	struct pollfd p = { .fd = l->epoll_fd, .events = POLLIN };
+	ppoll(&p, 1, timeout, NULL);
+	return epoll_wait(l->epoll_fd, events, EVENTS_A_TURN, 0);
+}
+
 void loop_turn(struct loop *l, bool may_wait)
 {
 	struct epoll_event events[EVENTS_A_TURN];
@@ -157,8 +173,7 @@ void loop_turn(struct loop *l, bool may_wait)
 			wait.tv_nsec = (long)(ns % NS_PER_S);
 		}
 	}
-	/* epoll_wait() counts in milliseconds and would make a delay of 500 us a lie. */
-	int n = epoll_pwait2(l->epoll_fd, events, EVENTS_A_TURN, timeout, NULL);
+	int n = wait_for_events(l, events, timeout);
 	read_clock(l);
 	bool mail = false;
 	for (int i = 0; i < n; i++) {

@@ -35,6 +35,7 @@ struct loop {
 	struct list late;            /* struct task: end of this turn */
 	int epoll_fd, wake_fd;
 	struct watch wake;
+	bool coarse_wait;            /* the kernel has no epoll_pwait2(): another way to wait */
 	bool clock_by_hand;          /* a test: now changes only when the test says so */
 	atomic_bool stopping;
 	pthread_mutex_t inbox_lock;  /* guards inbox */

@@ -79,11 +79,11 @@ static uint32_t chunk_head_size(const struct conn *c, bool hole)
 	return (extended(c) ? NBD_EXTENDED_REPLY_SIZE : NBD_STRUCTURED_REPLY_SIZE) + (hole ? 12 : 8);
 }
 
-/* Zero the data of the holes after all: there was no memory for chunks. */
-static void fill_holes(struct req *r, struct extents *x)
+/* Zero the data of the holes after all: there was no memory for chunks.  In memory that is lent they are zero. */
+static void fill_holes(struct req *r, const void *owned, struct extents *x)
 {
 	uint8_t *p = r->data;
-	for (size_t i = 0; i < x->count; p += x->list[i++].len)
+	for (size_t i = 0; r->data == owned && i < x->count; p += x->list[i++].len)
 		if (x->list[i].flags & EXTENT_ZERO)
 			memset(p, 0, x->list[i].len);
 }
@@ -97,7 +97,7 @@ static void sparse_chunks(struct conn *c, struct req *r)
 
 	rep->more = malloc(x->count * chunk_head_size(c, true));
 	if (!rep->more) {
-		fill_holes(r, x);
+		fill_holes(r, rep->owned, x);
 		extents_free(x);
 		one_data_chunk(c, r);
 		return;

@@ -66,11 +66,21 @@ void canvas_mix(struct canvas *c, struct rect r, rgb colour, unsigned alpha)
 
 /* ---- text ---- */
 
+/* How many bytes follow the first of a character; 4: it is no first byte. */
+static unsigned follow_bytes(unsigned char first)
+{
+	if (first < 0x80)
+		return 0;
+	if (first < 0xc2 || first >= 0xf5)
+		return 4;
+	return first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+}
+
 /* The next character of UTF-8 text; bytes that are none are U+FFFD, one each. */
 static uint32_t next_char(const char **s)
 {
 	const unsigned char *p = (const unsigned char *)*s;
-	unsigned more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 4;
+	unsigned more = follow_bytes(*p);
 	uint32_t code = more == 0 ? *p : more == 4 ? 0xfffd : *p & (0x3fu >> more);
 
 	*s += 1;

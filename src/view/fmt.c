@@ -64,9 +64,11 @@ const char *fmt_count(char *out, uint64_t n)
 
 static int hms(char *out, uint64_t s)
 {
+	unsigned sec = (unsigned)(s % 60), min = (unsigned)(s / 60 % 60000);
+
 	if (s >= 3600)
-		return snprintf(out, FMT_ROOM, "%" PRIu64 ":%02u:%02u", s / 3600, (unsigned)(s / 60 % 60), (unsigned)(s % 60));
-	return snprintf(out, FMT_ROOM, "%u:%02u", (unsigned)(s / 60), (unsigned)(s % 60));
+		return snprintf(out, FMT_ROOM, "%" PRIu64 ":%02u:%02u", s / 3600, min % 60, sec);
+	return snprintf(out, FMT_ROOM, "%u:%02u", min, sec);
 }
 
 const char *fmt_clock(char *out, uint64_t ns)

@@ -15,7 +15,8 @@ struct scene output_scene(const struct play *p, const struct look_options *o, ui
 int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e)
 {
 	if (!p->size_known)
-		return err_set(e, "%s: no Connect line tells the size of the disk: give it behind the log's name", p->path);
+		return err_set(e, "%s: no Connect line tells the size of the disk: give it behind the log's name",
+			p->path);
 	*now = at == AT_END ? p->end : p->start + MIN(at, INT64_MAX);
 	if (play_to(p, *now, PLAY_ALL, e) < 0)
 		return -1;
@@ -51,20 +52,25 @@ static void dump_head(const struct play *p, uint64_t now)
 	const struct map *m = &p->model.map;
 	const struct totals *t = &p->model.total;
 	const struct log_reader *r = &p->scan.reader;
+	bool torn = p->scan.len > p->scan.at || r->in_overlong;
 
 	printf("blkscope-dump 1\n");
-	printf("disk size=%" PRIu64 " block=%" PRIu64 " blocks=%" PRIu64 " cells=%" PRIu32 " cols=%u rows=%u blocks_per_pixel=%" PRIu64 "\n",
+	printf("disk size=%" PRIu64 " block=%" PRIu64 " blocks=%" PRIu64 " cells=%" PRIu32
+		" cols=%u rows=%u blocks_per_pixel=%" PRIu64 "\n",
 		m->size, m->block, m->blocks, m->cells, m->cols, m->rows, m->per_cell);
 	dump_seconds("time now", now - p->start);
 	dump_seconds(" end", p->end - p->start);
 	dump_seconds(" start", p->start);
 	printf(" events=%" PRIu64 "\n", p->model.events);
 	for (int op = 0; op < EV_OPS; op++)
-		printf("total %s requests=%" PRIu64 " bytes=%" PRIu64 "\n", op_names[op], t->op[op].ops, t->op[op].bytes);
-	printf("requests errors=%" PRIu64 " in_flight=%" PRIu32 " abandoned=%" PRIu64 " unmatched=%" PRIu64 " clipped=%" PRIu64 " clipped_bytes=%" PRIu64 "\n",
+		printf("total %s requests=%" PRIu64 " bytes=%" PRIu64 "\n", op_names[op], t->op[op].ops,
+			t->op[op].bytes);
+	printf("requests errors=%" PRIu64 " in_flight=%" PRIu32 " abandoned=%" PRIu64 " unmatched=%" PRIu64
+		" clipped=%" PRIu64 " clipped_bytes=%" PRIu64 "\n",
 		t->errors, p->model.open.open, t->abandoned, t->unmatched, t->clipped, t->clipped_bytes);
-	printf("log lines=%" PRIu64 " bad=%" PRIu64 " overlong=%" PRIu64 " lost=%" PRIu64 " set_back=%" PRIu64 " torn=%d coarse=%" PRIu64 "\n",
-		r->lines, r->bad, r->overlong, r->lost, r->set_back, p->scan.len > p->scan.at || r->in_overlong, m->coarse);
+	printf("log lines=%" PRIu64 " bad=%" PRIu64 " overlong=%" PRIu64 " lost=%" PRIu64 " set_back=%" PRIu64
+		" torn=%d coarse=%" PRIu64 "\n",
+		r->lines, r->bad, r->overlong, r->lost, r->set_back, torn, m->coarse);
 }
 
 static bool untouched(const struct cell *c)
@@ -73,6 +79,16 @@ static bool untouched(const struct cell *c)
 	for (int i = 0; i < CLASSES; i++)
 		sum += c->ops[i];
 	return !sum;
+}
+
+static void dump_pixel(uint32_t i, const struct cell *c)
+{
+	printf("pixel %" PRIu32 " %s", i, state_names[cell_state(c)]);
+	for (int s = 0; s < STATES; s++)
+		printf(" %s=%" PRIu32, state_names[s], c->state[s]);
+	printf(" reads=%" PRIu32 " writes=%" PRIu32 " trims=%" PRIu32 " zeroes=%" PRIu32, c->ops[CL_READ], c->ops[CL_WRITE],
+		c->ops[CL_TRIM], c->ops[CL_ZERO]);
+	printf(" errors=%" PRIu32 " reading=%" PRIu32 "\n", c->ops[CL_ERROR], c->reading);
 }
 
 int output_dump(struct play *p, const struct look_options *o, uint64_t at, struct err *e)
@@ -86,9 +102,7 @@ int output_dump(struct play *p, const struct look_options *o, uint64_t at, struc
 		const struct cell *c = &p->model.map.cell[i];
 		if (untouched(c))
 			continue;
-		printf("pixel %" PRIu32 " %s none=%u write=%u trim=%u zero=%u reads=%u writes=%u trims=%u zeroes=%u errors=%u reading=%u\n",
-			i, state_names[cell_state(c)], c->state[ST_NONE], c->state[ST_WRITE], c->state[ST_TRIM], c->state[ST_ZERO],
-			c->ops[CL_READ], c->ops[CL_WRITE], c->ops[CL_TRIM], c->ops[CL_ZERO], c->ops[CL_ERROR], c->reading);
+		dump_pixel(i, c);
 	}
 	if (fflush(stdout) || ferror(stdout))
 		return err_set(e, "cannot write to stdout");

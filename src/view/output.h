@@ -26,13 +26,15 @@ int output_png(struct play *p, const struct look_options *o, uint64_t at, const 
 int output_dump(struct play *p, const struct look_options *o, uint64_t at, struct err *e); /* to stdout */
 int output_summary(struct play *p, const struct look_options *o, struct err *e);           /* to stdout */
 /* n 0: one frame at the end of each step. */
-int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file, struct err *e);
+int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file,
+	struct err *e);
 
 struct video_options {
 	unsigned fps;
 	double speed; /* seconds of recording in a second of film */
 };
-int output_video(struct play *p, const struct look_options *o, const struct video_options *v, const char *file, struct err *e);
+int output_video(struct play *p, const struct look_options *o, const struct video_options *v, const char *file,
+	struct err *e);
 
 /* A canvas as a PNG file; the same canvas gives the same bytes. */
 int png_save(const struct canvas *c, const char *file, struct err *e);

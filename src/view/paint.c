@@ -65,7 +65,8 @@ static void paint_caption(struct canvas *c, const struct model *m, const struct 
 	if (step >= 0) {
 		snprintf(text, sizeof text, "%d", step + 1);
 		int x = canvas_text(c, &font_big, RULER, 10, p->faint, text) + 14;
-		canvas_paragraph(c, &font_big, (struct rect){ x, 10, right - x, 0 }, 1, p->ink, s->steps->step[step].text);
+		canvas_paragraph(c, &font_big, (struct rect){ x, 10, right - x, 0 }, 1, p->ink,
+			s->steps->step[step].text);
 	} else {
 		snprintf(text, sizeof text, "disk of %s", fmt_size(size, m->map.size));
 		canvas_text(c, &font_big, RULER, 10, p->faint, text);

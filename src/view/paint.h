@@ -49,7 +49,8 @@ void paint_screen(struct canvas *c, const struct model *m, const struct scene *s
 void paint_waiting(struct canvas *c, const struct scene *s, const char *why);
 
 /* ---- the parts, each in its own file ---- */
-void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y, int scale);
+void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y,
+	int scale);
 void paint_panel(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l);
 void paint_timeline(struct canvas *c, const struct scene *s, struct rect r);
 void paint_help(struct canvas *c, const struct scene *s);

@@ -17,7 +17,8 @@ unsigned fade(uint64_t now, uint64_t last)
 enum texture texture_of(enum class c)
 {
 	static const enum texture of[CLASSES] = {
-		[CL_READ] = TX_DOT, [CL_WRITE] = TX_SOLID, [CL_TRIM] = TX_HATCH, [CL_ZERO] = TX_HOLLOW, [CL_ERROR] = TX_CROSS,
+		[CL_READ] = TX_DOT, [CL_WRITE] = TX_SOLID, [CL_TRIM] = TX_HATCH, [CL_ZERO] = TX_HOLLOW,
+		[CL_ERROR] = TX_CROSS,
 	};
 	return of[c];
 }
@@ -141,7 +142,8 @@ static void paint_textured(struct canvas *c, int x, int y, int size, const struc
 	}
 }
 
-void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y, int scale)
+void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y,
+	int scale)
 {
 	bool many = m->map.per_cell > 1, textured = !many && scale >= TEXTURE_FROM;
 

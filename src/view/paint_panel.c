@@ -168,25 +168,26 @@ static void scale_rows(struct pen *p, const struct layout *l)
 	if (l->grid.hilbert)
 		snprintf(text, sizeof text, "disk of %s along a Hilbert curve", fmt_size(a, map->size));
 	else
-		snprintf(text, sizeof text, "disk of %s, 1 row = %s", fmt_size(a, map->size), fmt_size(b, cell * map->cols));
+		snprintf(text, sizeof text, "disk of %s, 1 row = %s", fmt_size(a, map->size),
+			fmt_size(b, cell * map->cols));
 	say(p, &font_body, p->s->palette->ink, text);
 	if (map->per_cell > 1)
-		say(p, &font_small, p->s->palette->faint, "hue: most blocks of the pixel; brightness: how many of them");
+		say(p, &font_small, p->s->palette->faint,
+			"hue: most blocks of the pixel; brightness: how many of them");
 }
 
 static void state_line(struct pen *p, uint32_t cell, char *text, size_t room)
 {
 	const struct cell *c = &p->m->map.cell[cell];
+	static const char *const suffered[STATES] = { "never changed", "written", "trimmed", "zeroed" };
 	enum state s = cell_state(c);
 	char a[FMT_ROOM], b[FMT_ROOM];
 
-	if (s == ST_NONE)
-		snprintf(text, room, "never changed");
-	else if (p->m->map.per_cell == 1)
-		snprintf(text, room, "%s", s == ST_WRITE ? "written" : s == ST_TRIM ? "trimmed" : "zeroed");
+	if (s == ST_NONE || p->m->map.per_cell == 1)
+		snprintf(text, room, "%s", suffered[s]);
 	else
-		snprintf(text, room, "%s: %s of %s blocks", s == ST_WRITE ? "written" : s == ST_TRIM ? "trimmed" : "zeroed",
-			fmt_count(a, c->state[s]), fmt_count(b, map_cell_blocks(&p->m->map, cell)));
+		snprintf(text, room, "%s: %s of %s blocks", suffered[s], fmt_count(a, c->state[s]),
+			fmt_count(b, map_cell_blocks(&p->m->map, cell)));
 }
 
 static void last_line(struct pen *p, const struct cell *c, char *text, size_t room)
@@ -202,7 +203,8 @@ static void last_line(struct pen *p, const struct cell *c, char *text, size_t ro
 	else if (!c->last[newest])
 		snprintf(text, room, "no request touched it");
 	else
-		snprintf(text, room, "last: %s at %s", class_names[newest], fmt_clock(a, c->last[newest] - p->s->start));
+		snprintf(text, room, "last: %s at %s", class_names[newest],
+			fmt_clock(a, c->last[newest] - p->s->start));
 }
 
 static void pointer_rows(struct pen *p, const struct layout *l)
@@ -223,8 +225,8 @@ static void pointer_rows(struct pen *p, const struct layout *l)
 	say(p, &font_body, pal->ink, text);
 	last_line(p, c, text, sizeof text);
 	say(p, &font_body, pal->ink, text);
-	snprintf(text, sizeof text, "%u reads, %u writes, %u trims, %u zeroes, %u errors", c->ops[CL_READ], c->ops[CL_WRITE],
-		c->ops[CL_TRIM], c->ops[CL_ZERO], c->ops[CL_ERROR]);
+	snprintf(text, sizeof text, "%u reads, %u writes, %u trims, %u zeroes, %u errors", c->ops[CL_READ],
+		c->ops[CL_WRITE], c->ops[CL_TRIM], c->ops[CL_ZERO], c->ops[CL_ERROR]);
 	say(p, &font_small, pal->faint, text);
 }
 

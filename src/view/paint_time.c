@@ -8,7 +8,9 @@
 
 static rgb colour_of(const struct palette *p, int c)
 {
-	static const enum class of[] = { [TL_READ] = CL_READ, [TL_WRITE] = CL_WRITE, [TL_TRIM] = CL_TRIM, [TL_ZERO] = CL_ZERO, [TL_ERROR] = CL_ERROR };
+	static const enum class of[] = {
+		[TL_READ] = CL_READ, [TL_WRITE] = CL_WRITE, [TL_TRIM] = CL_TRIM, [TL_ZERO] = CL_ZERO, [TL_ERROR] = CL_ERROR,
+	};
 	return c == TL_FLUSH ? p->flush : p->class[of[c]];
 }
 
@@ -86,8 +88,8 @@ static uint64_t tick_of(const struct scene *s, struct rect r)
 	static const uint64_t nice[] = {
 		1 * NS_PER_MS, 2 * NS_PER_MS, 5 * NS_PER_MS, 10 * NS_PER_MS, 20 * NS_PER_MS, 50 * NS_PER_MS,
 		100 * NS_PER_MS, 200 * NS_PER_MS, 500 * NS_PER_MS, NS_PER_S, 2 * NS_PER_S, 5 * NS_PER_S, 10 * NS_PER_S,
-		15 * NS_PER_S, 30 * NS_PER_S, 60 * NS_PER_S, 120 * NS_PER_S, 300 * NS_PER_S, 600 * NS_PER_S, 900 * NS_PER_S,
-		1800 * NS_PER_S, 3600 * NS_PER_S,
+		15 * NS_PER_S, 30 * NS_PER_S, 60 * NS_PER_S, 120 * NS_PER_S, 300 * NS_PER_S, 600 * NS_PER_S,
+		900 * NS_PER_S, 1800 * NS_PER_S, 3600 * NS_PER_S,
 	};
 	uint64_t least = length(s) / (unsigned)MAX(r.w / 90, 1);
 

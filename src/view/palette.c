@@ -6,7 +6,8 @@
  * 18 without red cones, 20 without green, 12 without blue. */
 const struct palette palette_default = {
 	.name = "default",
-	.paper = 0x0c0c0f, .untouched = 0x1b1b1f, .frame = 0x55555f, .ink = 0xf2f2f2, .faint = 0xa8a8b3, .warn = 0xff7ac8,
+	.paper = 0x0c0c0f, .untouched = 0x1b1b1f, .frame = 0x55555f, .ink = 0xf2f2f2, .faint = 0xa8a8b3,
+	.warn = 0xff7ac8,
 	.class = {
 		[CL_READ] = 0x56b4e9, [CL_WRITE] = 0xd55e00, [CL_TRIM] = 0x009e73,
 		[CL_ZERO] = 0xf5f5f5, [CL_ERROR] = 0xff4fb8,
@@ -17,7 +18,8 @@ const struct palette palette_default = {
 /* As in 2018: red, black flash, light purple, white on light grey. */
 const struct palette palette_classic = {
 	.name = "classic",
-	.paper = 0xf2f2f2, .untouched = 0xc9c9c9, .frame = 0x8a8a8a, .ink = 0x151515, .faint = 0x505050, .warn = 0xb00020,
+	.paper = 0xf2f2f2, .untouched = 0xc9c9c9, .frame = 0x8a8a8a, .ink = 0x151515, .faint = 0x505050,
+	.warn = 0xb00020,
 	.class = {
 		[CL_READ] = 0x000000, [CL_WRITE] = 0xff0000, [CL_TRIM] = 0xc8a2f0,
 		[CL_ZERO] = 0xffffff, [CL_ERROR] = 0xff8c00,

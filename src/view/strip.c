@@ -76,11 +76,13 @@ static void caption(const struct strip *s, const struct moment *m, char *text, s
 
 static int longest_caption(const struct strip *s)
 {
+	struct rect room = { .w = slot_width(s) };
 	int most = 0;
 	for (size_t i = 0; i < s->n; i++) {
 		char text[CAPTION_ROOM];
 		caption(s, &s->m[i], text, sizeof text);
-		most = MAX(most, canvas_paragraph(NULL, &font_bold, (struct rect){ .w = slot_width(s) }, CAPTION_LINES, 0, text));
+		int h = canvas_paragraph(NULL, &font_bold, room, CAPTION_LINES, 0, text);
+		most = MAX(most, h);
 	}
 	return most / font_bold.line;
 }
@@ -144,7 +146,9 @@ static void legend(struct strip *s)
 	static const struct {
 		const char *name;
 		enum class c;
-	} rows[] = { { "write", CL_WRITE }, { "read", CL_READ }, { "trim", CL_TRIM }, { "zero", CL_ZERO }, { "error", CL_ERROR } };
+	} rows[] = {
+		{ "write", CL_WRITE }, { "read", CL_READ }, { "trim", CL_TRIM }, { "zero", CL_ZERO }, { "error", CL_ERROR },
+	};
 	int x = MARGIN, y = s->c.h - LEGEND + 10;
 	char text[160], a[FMT_ROOM], b[FMT_ROOM];
 
@@ -205,7 +209,8 @@ static int draw(struct strip *s, struct err *e)
 	return 0;
 }
 
-int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file, struct err *e)
+int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file,
+	struct err *e)
 {
 	struct strip s = { .p = p, .o = o, .then = p->start };
 	uint64_t now;

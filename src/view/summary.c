@@ -71,8 +71,8 @@ struct book {
 
 static void heading(void)
 {
-	printf("%-5s %-40s %9s %8s %10s %8s %10s %8s %8s %10s %8s %10s %7s %7s\n", "step", "what", "time", "reads", "bytes",
-		"writes", "bytes", "blocks", "trims", "bytes", "zeroes", "bytes", "flushes", "errors");
+	printf("%-5s %-40s %9s %8s %10s %8s %10s %8s", "step", "what", "time", "reads", "bytes", "writes", "bytes", "blocks");
+	printf(" %8s %10s %8s %10s %7s %7s\n", "trims", "bytes", "zeroes", "bytes", "flushes", "errors");
 }
 
 /* Captions are UTF-8: cut and padded by characters, not bytes. */
@@ -158,7 +158,8 @@ static bool anything(const struct line *l)
 /* Print steps until the one that t lies in is being counted. */
 static void turn_page(struct book *b, uint64_t t)
 {
-	while (b->steps && b->at + 1 < (int)b->steps->n && steps_begin(b->steps, (size_t)(b->at + 1), b->play->start) <= t) {
+	while (b->steps && b->at + 1 < (int)b->steps->n &&
+	       steps_begin(b->steps, (size_t)(b->at + 1), b->play->start) <= t) {
 		if (b->at >= 0 || anything(&b->step))
 			put_line(&b->step);
 		begin_step(b, b->at + 1);

@@ -31,7 +31,8 @@ static int start_ffmpeg(const struct canvas *c, unsigned fps, const char *file, 
 		return err_set(e, "%s: name too long", file);
 	const char *argv[] = { "ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-f", "rawvideo",
 		"-pixel_format", "rgb24", "-video_size", size, "-framerate", rate, "-i", "pipe:0", "-an",
-		"-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-pix_fmt", "yuv420p", "-movflags", "+faststart", safe, NULL };
+		"-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-pix_fmt", "yuv420p", "-movflags",
+		"+faststart", safe, NULL };
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(e, "cannot make a pipe: %s", strerror(errno));
 	posix_spawn_file_actions_init(&actions);
@@ -106,7 +107,8 @@ static uint64_t moment(const struct play *p, const struct video_options *v, uint
 	return p->start + (uint64_t)((double)i * v->speed * (double)NS_PER_S / v->fps);
 }
 
-static int film(struct play *p, const struct look_options *o, const struct video_options *v, struct canvas *c, uint64_t frames, int fd, struct err *e)
+static int film(struct play *p, const struct look_options *o, const struct video_options *v, struct canvas *c,
+	uint64_t frames, int fd, struct err *e)
 {
 	uint64_t now;
 
@@ -123,7 +125,8 @@ static int film(struct play *p, const struct look_options *o, const struct video
 	return 0;
 }
 
-int output_video(struct play *p, const struct look_options *o, const struct video_options *v, const char *file, struct err *e)
+int output_video(struct play *p, const struct look_options *o, const struct video_options *v, const char *file,
+	struct err *e)
 {
 	double seconds = (double)(p->end - p->start) / (double)NS_PER_S / v->speed + (double)TAIL / (double)NS_PER_S;
 	double frames = seconds * v->fps + 1;

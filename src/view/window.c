@@ -1,50 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <SDL.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "base/say.h"
-#include "view/window.h"
+#include "view/window_ui.h"
 
 #define FRAME_MS 33
 #define SCAN_BYTES (4u << 20) /* of log between two pictures while catching up */
 #define EVENTS_AT_ONCE 50000
 #define NOTICE_MS 8000
 
-struct ui {
-	struct play *p;
-	struct look_options look;
-	SDL_Window *window;
-	SDL_Renderer *renderer;
-	SDL_Texture *texture; /* w by h of the canvas, ours */
-	struct canvas canvas;
-	bool quit, live, paused, help;
-	bool stale; /* what is shown is not what should be */
-	double speed;
-	uint64_t now;     /* ns since 1970: the moment shown */
-	double part;      /* of a ns, left over from slow replays */
-	uint64_t ticks;   /* ms, SDL clock, of the last turn */
-	uint64_t seen_at; /* ms, when the log last grew */
-	uint64_t events;  /* in the log then */
-	bool behind;      /* still reading or replaying */
-	bool was_behind;
-	uint64_t target;  /* event to show, when stepping; 0: none */
-	int mx, my;       /* pointer on the canvas; -1: elsewhere */
-	const char *steps_file;
-	struct steps steps; /* what was last in it */
-	struct stat steps_stat;
-	char notice[160];
-	uint64_t notice_until; /* ms */
-};
-
 /* ---- SDL: open, close, show ---- */
 
 static int sdl_failed(struct err *e, const char *what)
 {
-	return err_set(e, "cannot open a window: %s: %s (--png, --video and --strip need no display)", what, SDL_GetError());
+	return err_set(e, "cannot open a window: %s: %s (--png, --video and --strip need no display)", what,
+		SDL_GetError());
 }
 
-static int ui_resize(struct ui *u, int w, int h, struct err *e)
+int ui_resize(struct ui *u, int w, int h, struct err *e)
 {
 	/* smaller windows show the smallest canvas, scaled down */
 	w = MAX(w, PAINT_W);
@@ -134,7 +107,7 @@ static const char *status(const struct ui *u, char *text, size_t room)
 	return text;
 }
 
-static struct scene ui_scene(const struct ui *u, char *text, size_t room)
+struct scene ui_scene(const struct ui *u, char *text, size_t room)
 {
 	struct scene s = output_scene(u->p, &u->look, u->now);
 
@@ -146,6 +119,13 @@ static struct scene ui_scene(const struct ui *u, char *text, size_t room)
 	return s;
 }
 
+static const char *missing(const struct play *p)
+{
+	if (p->fd < 0)
+		return "waiting for the log";
+	return p->size_known ? "waiting for the first request" : "waiting for a Connect line, or give SIZE";
+}
+
 static void show(struct ui *u)
 {
 	char text[64];
@@ -154,184 +134,11 @@ static void show(struct ui *u)
 	if (u->p->has_model && u->p->events)
 		paint_screen(&u->canvas, &u->p->model, &s);
 	else
-		paint_waiting(&u->canvas, &s, u->p->fd < 0 ? "waiting for the log" :
-			u->p->size_known ? "waiting for the first request" : "waiting for a Connect line, or give SIZE");
+		paint_waiting(&u->canvas, &s, missing(u->p));
 	SDL_UpdateTexture(u->texture, NULL, u->canvas.px, u->canvas.w * 3);
 	SDL_RenderClear(u->renderer);
 	SDL_RenderCopy(u->renderer, u->texture, NULL, NULL);
 	SDL_RenderPresent(u->renderer);
-}
-
-/* ---- moving in time ---- */
-
-static void move_to(struct ui *u, uint64_t t)
-{
-	u->live = false;
-	u->target = 0;
-	u->now = MIN(MAX(t, u->p->start), MAX(u->p->end, u->p->start));
-}
-
-static void jump(struct ui *u, int64_t ns)
-{
-	uint64_t back = ns < 0 ? (uint64_t)-ns : 0;
-	move_to(u, ns < 0 ? u->now - MIN(back, u->now - u->p->start) : u->now + (uint64_t)ns);
-}
-
-static void go_live(struct ui *u)
-{
-	u->live = true;
-	u->paused = false;
-	u->target = 0;
-	u->now = MAX(u->p->end, u->p->start);
-}
-
-/* One event on or back, and stay there. */
-static void step(struct ui *u, int by)
-{
-	if (!u->p->has_model)
-		return;
-	uint64_t at = u->p->model.events;
-	if (by < 0 ? at <= 1 : at >= u->p->events)
-		return;
-	u->live = false;
-	u->paused = true;
-	u->target = by < 0 ? at - 1 : at + 1;
-}
-
-static void change_width(struct ui *u, SDL_Keycode key, bool shift)
-{
-	struct map *m = &u->p->model.map;
-	unsigned cols;
-
-	if (!u->p->has_model)
-		return;
-	if (key == SDLK_LEFTBRACKET)
-		cols = shift ? m->cols / 2 : m->cols - 1;
-	else
-		cols = shift ? m->cols * 2 : m->cols + 1;
-	u->look.cols = map_set_cols(m, MAX(cols, 1));
-}
-
-static void toggle_fullscreen(struct ui *u)
-{
-	bool on = SDL_GetWindowFlags(u->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
-	SDL_SetWindowFullscreen(u->window, on ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
-}
-
-static void pause_or_go(struct ui *u)
-{
-	if (u->live) {
-		move_to(u, u->now);
-		u->paused = true;
-	} else {
-		u->paused = !u->paused;
-		if (!u->paused && u->now >= u->p->end)
-			u->now = u->p->start; /* again, from the top */
-	}
-}
-
-static void key(struct ui *u, const SDL_KeyboardEvent *k)
-{
-	bool shift = k->keysym.mod & KMOD_SHIFT;
-	int64_t hop = (int64_t)(shift ? 10 * NS_PER_S : NS_PER_S);
-
-	switch (k->keysym.sym) {
-	case SDLK_q:
-	case SDLK_ESCAPE:
-		u->quit = true;
-		break;
-	case SDLK_SPACE:
-		pause_or_go(u);
-		break;
-	case SDLK_PERIOD:
-		step(u, 1);
-		break;
-	case SDLK_COMMA:
-		step(u, -1);
-		break;
-	case SDLK_PLUS:
-	case SDLK_EQUALS:
-	case SDLK_KP_PLUS:
-		u->speed = MIN(u->speed * 2, 65536);
-		break;
-	case SDLK_MINUS:
-	case SDLK_KP_MINUS:
-		u->speed = MAX(u->speed / 2, 1.0 / 1024);
-		break;
-	case SDLK_LEFT:
-		jump(u, -hop);
-		break;
-	case SDLK_RIGHT:
-		jump(u, hop);
-		break;
-	case SDLK_HOME:
-		move_to(u, u->p->start);
-		break;
-	case SDLK_END:
-		go_live(u);
-		break;
-	case SDLK_h:
-		u->look.hilbert = !u->look.hilbert;
-		break;
-	case SDLK_p:
-		u->look.palette = u->look.palette == &palette_default ? &palette_classic : &palette_default;
-		break;
-	case SDLK_f:
-		toggle_fullscreen(u);
-		break;
-	case SDLK_LEFTBRACKET:
-	case SDLK_RIGHTBRACKET:
-		change_width(u, k->keysym.sym, shift);
-		break;
-	case SDLK_F1:
-	case SDLK_QUESTION:
-	case SDLK_SLASH:
-		u->help = !u->help;
-		break;
-	default:
-		break;
-	}
-}
-
-static void click(struct ui *u, int x, int y)
-{
-	char text[64];
-	uint64_t t;
-
-	if (!u->p->has_model)
-		return;
-	struct scene s = ui_scene(u, text, sizeof text);
-	struct layout l = paint_layout(u->canvas.w, u->canvas.h, &u->p->model.map, u->look.hilbert);
-	if (paint_time_at(&s, &l, x, y, &t))
-		move_to(u, t);
-}
-
-static int input(struct ui *u, const SDL_Event *ev, struct err *e)
-{
-	switch (ev->type) {
-	case SDL_QUIT:
-		u->quit = true;
-		break;
-	case SDL_KEYDOWN:
-		key(u, &ev->key);
-		break;
-	case SDL_MOUSEMOTION: /* already in canvas pixels, by the logical size */
-		u->mx = ev->motion.x;
-		u->my = ev->motion.y;
-		if (ev->motion.state & SDL_BUTTON_LMASK)
-			click(u, u->mx, u->my);
-		break;
-	case SDL_MOUSEBUTTONDOWN:
-		click(u, ev->button.x, ev->button.y);
-		break;
-	case SDL_WINDOWEVENT:
-		if (ev->window.event == SDL_WINDOWEVENT_LEAVE)
-			u->mx = u->my = -1;
-		if (ev->window.event == SDL_WINDOWEVENT_SIZE_CHANGED)
-			return ui_resize(u, ev->window.data1, ev->window.data2, e);
-		break;
-	}
-	return 0;
 }
 
 /* ---- a turn ---- */
@@ -441,7 +248,7 @@ static int turn(struct ui *u, struct err *e)
 
 	while (SDL_PollEvent(&ev)) {
 		u->stale = true;
-		if (input(u, &ev, e) < 0)
+		if (ui_input(u, &ev, e) < 0)
 			return -1;
 	}
 	reload_steps(u);
@@ -470,7 +277,8 @@ static int turn(struct ui *u, struct err *e)
 
 int window_run(struct play *p, const struct look_options *o, const struct window_options *w, struct err *e)
 {
-	struct ui u = { .p = p, .look = *o, .live = !w->replay, .speed = w->speed, .mx = -1, .my = -1, .stale = true, .steps_file = w->steps_file };
+	struct ui u = { .p = p, .look = *o, .live = !w->replay, .speed = w->speed, .mx = -1, .my = -1,
+		.stale = true, .steps_file = w->steps_file };
 	int r = ui_open(&u, p->path, w->fullscreen, e);
 
 	u.ticks = u.seen_at = SDL_GetTicks64();

@@ -8,6 +8,7 @@ static void come_home(struct layer *l, struct req *r)
 	t->came[t->home % RIG_MAX].op = r->op;
 	t->came[t->home % RIG_MAX].off = r->off;
 	t->came[t->home % RIG_MAX].err = r->err;
+	t->came[t->home % RIG_MAX].data = r->data;
 	t->came[t->home % RIG_MAX].when = t->loop.now;
 	t->home++;
 	req_free(r);

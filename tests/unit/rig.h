@@ -17,7 +17,7 @@ struct rig {
 	struct stack *stack;
 	/* what came home, in order */
 	unsigned home;
-	struct { enum op op; uint64_t off; int err; uint64_t when; } came[RIG_MAX];
+	struct { enum op op; uint64_t off; int err; uint64_t when; void *data; } came[RIG_MAX];
 	/* what reached the bottom */
 	unsigned bottom;
 	bool hold;             /* the bottom keeps requests until rig_release() */

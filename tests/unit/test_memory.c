@@ -4,6 +4,14 @@
 #include "plugins/plugins.h"
 #include "unit/rig.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define THREADS_ARE_WATCHED
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREADS_ARE_WATCHED
+#endif
+#endif
+
 static struct rig t;
 static const struct module *const memory_alone[] = { &mod_memory, NULL };
 static uint8_t data[1 << 20], back[1 << 20];
@@ -15,7 +23,7 @@ static bool start(const char *size)
 
 static int io(enum op op, uint64_t off, uint64_t len, void *p)
 {
-	rig_send(&t, op, off, len, 0, p);
+	rig_send(&t, op, off, len, op == OP_READ ? REQ_PLACE : 0, p);
 	return t.came[(t.home - 1) % RIG_MAX].err;
 }
 
@@ -152,6 +160,7 @@ TEST(a_read_tells_its_holes_when_asked_and_all_bytes_when_there_are_too_many)
 	struct req *r = req_new(stack_top(t.stack), OP_READ);
 	r->len = 1 << 20;
 	r->data = back;
+	r->flags = REQ_PLACE;
 	r->holes = &x;
 	req_down(stack_top(t.stack), r);
 	CHECK_EQ_U(x.count, 32);
@@ -164,12 +173,32 @@ TEST(a_read_tells_its_holes_when_asked_and_all_bytes_when_there_are_too_many)
 	r = req_new(stack_top(t.stack), OP_READ);
 	r->len = 1 << 20;
 	r->data = back;
+	r->flags = REQ_PLACE;
 	r->holes = &x;
 	req_down(stack_top(t.stack), r);
 	CHECK_EQ_U(x.count, 0);
 	for (unsigned i = 0; i < 1 << 20; i++)
 		CHECK_EQ_U(back[i], i % 0x10000 ? 0 : 'y');
 	extents_free(&x);
+	rig_stop(&t);
+}
+
+TEST(a_read_within_a_leaf_is_lent_and_one_across_leaves_is_copied)
+{
+	CHECK(start("64M"));
+	CHECK(io(OP_WRITE, 100, 5, "hello") == 0);
+	CHECK(io(OP_WRITE, (16 << 20) - 2, 5, "world") == 0);
+	memset(back, 0xff, sizeof back);
+	rig_send(&t, OP_READ, 90, 20, 0, back);
+	const char *lent = t.came[(t.home - 1) % RIG_MAX].data;
+#ifndef THREADS_ARE_WATCHED
+	CHECK((void *)lent != back);
+	CHECK_EQ_U(back[0], 0xff);
+#endif
+	CHECK(memcmp(lent, "\0\0\0\0\0\0\0\0\0\0hello\0\0\0\0\0", 20) == 0);
+	rig_send(&t, OP_READ, (16 << 20) - 2, 5, 0, back);
+	CHECK(t.came[(t.home - 1) % RIG_MAX].data == back);
+	CHECK(memcmp(back, "world", 5) == 0);
 	rig_stop(&t);
 }
 

@@ -31,7 +31,8 @@ TEST(one_pixel_is_one_block_while_that_fits)
 TEST(every_size_has_a_map_that_fits_the_picture)
 {
 	static const uint64_t sizes[] = {
-		0, 1, 511, 4096, 4097, 40960, 1234567, MIB(1), MIB(3), MIB(100), MIB(1000), MIB(1024), 5000000000, 10737418240,
+		0, 1, 511, 4096, 4097, 40960, 1234567, MIB(1), MIB(3), MIB(100), MIB(1000), MIB(1024), 5000000000,
+			10737418240,
 		1099511627776, 17592186044416, 17592186044417, 1ull << 50, 1ull << 62, INT64_MAX, UINT64_MAX,
 	};
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {

@@ -17,12 +17,14 @@ static void open_disk(uint64_t size)
 
 static void begin(uint64_t conn, uint64_t id, enum ev_op op, uint64_t off, uint64_t len)
 {
-	model_event(&m, &(struct event){ .time = now, .conn = conn, .id = id, .kind = EV_BEGIN, .op = op, .off = off, .len = len }, NULL);
+	model_event(&m, &(struct event){ .time = now, .conn = conn, .id = id, .kind = EV_BEGIN, .op = op,
+		.off = off, .len = len }, NULL);
 }
 
 static void end(uint64_t conn, uint64_t id, enum ev_op op, int err)
 {
-	model_event(&m, &(struct event){ .time = now, .conn = conn, .id = id, .kind = EV_END, .op = op, .err = err }, NULL);
+	model_event(&m, &(struct event){ .time = now, .conn = conn, .id = id, .kind = EV_END, .op = op,
+		.err = err }, NULL);
 }
 
 static void happen(enum ev_kind kind, uint64_t conn)

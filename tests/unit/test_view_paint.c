@@ -17,7 +17,8 @@ static void open_screen(uint64_t size, const struct palette *p)
 	line = (struct timeline){ 0 };
 	CHECK(model_init(&m, size, &e) == 0);
 	CHECK(canvas_init(&c, PAINT_W, PAINT_H, &e) == 0);
-	s = (struct scene){ .palette = p, .start = T0, .now = T0, .end = T0 + 10 * NS_PER_S, .timeline = &line, .pointer_x = -1, .pointer_y = -1 };
+	s = (struct scene){ .palette = p, .start = T0, .now = T0, .end = T0 + 10 * NS_PER_S, .timeline = &line,
+		.pointer_x = -1, .pointer_y = -1 };
 }
 
 static void close_screen(void)
@@ -29,9 +30,11 @@ static void close_screen(void)
 static void request(enum ev_op op, uint64_t off, uint64_t len, int err)
 {
 	static uint64_t id;
-	model_event(&m, &(struct event){ .time = s.now, .conn = 1, .id = ++id, .kind = EV_BEGIN, .op = op, .off = off, .len = len }, NULL);
+	model_event(&m, &(struct event){ .time = s.now, .conn = 1, .id = ++id, .kind = EV_BEGIN, .op = op,
+		.off = off, .len = len }, NULL);
 	if (err >= 0)
-		model_event(&m, &(struct event){ .time = s.now, .conn = 1, .id = id, .kind = EV_END, .op = op, .err = err }, NULL);
+		model_event(&m, &(struct event){ .time = s.now, .conn = 1, .id = id, .kind = EV_END, .op = op,
+			.err = err }, NULL);
 }
 
 static rgb pixel(int x, int y)
@@ -225,7 +228,8 @@ TEST(a_click_on_the_timeline_is_a_moment_of_the_recording)
 
 TEST(every_disk_and_canvas_leaves_room_for_panel_and_timeline)
 {
-	static const uint64_t sizes[] = { 0, 1, 5000, MIB(1), MIB(64), MIB(128), MIB(512), MIB(1024), MIB(2048), 10737418240, 1ull << 44, INT64_MAX };
+	static const uint64_t sizes[] = { 0, 1, 5000, MIB(1), MIB(64), MIB(128), MIB(512), MIB(1024), MIB(2048),
+		10737418240, 1ull << 44, INT64_MAX };
 	static const int shapes[][2] = { { PAINT_W, PAINT_H }, { 1920, 1080 }, { 3840, 2160 }, { PAINT_W, 2000 } };
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		struct map map;
@@ -244,11 +248,13 @@ TEST(every_disk_and_canvas_leaves_room_for_panel_and_timeline)
 TEST(text_is_measured_as_it_is_drawn_and_cut_where_it_must)
 {
 	CHECK(canvas_init(&c, 400, 100, &e) == 0);
-	CHECK_EQ_U(canvas_text(&c, &font_body, 0, 0, 0xffffff, "héllo → wörld"), text_width(&font_body, "héllo → wörld"));
+	CHECK_EQ_U(canvas_text(&c, &font_body, 0, 0, 0xffffff, "héllo → wörld"), text_width(&font_body,
+		"héllo → wörld"));
 	CHECK_EQ_U(text_width(&font_body, "\xff\xfe"), 2 * text_width(&font_body, "�"));
 	CHECK(text_width(&font_body, "\xf0\x9f\x92") > 0); /* cut inside a character */
 	int one = canvas_paragraph(NULL, &font_body, (struct rect){ 0, 0, 400, 0 }, 3, 0, "short");
-	int three = canvas_paragraph(NULL, &font_body, (struct rect){ 0, 0, 60, 0 }, 3, 0, "quite a few words that cannot fit");
+	int three = canvas_paragraph(NULL, &font_body, (struct rect){ 0, 0, 60, 0 }, 3, 0,
+		"quite a few words that cannot fit");
 	CHECK_EQ_U(one, font_body.line);
 	CHECK_EQ_U(three, 3 * font_body.line);
 	CHECK(canvas_paragraph(NULL, &font_body, (struct rect){ 0, 0, 1, 0 }, 50, 0, "narrow") > 0);

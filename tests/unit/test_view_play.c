@@ -24,8 +24,10 @@ static void say_write(const char *file, unsigned block)
 {
 	char text[300];
 	number++;
-	snprintf(text, sizeof text, "2026-01-01 00:%02u:%02u.000000 connection=1 Write id=%u offset=0x%x count=0x1000 fua=0 ...\n"
-		"2026-01-01 00:%02u:%02u.500000 connection=1 ...Write id=%u return=0\n", number / 60, number % 60, number,
+	snprintf(text, sizeof text,
+		"2026-01-01 00:%02u:%02u.000000 connection=1 Write id=%u offset=0x%x count=0x1000 fua=0 ...\n"
+		"2026-01-01 00:%02u:%02u.500000 connection=1 ...Write id=%u return=0\n", number / 60, number % 60,
+			number,
 		block * 4096, number / 60, number % 60, number);
 	say(file, "a", text);
 }
@@ -34,7 +36,8 @@ static void new_log(const char *file, const char *size)
 {
 	char text[200];
 	number = 0;
-	snprintf(text, sizeof text, "2026-01-01 00:00:00.000000 connection=1 Connect export=\"\" tls=0 size=%s write=1\n", size);
+	snprintf(text, sizeof text,
+		"2026-01-01 00:00:00.000000 connection=1 Connect export=\"\" tls=0 size=%s write=1\n", size);
 	say(file, "w", text);
 }
 
@@ -126,7 +129,8 @@ TEST(a_growing_log_is_followed)
 	CHECK(play_scan_all(&p, &e) == 0);
 	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
 	CHECK_EQ_U(written(), 11);
-	say(path, "a", "te id=99 offset=0xd000 count=0x1 fua=0 ...\n2026-01-01 00:00:31.000000 connection=1 ...Write id=99 return=0\n");
+	say(path, "a",
+		"te id=99 offset=0xd000 count=0x1 fua=0 ...\n2026-01-01 00:00:31.000000 connection=1 ...Write id=99 return=0\n");
 	CHECK(play_scan_all(&p, &e) == 0);
 	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
 	CHECK_EQ_U(written(), 12);
@@ -206,7 +210,8 @@ TEST(a_later_connection_may_know_a_larger_disk)
 {
 	start();
 	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
-	say(path, "a", "2026-01-01 00:01:00.000000 connection=2 Connect export=\"big\" tls=0 size=0x40000000 write=1\n");
+	say(path, "a",
+		"2026-01-01 00:01:00.000000 connection=2 Connect export=\"big\" tls=0 size=0x40000000 write=1\n");
 	CHECK(play_scan_all(&p, &e) == 0);
 	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
 	CHECK_EQ_U(p.model.map.size, 0x40000000);
