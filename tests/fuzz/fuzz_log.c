@@ -57,10 +57,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	t = (struct timeline){ 0 };
 	feed(&m, &t, &r, (const char *)data + 2, n - 2, 1u + data[1] * 16u);
 	check(&m.map);
+	uint64_t now = MAX(m.last, t.start);
 	struct scene s = {
-		.palette = data[0] & 0x20 ? &palette_classic : &palette_default, .hilbert = data[0] & 0x40, .help = data[0] & 0x80,
-		.start = t.start, .now = m.last > t.start ? m.last : t.start, .end = m.last > t.start ? m.last : t.start,
-		.timeline = &t, .pointer_x = 200, .pointer_y = 200, .bad = r.bad, .overlong = r.overlong, .lost = r.lost,
+		.palette = data[0] & 0x20 ? &palette_classic : &palette_default, .hilbert = data[0] & 0x40,
+		.help = data[0] & 0x80,
+		.start = t.start, .now = now, .end = now,
+		.timeline = &t, .pointer_x = 200, .pointer_y = 200, .bad = r.bad, .overlong = r.overlong,
+		.lost = r.lost,
 	};
 	if (data[1] == PAINT && canvas_init(&c, PAINT_W, PAINT_H, &e) == 0) {
 		paint_screen(&c, &m, &s);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "view/window_ui.h"
+
+static void move_to(struct ui *u, uint64_t t)
+{
+	u->live = false;
+	u->target = 0;
+	u->now = MIN(MAX(t, u->p->start), MAX(u->p->end, u->p->start));
+}
+
+static void jump(struct ui *u, int64_t ns)
+{
+	uint64_t back = ns < 0 ? (uint64_t)-ns : 0;
+	move_to(u, ns < 0 ? u->now - MIN(back, u->now - u->p->start) : u->now + (uint64_t)ns);
+}
+
+static void go_live(struct ui *u)
+{
+	u->live = true;
+	u->paused = false;
+	u->target = 0;
+	u->now = MAX(u->p->end, u->p->start);
+}
+
+/* One event on or back, and stay there. */
+static void step(struct ui *u, int by)
+{
+	if (!u->p->has_model)
+		return;
+	uint64_t at = u->p->model.events;
+	if (by < 0 ? at <= 1 : at >= u->p->events)
+		return;
+	u->live = false;
+	u->paused = true;
+	u->target = by < 0 ? at - 1 : at + 1;
+}
+
+static void change_width(struct ui *u, SDL_Keycode key, bool shift)
+{
+	struct map *m = &u->p->model.map;
+	unsigned cols;
+
+	if (!u->p->has_model)
+		return;
+	if (key == SDLK_LEFTBRACKET)
+		cols = shift ? m->cols / 2 : m->cols - 1;
+	else
+		cols = shift ? m->cols * 2 : m->cols + 1;
+	u->look.cols = map_set_cols(m, MAX(cols, 1));
+}
+
+static void toggle_fullscreen(struct ui *u)
+{
+	bool on = SDL_GetWindowFlags(u->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
+	SDL_SetWindowFullscreen(u->window, on ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+}
+
+static void pause_or_go(struct ui *u)
+{
+	if (u->live) {
+		move_to(u, u->now);
+		u->paused = true;
+	} else {
+		u->paused = !u->paused;
+		if (!u->paused && u->now >= u->p->end)
+			u->now = u->p->start; /* again, from the top */
+	}
+}
+
+static void key(struct ui *u, const SDL_KeyboardEvent *k)
+{
+	bool shift = k->keysym.mod & KMOD_SHIFT;
+	int64_t hop = (int64_t)(shift ? 10 * NS_PER_S : NS_PER_S);
+
+	switch (k->keysym.sym) {
+	case SDLK_q:
+	case SDLK_ESCAPE:
+		u->quit = true;
+		break;
+	case SDLK_SPACE:
+		pause_or_go(u);
+		break;
+	case SDLK_PERIOD:
+		step(u, 1);
+		break;
+	case SDLK_COMMA:
+		step(u, -1);
+		break;
+	case SDLK_PLUS:
+	case SDLK_EQUALS:
+	case SDLK_KP_PLUS:
+		u->speed = MIN(u->speed * 2, 65536);
+		break;
+	case SDLK_MINUS:
+	case SDLK_KP_MINUS:
+		u->speed = MAX(u->speed / 2, 1.0 / 1024);
+		break;
+	case SDLK_LEFT:
+		jump(u, -hop);
+		break;
+	case SDLK_RIGHT:
+		jump(u, hop);
+		break;
+	case SDLK_HOME:
+		move_to(u, u->p->start);
+		break;
+	case SDLK_END:
+		go_live(u);
+		break;
+	case SDLK_h:
+		u->look.hilbert = !u->look.hilbert;
+		break;
+	case SDLK_p:
+		u->look.palette = u->look.palette == &palette_default ? &palette_classic : &palette_default;
+		break;
+	case SDLK_f:
+		toggle_fullscreen(u);
+		break;
+	case SDLK_LEFTBRACKET:
+	case SDLK_RIGHTBRACKET:
+		change_width(u, k->keysym.sym, shift);
+		break;
+	case SDLK_F1:
+	case SDLK_QUESTION:
+	case SDLK_SLASH:
+		u->help = !u->help;
+		break;
+	default:
+		break;
+	}
+}
+
+static void click(struct ui *u, int x, int y)
+{
+	char text[64];
+	uint64_t t;
+
+	if (!u->p->has_model)
+		return;
+	struct scene s = ui_scene(u, text, sizeof text);
+	struct layout l = paint_layout(u->canvas.w, u->canvas.h, &u->p->model.map, u->look.hilbert);
+	if (paint_time_at(&s, &l, x, y, &t))
+		move_to(u, t);
+}
+
+int ui_input(struct ui *u, const SDL_Event *ev, struct err *e)
+{
+	switch (ev->type) {
+	case SDL_QUIT:
+		u->quit = true;
+		break;
+	case SDL_KEYDOWN:
+		key(u, &ev->key);
+		break;
+	case SDL_MOUSEMOTION: /* already in canvas pixels, by the logical size */
+		u->mx = ev->motion.x;
+		u->my = ev->motion.y;
+		if (ev->motion.state & SDL_BUTTON_LMASK)
+			click(u, u->mx, u->my);
+		break;
+	case SDL_MOUSEBUTTONDOWN:
+		click(u, ev->button.x, ev->button.y);
+		break;
+	case SDL_WINDOWEVENT:
+		if (ev->window.event == SDL_WINDOWEVENT_LEAVE)
+			u->mx = u->my = -1;
+		if (ev->window.event == SDL_WINDOWEVENT_SIZE_CHANGED)
+			return ui_resize(u, ev->window.data1, ev->window.data2, e);
+		break;
+	}
+	return 0;
+}

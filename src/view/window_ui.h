@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* window_ui: what the two halves of the window share: window.c opens it, lets time run and
+ * shows it; window_input.c knows the keys and the pointer.  Nobody else includes this. */
+#pragma once
+#include <SDL.h>
+#include <sys/stat.h>
+#include "view/window.h"
+
+struct ui {
+	struct play *p;
+	struct look_options look;
+	SDL_Window *window;
+	SDL_Renderer *renderer;
+	SDL_Texture *texture; /* w by h of the canvas, ours */
+	struct canvas canvas;
+	bool quit, live, paused, help;
+	bool stale; /* what is shown is not what should be */
+	double speed;
+	uint64_t now;     /* ns since 1970: the moment shown */
+	double part;      /* of a ns, left over from slow replays */
+	uint64_t ticks;   /* ms, SDL clock, of the last turn */
+	uint64_t seen_at; /* ms, when the log last grew */
+	uint64_t events;  /* in the log then */
+	bool behind;      /* still reading or replaying */
+	bool was_behind;
+	uint64_t target;  /* event to show, when stepping; 0: none */
+	int mx, my;       /* pointer on the canvas; -1: elsewhere */
+	const char *steps_file;
+	struct steps steps; /* what was last in it */
+	struct stat steps_stat;
+	char notice[160];
+	uint64_t notice_until; /* ms */
+};
+
+struct scene ui_scene(const struct ui *u, char *text, size_t room); /* text: room for the status */
+int ui_resize(struct ui *u, int w, int h, struct err *e);
+int ui_input(struct ui *u, const SDL_Event *ev, struct err *e);
