@@ -54,11 +54,13 @@ is mkfs trims -gt 0
 is mkfs writes -gt 5
 is mkfs blocks -gt 20
 is mount zeroes -gt 0
-is unpack blocks -le 16
 is "sync  " blocks -gt 100
-is "rm -rf" blocks -le 16
+# On a slow machine these steps take long enough for the journal's timer (5 s) to write a little of its own.
+few=$(($(of "sync  " blocks) / 2))
+is unpack blocks -lt $few
+is "rm -rf" blocks -lt $few
+is fstrim blocks -lt $few
 is fstrim trims -gt 0
-is fstrim blocks -le 16
 is blkdiscard trims -ge 1
 is total errors -eq 0
 echo ok each_step_does_what_it_should
