@@ -86,8 +86,8 @@ static void dump_pixel(uint32_t i, const struct cell *c)
 	printf("pixel %" PRIu32 " %s", i, state_names[cell_state(c)]);
 	for (int s = 0; s < STATES; s++)
 		printf(" %s=%" PRIu32, state_names[s], c->state[s]);
-	printf(" reads=%" PRIu32 " writes=%" PRIu32 " trims=%" PRIu32 " zeroes=%" PRIu32, c->ops[CL_READ], c->ops[CL_WRITE],
-		c->ops[CL_TRIM], c->ops[CL_ZERO]);
+	printf(" reads=%" PRIu32 " writes=%" PRIu32 " trims=%" PRIu32 " zeroes=%" PRIu32, c->ops[CL_READ],
+		c->ops[CL_WRITE], c->ops[CL_TRIM], c->ops[CL_ZERO]);
 	printf(" errors=%" PRIu32 " reading=%" PRIu32 "\n", c->ops[CL_ERROR], c->reading);
 }
 

@@ -9,7 +9,8 @@
 static rgb colour_of(const struct palette *p, int c)
 {
 	static const enum class of[] = {
-		[TL_READ] = CL_READ, [TL_WRITE] = CL_WRITE, [TL_TRIM] = CL_TRIM, [TL_ZERO] = CL_ZERO, [TL_ERROR] = CL_ERROR,
+		[TL_READ] = CL_READ, [TL_WRITE] = CL_WRITE, [TL_TRIM] = CL_TRIM, [TL_ZERO] = CL_ZERO,
+		[TL_ERROR] = CL_ERROR,
 	};
 	return c == TL_FLUSH ? p->flush : p->class[of[c]];
 }

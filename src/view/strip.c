@@ -147,7 +147,8 @@ static void legend(struct strip *s)
 		const char *name;
 		enum class c;
 	} rows[] = {
-		{ "write", CL_WRITE }, { "read", CL_READ }, { "trim", CL_TRIM }, { "zero", CL_ZERO }, { "error", CL_ERROR },
+		{ "write", CL_WRITE }, { "read", CL_READ }, { "trim", CL_TRIM }, { "zero", CL_ZERO },
+		{ "error", CL_ERROR },
 	};
 	int x = MARGIN, y = s->c.h - LEGEND + 10;
 	char text[160], a[FMT_ROOM], b[FMT_ROOM];

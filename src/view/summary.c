@@ -71,7 +71,8 @@ struct book {
 
 static void heading(void)
 {
-	printf("%-5s %-40s %9s %8s %10s %8s %10s %8s", "step", "what", "time", "reads", "bytes", "writes", "bytes", "blocks");
+	printf("%-5s %-40s %9s %8s %10s %8s %10s %8s", "step", "what", "time", "reads", "bytes", "writes",
+		"bytes", "blocks");
 	printf(" %8s %10s %8s %10s %7s %7s\n", "trims", "bytes", "zeroes", "bytes", "flushes", "errors");
 }
 
