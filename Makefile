@@ -6,6 +6,7 @@
 #   make check        set up, build, every test; make check T=delay for those whose names match
 #   make bench        side by side with the installed peers
 #   make fuzz         every fuzzer for FUZZ_SECONDS
+#   make torture      the server with each allocation failing in turn
 #   make lint         format, clang-tidy, floors, headers compile alone
 #   make tour         HACKING.md's reading list with line counts
 #   make install      honours PREFIX and DESTDIR
@@ -43,6 +44,11 @@ fuzz:
 	@tools/setup build fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(T)
 
+torture:
+	@tools/setup build
+	@$(MAKE) --no-print-directory all
+	@tests/torture/run
+
 lint:
 	@tools/setup build lint
 	@tools/lint
@@ -63,4 +69,4 @@ install: $(BUILD)/build.ninja
 clean:
 	rm -rf build build-*
 
-.PHONY: all check demo bench fuzz lint tour install clean
+.PHONY: all check demo bench fuzz torture lint tour install clean
