@@ -33,7 +33,8 @@ class Window:
             print(read_file(d + '/err'))
             self.close()
             raise
-        self.xdo('windowfocus', self.id)
+        until('it has the keyboard', self.focus)
+        until('it has painted', lambda: len(set(bytes(row) for row in self.shot().rows)) > 1)
 
     def __enter__(self):
         return self
@@ -56,6 +57,10 @@ class Window:
     def find(self):
         assert self.p.poll() is None, f'the viewer ended with {self.p.poll()}'
         return self.xdo('search', '--onlyvisible', '--name', 'nbdview').split('\n')[0]
+
+    def focus(self):
+        self.xdo('windowfocus', self.id)
+        return self.xdo('getwindowfocus').strip() == self.id
 
     def key(self, *keys):
         for k in keys:
