@@ -5,6 +5,7 @@
 #include "view/window_ui.h"
 
 #define FRAME_MS 33
+#define BEHIND_MS 100 /* between two pictures while catching up: reading comes first */
 #define SCAN_BYTES (4u << 20) /* of log between two pictures while catching up */
 #define EVENTS_AT_ONCE 50000
 #define NOTICE_MS 8000
@@ -265,9 +266,11 @@ static int turn(struct ui *u, struct err *e)
 		u->stale = true;
 	}
 	u->stale |= u->behind || u->was_behind;
-	if (u->stale)
+	if (u->stale && (!u->behind || began - u->shown_at >= BEHIND_MS)) {
 		show(u);
-	u->stale = false;
+		u->shown_at = began;
+		u->stale = false;
+	}
 	u->was_behind = u->behind;
 	uint64_t took = SDL_GetTicks64() - began;
 	if (!u->behind && took < FRAME_MS)

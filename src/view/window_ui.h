@@ -20,6 +20,7 @@ struct ui {
 	double part;      /* of a ns, left over from slow replays */
 	uint64_t ticks;   /* ms, SDL clock, of the last turn */
 	uint64_t seen_at; /* ms, when the log last grew */
+	uint64_t shown_at; /* ms, of the last picture */
 	uint64_t events;  /* in the log then */
 	bool behind;      /* still reading or replaying */
 	bool was_behind;
