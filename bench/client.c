@@ -102,7 +102,7 @@ static void make_request(struct client *c, uint8_t *head, uint64_t now)
 	uint8_t *p = put_be32(head, REQUEST_MAGIC);
 	p = put_be32(p, s->read ? CMD_READ : CMD_WRITE);
 	p = put_be64(p, (uint64_t)++s->turn << 32 | i);
-	p = put_be32(put_be64(p, s->block * w->size), w->size);
+	put_be32(put_be64(p, s->block * w->size), w->size);
 	add_out(c, head, REQUEST_LEN);
 	if (s->read) {
 		s->sure = w->written && atomic_load(&w->written[s->block]);

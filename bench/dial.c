@@ -115,7 +115,7 @@ static int get_option_reply(int fd, uint32_t option, uint32_t *type, uint8_t dat
 static int ask_structured(int fd, struct err *e)
 {
 	uint8_t data[12];
-	uint32_t type;
+	uint32_t type = 0;
 	if (put_option(fd, OPT_STRUCTURED, "", 0, e) < 0 || get_option_reply(fd, OPT_STRUCTURED, &type, data, e) < 0)
 		return -1;
 	return type == REP_ACK ? 0 : err_set(e, "handshake: unexpected reply to STRUCTURED_REPLY");
@@ -125,7 +125,7 @@ int dial_go(int fd, const char *export, bool structured, uint64_t *disk, struct 
 {
 	uint8_t hello[18], flags[4], data[12], go[4 + 4096 + 2];
 	size_t len = strlen(export);
-	uint32_t type;
+	uint32_t type = 0;
 	bool sized = false;
 	if (len > 4096)
 		return err_set(e, "the export's name is too long");
