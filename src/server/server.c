@@ -2,6 +2,7 @@
 #include "server/server.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -254,6 +255,9 @@ void server_run(struct server *s)
 
 struct server *server_new(const struct server_options *o, struct err *e)
 {
+	/* Waves of requests come and go: memory given back after each would be asked for again by the next. */
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	mallopt(M_TOP_PAD, 1 << 20);
 	struct server *s = calloc(1, sizeof *s);
 	if (!s || !(s->servings = calloc(o->loops, sizeof *s->servings))) {
 		err_set(e, "out of memory");
