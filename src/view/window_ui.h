@@ -2,7 +2,7 @@
 /* window_ui: what the two halves of the window share: window.c opens it, lets time run and
  * shows it; window_input.c knows the keys and the pointer.  Nobody else includes this. */
 #pragma once
-#include <SDL.h>
+#include <SDL2/SDL.h>
 #include <sys/stat.h>
 #include "view/window.h"
 
