@@ -11,8 +11,8 @@ os.environ.setdefault('LIBGUESTFS_BACKEND_SETTINGS', 'force_tcg')
 
 
 def guestfish(sock, script, read_only=False):
-    r = run('guestfish', '--format=raw', '-r' if read_only else '-w', '-a', f'nbd://?socket={sock}', stdin=script.encode(), timeout=180)
-    return r.out
+    add = f"add '' format:raw protocol:nbd server:unix:{sock} " + ('readonly:true' if read_only else 'discard:enable')
+    return run('guestfish', stdin=f'{add}\n{script}'.encode(), timeout=180).out
 
 
 @case

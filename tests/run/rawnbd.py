@@ -88,6 +88,14 @@ class Conn:
     def unpack(self, fmt):
         return struct.unpack(fmt, self.recv(struct.calcsize(fmt)))
 
+    def refused(self, say, *args, **kw):
+        """Say it, and the server closes: perhaps before all of it was said."""
+        try:
+            say(*args, **kw)
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        return self.closed()
+
     def closed(self):
         """Read (and drop) until the server has closed; True, or TimeoutError."""
         try:
