@@ -3,14 +3,15 @@
 #include "view/palette.h"
 
 /* Classes chosen by measuring: their smallest distance (CIEDE2000) is 27 for normal sight,
- * 18 without red cones, 20 without green, 12 without blue. */
+ * 18 without red cones, 20 without green, 12 without blue.  The error's violet is further from
+ * each of them than they are from each other. */
 const struct palette palette_default = {
 	.name = "default",
-	.paper = 0x0c0c0f, .untouched = 0x1b1b1f, .frame = 0x55555f, .ink = 0xf2f2f2, .faint = 0xa8a8b3,
+	.paper = 0x0c0c0f, .untouched = 0x1b1b1f, .frame = 0x55555f, .ink = 0xf2f2f2, .faint = 0xbdbdc8,
 	.warn = 0xff7ac8,
 	.class = {
 		[CL_READ] = 0x56b4e9, [CL_WRITE] = 0xd55e00, [CL_TRIM] = 0x009e73,
-		[CL_ZERO] = 0xf5f5f5, [CL_ERROR] = 0xff4fb8,
+		[CL_ZERO] = 0xf5f5f5, [CL_ERROR] = 0xc030ff,
 	},
 	.flush = 0xf0e442,
 };

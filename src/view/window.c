@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/say.h"
 #include "view/window_ui.h"
 
@@ -9,6 +10,7 @@
 #define SCAN_BYTES (4u << 20) /* of log between two pictures while catching up */
 #define EVENTS_AT_ONCE 50000
 #define NOTICE_MS 8000
+#define QUIET_NS (5 * NS_PER_S) /* a silent disk: time goes on until every flash has faded, no longer */
 
 /* ---- SDL: open, close, show ---- */
 
@@ -210,9 +212,7 @@ static void run_clock(struct ui *u, bool more)
 	if (!u->p->events)
 		return;
 	if (u->live) {
-		u->now = more ? u->p->end : MAX(u->now, u->p->end + (ticks - u->seen_at) * NS_PER_MS);
-		/* quiet for long: the timeline need not stretch for ever */
-		u->now = MIN(u->now, u->p->end + 5 * NS_PER_S);
+		u->now = u->p->end + (more ? 0 : MIN((ticks - u->seen_at) * NS_PER_MS, QUIET_NS));
 	} else if (!u->paused && !u->target) {
 		double ns = (double)past * (double)NS_PER_MS * u->speed + u->part;
 		uint64_t limit = u->p->end + NS_PER_S; /* a second more, to fade */
@@ -282,7 +282,12 @@ int window_run(struct play *p, const struct look_options *o, const struct window
 {
 	struct ui u = { .p = p, .look = *o, .live = !w->replay, .speed = w->speed, .mx = -1, .my = -1,
 		.stale = true, .steps_file = w->steps_file };
-	int r = ui_open(&u, p->path, w->fullscreen, e);
+	int r = 0;
+
+	if (w->steps_file && !access(w->steps_file, F_OK)) /* it may come later, but not be wrong now */
+		r = steps_load(&u.steps, w->steps_file, e);
+	if (!r)
+		r = ui_open(&u, p->path, w->fullscreen, e);
 
 	u.ticks = u.seen_at = SDL_GetTicks64();
 	while (!r && !u.quit)

@@ -189,14 +189,16 @@ def a_bad_command_line_is_one_line_and_status_1():
         log = session(d)
         empty = d + '/empty'
         open(empty, 'w').close()
+        with open(d + '/steps', 'w') as f:
+            f.write('soon something\n')
         for args in ([], [log, '64M', 'more'], [log, '1.5', '--dump'], [log, '--palette=grey', '--dump'], [log, '--at=soon', '--dump'],
                      [log, '--at=1,2', '--dump'], [log, '--at=1'], [log, '--strip=x.png'], [log, '--width=5', '--dump'],
                      [log, '--width=0', '--dump'], [log, '--fps=0', '--video=x'], [log, '--speed=0', '--video=x'], [log, '--replay=fast'],
                      [log, '--what'], [log, '--png'], [log, '--png=/no/such/dir/x.png'], ['/no/such/log', '--dump'], [d, '--dump'],
-                     [empty, '--dump'], [log, '--dump', '--steps=/no/such/steps'], ['/dev/null', '--dump']):
+                     [empty, '--dump'], [log, f'--steps={d}/steps'], [log, '--dump', '--steps=/no/such/steps'], ['/dev/null', '--dump']):
             r = run(VIEW, *args, status=1)
             assert len(r.err.splitlines()) == 1 and r.out == '', (args, r.err, r.out)
-        same(sorted(os.listdir(d)), ['empty', 'log'], 'nothing half written is left')
+        same(sorted(os.listdir(d)), ['empty', 'log', 'steps'], 'nothing half written is left')
         same(run(VIEW, log, '--png=' + d + '/full/x', status=1).out, '')
         assert 'usage' in run(VIEW, '--help').out and 'blkscope' in run(VIEW, '--version').out
 

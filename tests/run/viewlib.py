@@ -191,4 +191,4 @@ def rgb(text):
     return tuple(bytes.fromhex(text))
 
 
-WRITE, READ, TRIM, ZERO, ERROR, UNTOUCHED = (rgb(c) for c in ('d55e00', '56b4e9', '009e73', 'f5f5f5', 'ff4fb8', '1b1b1f'))
+WRITE, READ, TRIM, ZERO, ERROR, UNTOUCHED = (rgb(c) for c in ('d55e00', '56b4e9', '009e73', 'f5f5f5', 'c030ff', '1b1b1f'))
