@@ -16,6 +16,10 @@ MODE = os.environ.get('MODE', 'plain')
 SLOWER = int(os.environ.get('SLOWER', '1'))
 os.environ['PATH'] = BIN + ':/usr/sbin:/usr/bin:/sbin:/bin:' + os.environ['PATH']
 
+# A shell that starts us in the background ignores SIGINT for us, and our programs would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
 cases = []
 
 

@@ -17,7 +17,7 @@ class Window:
     def __init__(self, d, *args):
         self.d = d
         r, w = os.pipe()
-        self.x = subprocess.Popen(['Xvfb', '-displayfd', str(w), '-screen', '0', '1440x960x24', '-nolisten', 'tcp'], pass_fds=[w],
+        self.x = subprocess.Popen(['Xvfb', '-displayfd', str(w), '-screen', '0', '1440x960x24', '-nolisten', 'tcp', '-noreset'], pass_fds=[w],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(w)
         with os.fdopen(r) as f:
