@@ -222,6 +222,75 @@ def slow_bytes_do_not_hold_up_others():
 
 
 @case
+def clients_that_do_nothing_do_not_hold_up_the_end():
+    """SIGTERM with clients in every state: silent, in the handshake, in the middle of a header and of a payload, idle,
+    not reading their replies, half closed."""
+    if REAL:
+        raise Skip('nbdkit waits for its clients')
+    with temp_dir() as d, Server('--filter=log', 'memory', '64M', f'logfile={d}/log') as s:
+        conns = [Conn(s.sock) for _ in range(3)]
+        conns += [Conn(s.sock).newstyle() for _ in range(3)]
+        conns.append(Conn(s.sock).newstyle())
+        conns[-1].option(rawnbd.GO, b'\0\0', length=1000)
+        conns += [up(s.sock) for _ in range(5)]
+        conns[-1].send(struct.pack('>IH', rawnbd.REQUEST, 0))
+        conns[-2].request(rawnbd.WRITE, 0, 1 << 20, b'half')
+        conns[-3].write(0, bytes(1 << 20))
+        conns[-3].s.setblocking(False)
+        try:
+            for _ in range(100):
+                conns[-3].s.send(struct.pack('>IHHQQI', rawnbd.REQUEST, 0, rawnbd.READ, 1, 0, 1 << 20))
+        except BlockingIOError:
+            pass
+        conns[-4].lives()
+        conns[-4].s.shutdown(socket.SHUT_WR)
+        s.stop()
+        log = read_file(d + '/log')
+        same(len(re.findall(r' Connect ', log)), len(re.findall(r' Disconnect ', log)), 'Connect and Disconnect in the log')
+        for c in conns:
+            c.close()
+
+
+@case
+def half_closed_clients_get_an_answer_to_what_is_parked():
+    """Over TCP a half close looks as if the client had died, so what waits is cancelled: but answered."""
+    if REAL:
+        raise Skip('nbdkit gives up')
+    with Server('--filter=delay', 'memory', SIZE, 'rdelay=300ms') as s:
+        for style in ({}, {'structured': True}, {'extended': True}):
+            with up(s.sock, **style) as c:
+                cookies = {c.request(rawnbd.READ, i * 512, 512) for i in range(10)}
+                c.s.shutdown(socket.SHUT_WR)
+                for _ in cookies:
+                    error = c.chunk().error() if c.structured else c.simple()[0]
+                    assert error in (None, 0, rawnbd.ESHUTDOWN), f'errno {error}'
+                    if error == 0:
+                        c.recv(512)
+                assert c.closed()
+
+
+@case
+def extreme_numbers_on_the_largest_disk():
+    size = (1 << 63) - 1 if not REAL else 1 << 62
+    with Server('memory', size) as s, up(s.sock, **({} if REAL else {'extended': True, 'meta': [b'base:allocation']})) as c:
+        same(c.size, size, 'size')
+        same(c.write(size - 1, b'!'), 0, 'the last byte')
+        same(c.read(size - 3, 3), b'\0\0!', 'read it')
+        for offset in (size, size + 1, (1 << 64) - 1, 1 << 63):
+            same(c.read(offset, 1), rawnbd.EINVAL, f'read at {offset:#x}')
+        if REAL:
+            return
+        for cmd in (rawnbd.TRIM, rawnbd.ZERO, rawnbd.CACHE):
+            same(c.call(cmd, 0, size), 0, f'command {cmd} over everything')
+            for offset, length in ((1, size), (size - 1, 2), (1 << 62, 1 << 63), ((1 << 64) - 1, (1 << 64) - 1), (0, (1 << 64) - 1)):
+                got = c.call(cmd, offset, length)
+                same(got, rawnbd.ENOSPC if cmd == rawnbd.ZERO else rawnbd.EINVAL, f'command {cmd}, {length:#x} at {offset:#x}')
+        same(c.read(size - 1, 1), b'\0', 'the last byte, after zero')
+        same(sum(n for n, _ in c.status(0, size)), size, 'block status of everything')
+        same(c.status(0, (1 << 64) - 1), rawnbd.EINVAL, 'block status past the end')
+
+
+@case
 def a_file_where_the_socket_should_be():
     with temp_dir() as d:
         open(d + '/sock', 'w').close()
