@@ -25,16 +25,17 @@ class Window:
         # what SDL and the X libraries keep to the end is not ours to free
         env = dict(os.environ, DISPLAY=self.display, SDL_VIDEODRIVER='x11', LIBGL_ALWAYS_SOFTWARE='1', SDL_RENDER_DRIVER='software',
                    ASAN_OPTIONS=os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0')
-        with open(d + '/err', 'wb') as err:
-            self.p = subprocess.Popen([VIEW, *args], env=env, stdin=subprocess.DEVNULL, stderr=err)
+        self.p = None
         try:
+            with open(d + '/err', 'wb') as err:
+                self.p = subprocess.Popen([VIEW, *args], env=env, stdin=subprocess.DEVNULL, stderr=err)
             self.id = until('there is a window', self.find)
-        except AssertionError:
+            until('it has the keyboard', self.focus)
+            until('it has painted', lambda: len(set(bytes(row) for row in self.shot().rows)) > 1)
+        except BaseException:
             print(read_file(d + '/err'))
             self.close()
             raise
-        until('it has the keyboard', self.focus)
-        until('it has painted', lambda: len(set(bytes(row) for row in self.shot().rows)) > 1)
 
     def __enter__(self):
         return self
@@ -46,9 +47,10 @@ class Window:
 
     def close(self):
         for p in (self.p, self.x):
-            if p.poll() is None:
+            if p and p.poll() is None:
                 p.kill()
-            p.wait()
+            if p:
+                p.wait()
 
     def xdo(self, *args):
         return subprocess.run(['xdotool', *args], env=dict(os.environ, DISPLAY=self.display), capture_output=True, text=True,
