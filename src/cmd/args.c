@@ -30,14 +30,21 @@ static int ipv6(struct args *a, const char *v, struct err *e)
 	return 0;
 }
 
-/* NAME.FLAG=N: checked, and then nothing here has such a flag. */
+/* NAME.FLAG=N, for the plug-in of that name. */
 static int debug(struct args *a, const char *v, struct err *e)
 {
 	const char *dot = strchr(v, '.'), *eq = strchr(v, '=');
 	uint64_t n;
 	if (!dot || !eq || dot == v || dot + 1 >= eq)
 		return err_set(e, "-D (debug flag) must have the format NAME.FLAG=N: '%s'", v);
-	return parse_u64("-D", eq + 1, 0, INT32_MAX, &n, e);
+	if (parse_u64("-D", eq + 1, 0, INT32_MAX, &n, e) < 0)
+		return -1;
+	struct debug_flag *more = realloc(a->flags, (a->flag_count + 1) * sizeof *more);
+	if (!more)
+		return err_set(e, "-D %s: out of memory", v);
+	a->flags = more;
+	a->flags[a->flag_count++] = (struct debug_flag){ .name = v, .name_len = (size_t)(dot - v), .value = (int)n };
+	return 0;
 }
 
 static int filter(struct args *a, const char *v, struct err *e)
@@ -129,7 +136,7 @@ static int tls_detail(struct args *a, const char *v, struct err *e)
 
 /* Alphabetical by the long name. */
 static const struct flag flags[] = {
-	{ 'D', { "debug" }, "NAME.FLAG=N", "set a debug flag (none is known here)", .call = debug },
+	{ 'D', { "debug" }, "NAME.FLAG=N", "set a debug flag of a plug-in", .call = debug },
 	{ 0, { "dump-config" }, NULL, "print how this program was built, and exit", AT(dump_config) },
 	{ 0, { "dump-plugin" }, NULL, "print what is known of the plug-in, and exit", AT(dump_plugin) },
 	{ 0, { "exit-with-parent" }, NULL, "end when the parent process ends; implies -f", AT(exit_with_parent) },
@@ -246,7 +253,10 @@ int args_parse(struct args *a, int argc, char **argv, struct err *e)
 void args_free(struct args *a)
 {
 	free(a->filters);
+	free(a->flags);
 	a->filters = NULL;
+	a->flags = NULL;
+	a->flag_count = 0;
 	a->filter_count = 0;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include "base/err.h"
 #include "base/say.h"
+#include "bridge/debug_flag.h"
 
 enum log_to { LOG_DEFAULT, LOG_STDERR, LOG_SYSLOG, LOG_NULL };
 
@@ -32,6 +33,8 @@ struct args {
 	unsigned threads;         /* loops; 0: as many as cores */
 	uint16_t handshake_mask;
 	bool tls_off, tls_wanted;
+	struct debug_flag *flags; /* -D, count of them, ours */
+	unsigned flag_count;
 	const char **filters;     /* count of them, outermost first, ours */
 	unsigned filter_count;
 	char **words;             /* plug-in and parameters: the end of argv; word_count may be 0 */

@@ -4,9 +4,9 @@
 #include <string.h>
 #include "cmd/modules.h"
 
-static int add_stage(struct stages *ss, const char *word, bool filter, struct err *e)
+static int add_stage(const struct args *a, struct stages *ss, const char *word, bool filter, struct err *e)
 {
-	const struct module *m = module_find(word, filter, e);
+	const struct module *m = module_find(word, filter, a->flags, a->flag_count, e);
 	if (!m)
 		return -1;
 	struct stage *s = &ss->at[ss->count];
@@ -23,7 +23,7 @@ int config_filters(const struct args *a, struct stages *ss, struct err *e)
 	if (!ss->at)
 		return err_set(e, "out of memory");
 	for (unsigned i = 0; i < a->filter_count; i++)
-		if (add_stage(ss, a->filters[i], true, e) < 0)
+		if (add_stage(a, ss, a->filters[i], true, e) < 0)
 			return -1;
 	return 0;
 }
@@ -35,7 +35,7 @@ int config_stages(const struct args *a, struct stages *ss, struct err *e)
 	if (a->word_count == 0)
 		return err_set(e, "no plugins given on the command line: "
 				  "use '%s --help' or read the manual page", say_name());
-	return add_stage(ss, a->words[0], false, e);
+	return add_stage(a, ss, a->words[0], false, e);
 }
 
 /* Length of the key in key=value; 0: it is a bare word.  nbdkit's rule: a letter, then
@@ -56,6 +56,9 @@ static int set_param(struct stages *ss, const char *key, const char *value, stru
 			say_debug("%s: config key=%s, value=%s", ss->at[i].mod->name, key, value);
 			return rc;
 		}
+	for (unsigned i = 0; i < ss->count; i++)
+		if (ss->at[i].mod->config)
+			return ss->at[i].mod->config(&ss->at[i], key, value, e);
 	return err_set(e, "unknown parameter '%s'", key);
 }
 
@@ -63,9 +66,9 @@ static int bare_word(struct stages *ss, const char *word, bool first, struct err
 {
 	const struct module *plugin = ss->at[ss->count - 1].mod;
 	const struct option *magic = option_magic(plugin->options);
-	if (magic)
-		return set_param(ss, magic->key, word, e);
-	if (first && option_find(plugin->options, "script"))
+	if (magic || plugin->magic)
+		return set_param(ss, magic ? magic->key : plugin->magic, word, e);
+	if (first && (plugin->config || option_find(plugin->options, "script")))
 		return set_param(ss, "script", word, e);
 	return err_set(e, "expecting key=value on the command line but got: '%s'", word);
 }

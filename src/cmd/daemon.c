@@ -50,13 +50,13 @@ int daemon_fork(struct daemon *d, struct err *e)
 	close(fds[0]);
 	d->ready_fd = fds[1];
 	d->forked = true;
-	setsid();
 	say_debug("forked into background (new pid = %ld)", (long)getpid());
 	return 0;
 }
 
 static void leave_terminal(bool keep_stderr)
 {
+	setsid(); /* not before: a plug-in may ask for a password */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (chdir("/") < 0)
 		say_debug("chdir /: %s", strerror(errno));

@@ -23,6 +23,8 @@ static void module_help(const struct module *m)
 	putchar('\n');
 	if (m->description)
 		printf("%s%s", m->description, m->description[strlen(m->description) - 1] == '\n' ? "" : "\n");
+	if (m->help)
+		printf("%s%s", m->help, *m->help && m->help[strlen(m->help) - 1] == '\n' ? "" : "\n");
 	for (const struct option *o = m->options; o && o->key; o++) {
 		char left[64];
 		snprintf(left, sizeof left, o->magic ? "[%s=]<%s>" : "%s=<%s>", o->key, o->arg ? o->arg : "VALUE");
@@ -51,7 +53,7 @@ void inform_version(const struct stages *ss)
 {
 	printf("%s %s\n", say_name(), VERSION);
 	for (unsigned i = 0; i < ss->count; i++)
-		printf("%s %s\n", ss->at[i].mod->name, VERSION);
+		printf("%s %s\n", ss->at[i].mod->name, ss->at[i].mod->version ? ss->at[i].mod->version : VERSION);
 }
 
 static void own_path(char *path, size_t room)
@@ -117,6 +119,10 @@ void inform_plugin(const struct stages *ss)
 	const struct option *magic = option_magic(m->options);
 	char path[PATH_MAX];
 
+	if (m->dump) {
+		m->dump(m);
+		return;
+	}
 	own_path(path, sizeof path);
 	printf("path=%s\n", path);
 	printf("name=%s\n", m->name);

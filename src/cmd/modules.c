@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cmd/modules.h"
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/buf.h"
 #include "filters/filters.h"
 #include "plugins/plugins.h"
@@ -51,7 +53,30 @@ static bool name_in_path(const char *path, const char *kind, const char **name, 
 	return true;
 }
 
-const struct module *module_find(const char *word, bool filter, struct err *e)
+/* Where plug-ins lie, first come first served; MULTIARCH is Debian's folder for this machine. */
+static const char *const plugin_dirs[] = {
+	LIBDIR "/blkscope/plugins", "/usr/lib/" MULTIARCH "/nbdkit/plugins", "/usr/lib64/nbdkit/plugins", "/usr/lib/nbdkit/plugins",
+};
+
+static const struct module *load_by_name(const char *name, const struct debug_flag *flags, unsigned count, struct err *e)
+{
+	char path[PATH_MAX];
+	for (size_t i = 0; i < ARRAY_LEN(plugin_dirs); i++) {
+		int n = snprintf(path, sizeof path, "%s/nbdkit-%s-plugin.so", plugin_dirs[i], name);
+		if (n < (int)sizeof path && access(path, R_OK) == 0)
+			return plugin_load(path, flags, count, e);
+	}
+	struct buf list = { .limit = 512 };
+	for (const struct module *const *b = modules; *b; b++)
+		if (!(*b)->filter)
+			buf_printf(&list, " %s", (*b)->name);
+	err_set(e, "cannot open plugin '%s': not built in (%s ), and no nbdkit-%s-plugin.so in %s or where nbdkit keeps its own",
+		name, buf_str(&list), name, plugin_dirs[0]);
+	buf_free(&list);
+	return NULL;
+}
+
+const struct module *module_find(const char *word, bool filter, const struct debug_flag *flags, unsigned count, struct err *e)
 {
 	const char *kind = filter ? "filter" : "plugin", *name = word;
 	size_t len = strlen(word);
@@ -60,9 +85,10 @@ const struct module *module_find(const char *word, bool filter, struct err *e)
 	const struct module *m = !path || name_in_path(word, kind, &name, &len) ? built_in(name, len, filter) : NULL;
 	if (m)
 		return m;
-	if (path)
-		return err_set(e, "cannot open %s '%s': this build cannot load %ss from files yet", kind, word, kind), NULL;
-
+	if (!filter && path)
+		return plugin_load(word, flags, count, e);
+	if (!filter && len)
+		return load_by_name(word, flags, count, e);
 	struct buf list = { .limit = 512 };
 	for (const struct module *const *b = modules; *b; b++)
 		if ((*b)->filter == filter)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blkscope-serve: the server's main.
- * The order is the point: what can fail is done while the person still looks at the terminal; what
- * needs the starter's rights (sockets, files, pid file) before they are given up; threads come last,
- * since neither a fork nor a signal mask would reach them. */
+ * The order is the point: the fork comes first, since plug-ins may start threads as soon as they are loaded;
+ * the parent stays at the terminal until all that can fail is done; what needs the starter's rights (sockets,
+ * files, pid file) is done before they are given up. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "bridge/context.h"
 #include "cmd/args.h"
 #include "cmd/config.h"
 #include "cmd/daemon.h"
@@ -131,13 +133,11 @@ static int start_command(struct serve *s, struct err *e)
 	return rc;
 }
 
-/* Into the background, or a command next to us, or neither. */
-static int split(struct serve *s, struct err *e)
+/* Into the background; our parent waits there until we are ready. */
+static int go_behind(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
-	if (a->run)
-		return start_command(s, e);
-	if (a->foreground || a->single || a->exit_with_parent || s->activated)
+	if (a->run || a->foreground || a->single || a->exit_with_parent || s->activated)
 		return 0;
 	return daemon_fork(&s->daemon, e);
 }
@@ -146,6 +146,8 @@ static int split(struct serve *s, struct err *e)
 static int settle(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
+	if (signals_catch(e) < 0)
+		return -1;
 	if (a->pidfile && daemon_write_pid(a->pidfile, e) < 0)
 		return -1;
 	s->wrote_pid = a->pidfile;
@@ -156,7 +158,6 @@ static int settle(struct serve *s, struct err *e)
 		say_debug("chown %s: %s", s->listeners.private_dir, strerror(errno));
 	if (daemon_become(a, e) < 0)
 		return -1;
-	signals_block();
 	return a->exit_with_parent ? daemon_follow_parent(s->parent, e) : 0;
 }
 
@@ -173,6 +174,24 @@ static int serve_single(struct serve *s, struct err *e)
 	return server_single(s->server, in, out, e);
 }
 
+/* A plug-in ends the server: nbdkit_shutdown(3), from any thread, more than once. */
+static struct server *shutdown_server;
+static struct loop *shutdown_loop;
+static struct task shutdown_task;
+static atomic_flag shutdown_asked = ATOMIC_FLAG_INIT;
+
+static void shut_down(struct task *t)
+{
+	(void)t;
+	server_stop(shutdown_server);
+}
+
+static void ask_for_shutdown(void)
+{
+	if (!atomic_flag_test_and_set(&shutdown_asked))
+		loop_post(shutdown_loop, &shutdown_task);
+}
+
 static int start_server(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
@@ -180,7 +199,8 @@ static int start_server(struct serve *s, struct err *e)
 					  .readonly = a->readonly, .oldstyle = a->oldstyle,
 					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
 	/* nbdkit forks for --run, too, and its log says so */
-	stages_forked(&s->stages, s->daemon.forked || a->run);
+	if (stages_forked(&s->stages, s->daemon.forked || a->run, e) < 0)
+		return -1;
 	if (!(s->server = server_new(&o, e)))
 		return -1;
 	if (a->single && serve_single(s, e) < 0)
@@ -195,6 +215,10 @@ static int start_server(struct serve *s, struct err *e)
 	s->signals.run = &s->run;
 	s->signals.listeners = &s->listeners;
 	s->signals.background = s->daemon.forked;
+	shutdown_loop = server_loop(s->server);
+	shutdown_server = s->server;
+	task_init(&shutdown_task, shut_down);
+	bridge_shutdown = ask_for_shutdown;
 	return signals_watch(&s->signals, e);
 }
 
@@ -210,12 +234,12 @@ static void direct_messages(const struct serve *s)
 static int serve(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
-	if (args_check(a, s->activated > 0, e) < 0 || config_stages(a, &s->stages, e) < 0
+	if (args_check(a, s->activated > 0, e) < 0 || go_behind(s, e) < 0 || config_stages(a, &s->stages, e) < 0
 	    || config_params(a, &s->stages, e) < 0 || stages_start(&s->stages, e) < 0 || open_listeners(s, e) < 0)
 		return -1;
 	if (a->print_uri && print_uri(s, e) < 0)
 		return -1;
-	if (split(s, e) < 0 || settle(s, e) < 0 || start_server(s, e) < 0 || run_go(&s->run, s->server, e) < 0)
+	if ((a->run && start_command(s, e) < 0) || settle(s, e) < 0 || start_server(s, e) < 0 || run_go(&s->run, s->server, e) < 0)
 		return -1;
 	s->up = true;
 	direct_messages(s);
@@ -226,6 +250,7 @@ static int serve(struct serve *s, struct err *e)
 
 static int finish(struct serve *s, int rc)
 {
+	bridge_shutdown = NULL;
 	signals_unwatch(&s->signals);
 	listen_close(&s->listeners, !s->up);
 	if (s->wrote_pid && !s->up)
@@ -248,6 +273,7 @@ int main(int argc, char **argv)
 	say_start(program_name(argv[0]), SAY_STDERR, false);
 	rc = args_parse(&s.args, argc, argv, &e);
 	say_start(say_name(), SAY_STDERR, s.args.verbose);
+	bridge_stdio_safe = !s.args.single;
 	if (rc == 0 && (s.activated = listen_activated(&e)) < 0)
 		rc = -1;
 	if (rc == 0 && informed(&s, &rc, &e)) {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cmd/signals.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/say.h"
 
 enum { PATIENCE_NS = 500000000 };
 
-static sigset_t ours;
+static const int numbers[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP };
+static int told_in = -1, told_fd = -1; /* a pipe: what the handler caught, on its way to loop 0 */
 static uint64_t first_at;   /* ns, CLOCK_MONOTONIC; 0: no signal yet.  Main thread */
 
 /* True for a signal that is really another one, not the first one told twice.  Also in a handler. */
@@ -34,37 +35,68 @@ static void hurry(int n)
 	errno = saved;
 }
 
-void signals_block(void)
+struct caught {
+	int number, code;
+	pid_t sender;
+};
+
+/* Any thread.  A pipe that is full has enough of them. */
+static void tell(int n, siginfo_t *si, void *context)
+{
+	int saved = errno;
+	struct caught c = { n, si->si_code, si->si_pid };
+	(void)context;
+	if (write(told_fd, &c, sizeof c) < 0)
+		errno = 0;
+	errno = saved;
+}
+
+/* nohup(1) means it. */
+static bool ignored(int n)
 {
 	struct sigaction old;
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGQUIT);
-	if (sigaction(SIGHUP, NULL, &old) < 0 || old.sa_handler != SIG_IGN)
-		sigaddset(&ours, SIGHUP); /* else: nohup */
-	pthread_sigmask(SIG_BLOCK, &ours, NULL);
+	return n == SIGHUP && sigaction(n, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
+}
+
+static void handle_all(const struct sigaction *how)
+{
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (!ignored(numbers[i]))
+			sigaction(numbers[i], how, NULL);
+}
+
+int signals_catch(struct err *e)
+{
+	struct sigaction how = { .sa_sigaction = tell, .sa_flags = SA_SIGINFO | SA_RESTART };
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_set(e, "cannot make a pipe for signals: %s", strerror(errno));
+	told_in = fds[0];
+	told_fd = fds[1];
+	handle_all(&how);
 	signal(SIGPIPE, SIG_IGN);
+	return 0;
 }
 
 /* Typed on the terminal, the command has it as well and decides what it means. */
-static bool for_the_command(const struct signals *s, const struct signalfd_siginfo *si)
+static bool for_the_command(const struct signals *s, const struct caught *c)
 {
-	return (si->ssi_signo == SIGINT || si->ssi_signo == SIGQUIT) && si->ssi_code == SI_KERNEL && run_alive(s->run);
+	return (c->number == SIGINT || c->number == SIGQUIT) && c->code == SI_KERNEL && run_alive(s->run);
 }
 
 /* The terminal is gone: the kernel says so, or the shell that leads our session, to its jobs.
  * Anybody else means "read your configuration again", and there is none. */
-static bool is_hangup(const struct signals *s, const struct signalfd_siginfo *si)
+static bool is_hangup(const struct signals *s, const struct caught *c)
 {
-	return !s->background && (si->ssi_code == SI_KERNEL || (pid_t)si->ssi_pid == getsid(0));
+	return !s->background && (c->code == SI_KERNEL || c->sender == getsid(0));
 }
 
-static void got(struct signals *s, const struct signalfd_siginfo *si)
+static void got(struct signals *s, const struct caught *c)
 {
-	int n = (int)si->ssi_signo;
+	int n = c->number;
 	say_debug("received signal %d (%s)", n, strsignal(n));
-	if ((n == SIGHUP && !is_hangup(s, si)) || for_the_command(s, si))
+	if ((n == SIGHUP && !is_hangup(s, c)) || for_the_command(s, c))
 		return;
 	if (is_second()) {
 		listen_close(s->listeners, false);
@@ -76,35 +108,28 @@ static void got(struct signals *s, const struct signalfd_siginfo *si)
 static void ready(struct watch *w, uint32_t events)
 {
 	struct signals *s = container_of(w, struct signals, watch);
-	struct signalfd_siginfo si;
-	while (read(w->fd, &si, sizeof si) == sizeof si)
-		got(s, &si);
+	struct caught c;
+	(void)events;
+	while (read(w->fd, &c, sizeof c) == sizeof c)
+		got(s, &c);
 }
 
 int signals_watch(struct signals *s, struct err *e)
 {
-	int fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (fd < 0)
-		return err_set(e, "signalfd: %s", strerror(errno));
 	s->watch.ready = ready;
-	if (watch_start(server_loop(s->server), &s->watch, fd, EPOLLIN) == 0)
+	if (watch_start(server_loop(s->server), &s->watch, told_in, EPOLLIN) == 0)
 		return 0;
-	err_set(e, "cannot watch for signals: %s", strerror(errno));
-	close(fd);
-	s->watch.fd = -1;
-	return -1;
+	return err_set(e, "cannot watch for signals: %s", strerror(errno));
 }
 
 void signals_unwatch(struct signals *s)
 {
-	int fd = s->watch.fd;
-	if (fd < 0)
+	struct sigaction how = { .sa_handler = hurry, .sa_flags = SA_RESTART };
+
+	if (s->watch.fd < 0)
 		return;
 	watch_stop(server_loop(s->server), &s->watch);
-	close(fd);
-	for (int n = 1; n < SIGRTMIN; n++)
-		if (sigismember(&ours, n) == 1)
-			sigaction(n, &(struct sigaction){ .sa_handler = n == SIGHUP && s->background ? SIG_IGN : hurry,
-							  .sa_flags = SA_RESTART }, NULL);
-	pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+	handle_all(&how);
+	if (s->background)
+		signal(SIGHUP, SIG_IGN);
 }

@@ -14,7 +14,7 @@
 #include "server/server.h"
 
 struct signals {
-	struct watch watch;     /* a signalfd, ours */
+	struct watch watch;     /* of a pipe that the handler writes to */
 	struct server *server;  /* borrowed, like the rest */
 	struct run *run;
 	struct listeners *listeners;
@@ -23,9 +23,9 @@ struct signals {
 
 #define SIGNALS_NONE { .watch.fd = -1 }
 
-/* Before the first thread: they inherit the mask. */
-void signals_block(void);
-/* From now on the signals come to loop 0 of s->server. */
+/* From now on they wait in a pipe.  By handlers and not by a mask, which what plug-ins start would inherit. */
+int signals_catch(struct err *e);
+/* ... and from now on they come to loop 0 of s->server. */
 int signals_watch(struct signals *s, struct err *e);
 /* Serving is over: what is left to do can be cut short by a signal, by the same rule. */
 void signals_unwatch(struct signals *s);

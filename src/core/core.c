@@ -63,8 +63,12 @@ void stack_free(struct stack *s)
 	struct list *link;
 	while ((link = list_pop(&s->spare)))
 		free(list_entry(link, struct req, link));
-	for (unsigned i = 0; i < s->count; i++)
-		free(s->layers[i].data);
+	for (unsigned i = 0; i < s->count; i++) {
+		struct layer *l = &s->layers[i];
+		if (l->mod->gone && l->data)
+			l->mod->gone(l);
+		free(l->data);
+	}
 	free(s->layers);
 	free(s);
 }
@@ -89,6 +93,14 @@ void stack_cancel(struct stack *s)
 		r->cancel = NULL;
 		cancel(r->parked, r);
 	}
+}
+
+void stack_leave(struct stack *s, enum leave_how how)
+{
+	int not_yet = LEAVE_NOT;
+	/* Posted before the request's own way home, so the stack is there when it arrives. */
+	if (s->leave.run && atomic_compare_exchange_strong(&s->leaving, &not_yet, (int)how))
+		loop_post(s->loop, &s->leave);
 }
 
 /* --- requests --- */

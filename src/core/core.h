@@ -22,9 +22,11 @@
  *
  * Hand over, and let go: after req_down() or req_up() the request may be freed. */
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include "base/err.h"
 #include "base/list.h"
 #include "base/option.h"
@@ -64,11 +66,20 @@ struct limits {
 	uint32_t max_block;         /* bytes in one request; UINT32_MAX: any */
 	bool can_write, can_flush, can_trim, can_extents, can_multi_conn, can_fast_zero, rotational;
 	enum ability zero, fua, cache;
-	const char *description;    /* of the export, or NULL; the module's */
+	const char *name;           /* of the export when the module has a better one than the client gave, or NULL */
+	const char *description;    /* of the export, or NULL; both the module's */
+};
+
+/* Where a client comes from; what is not known is -1, or of length 0. */
+struct peer {
+	struct sockaddr_storage addr;
+	socklen_t len;
+	int64_t pid, uid, gid;
 };
 
 /* Who is served.  Shared by all layers of a stack; the connection's. */
 struct client {
+	struct peer peer;     /* constant */
 	uint64_t id;          /* 1, 2, 3 ... in order of arrival */
 	const char *export;   /* name as the client gave it; "" until OPEN */
 	bool readonly;        /* -r */
@@ -77,6 +88,7 @@ struct client {
 };
 
 struct layer;
+struct stage;
 struct req {
 	enum op op;
 	uint32_t flags;
@@ -106,11 +118,19 @@ struct module {
 	size_t stage_size, layer_size, slot_size; /* bytes, zeroed: per command line, connection, request trip
 						     (slots are not zeroed again between trips) */
 	const struct option *options;   /* parsed straight into the stage block; help and man read it too */
-	int  (*start)(void *stage, struct err *); /* once, options set, before the fork and any client.  No threads yet */
-	void (*forked)(void *stage, bool daemon); /* once, in the process that serves; threads may be started.  Or NULL */
-	void (*stop)(void *stage);      /* after the last client; also after a failed start, or none */
+	const char *magic;              /* the key of a bare word, when no option is marked so */
+	const char *version;            /* NULL: the program's */
+	const char *help;               /* of parameters that are not in options, or NULL */
+	/* A key that no option of any stage has; NULL: none is taken. */
+	int  (*config)(struct stage *, const char *key, const char *value, struct err *);
+	int  (*start)(struct stage *, struct err *); /* once, options set, before any client */
+	int  (*forked)(struct stage *, bool daemon, struct err *); /* once, in the process that serves, as the user
+							that serves; threads may be started.  Or NULL */
+	void (*stop)(struct stage *);   /* after the last client; also after a failed start, or none */
 	void (*submit)(struct layer *, struct req *); /* NULL: not interested, passes on */
 	void (*done)(struct layer *, struct req *);   /* NULL: not interested */
+	void (*gone)(struct layer *);   /* the connection is over, whatever came of it; NULL: not interested */
+	void (*dump)(const struct module *); /* --dump-plugin's lines, when they are not those of a built-in one */
 };
 
 struct stage {
@@ -145,6 +165,8 @@ struct stack {
 	struct list spare;           /* requests for reuse */
 	unsigned spare_count;
 	void *home_user;             /* the owner's: what the top layer belongs to */
+	struct task leave;           /* the owner's: a module wants the client gone */
+	atomic_int leaving;          /* enum leave_how, asked for once */
 };
 
 /* --- stages: main thread, before and after serving --- */
@@ -152,7 +174,7 @@ struct stack {
 /* A bare word or key=value for one stage: true when it has such an option; then *rc is 0 or -1 with e set. */
 bool stage_option(struct stage *s, const char *key, const char *value, int *rc, struct err *e);
 int stages_start(struct stages *ss, struct err *e); /* innermost first; on failure all are stopped again by stages_stop() */
-void stages_forked(struct stages *ss, bool daemon);
+int stages_forked(struct stages *ss, bool daemon, struct err *e);
 void stages_stop(struct stages *ss);                /* and frees the blocks; started or not */
 
 /* --- stacks: loop thread --- */
@@ -164,6 +186,9 @@ void stack_free(struct stack *s); /* nothing may fly any more; NULL is fine */
 void stack_reset(struct stack *s);
 static inline struct layer *stack_top(struct stack *s) { return &s->layers[0]; }
 static inline struct limits *stack_limits(struct stack *s) { return &s->layers[0].limits; }
+enum leave_how { LEAVE_NOT, LEAVE_WHEN_ANSWERED, LEAVE_AT_ONCE };
+/* Have the connection end.  Any thread, while a request of the stack is in flight. */
+void stack_leave(struct stack *s, enum leave_how how);
 /* Ask every parked request to come up early; the others come in their own time. */
 void stack_cancel(struct stack *s);
 static inline bool stack_idle(const struct stack *s) { return list_empty(&s->flying); }

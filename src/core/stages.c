@@ -16,18 +16,21 @@ int stages_start(struct stages *ss, struct err *e)
 {
 	for (unsigned i = ss->count; i-- > 0;) {
 		struct stage *s = &ss->at[i];
-		if (s->mod->start && s->mod->start(s->block, e) < 0)
+		if (s->mod->start && s->mod->start(s, e) < 0)
 			return -1;
 		s->started = true;
 	}
 	return 0;
 }
 
-void stages_forked(struct stages *ss, bool daemon)
+int stages_forked(struct stages *ss, bool daemon, struct err *e)
 {
-	for (unsigned i = 0; i < ss->count; i++)
-		if (ss->at[i].mod->forked)
-			ss->at[i].mod->forked(ss->at[i].block, daemon);
+	for (unsigned i = ss->count; i-- > 0;) {
+		struct stage *s = &ss->at[i];
+		if (s->mod->forked && s->mod->forked(s, daemon, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 void stages_stop(struct stages *ss)
@@ -37,7 +40,7 @@ void stages_stop(struct stages *ss)
 		if (!s->block)
 			continue;
 		if (s->mod->stop)
-			s->mod->stop(s->block);
+			s->mod->stop(s);
 		option_free(s->mod->options, s->block);
 		free(s->block);
 		s->block = NULL;

@@ -271,9 +271,9 @@ static void done(struct layer *l, struct req *r)
 
 /* --- start and stop --- */
 
-static int start(void *block, struct err *e)
+static int start(struct stage *s, struct err *e)
 {
-	struct log *g = block;
+	struct log *g = s->block;
 	struct buf b;
 
 	if (!g->file && !g->script)
@@ -289,21 +289,23 @@ static int start(void *block, struct err *e)
 	return 0;
 }
 
-static void forked(void *block, bool daemon)
+static int forked(struct stage *s, bool daemon, struct err *e)
 {
-	struct log *g = block;
+	struct log *g = s->block;
 	struct buf none = { 0 };
 
 	if (!g->writer)
-		return;
-	logwriter_forked(g->writer);
+		return 0;
+	if (logwriter_forked(g->writer, e) < 0)
+		return -1;
 	if (daemon)
 		print(g, 0, "Fork", &none);
+	return 0;
 }
 
-static void stop(void *block)
+static void stop(struct stage *s)
 {
-	struct log *g = block;
+	struct log *g = s->block;
 	logwriter_stop(g->writer);
 	g->writer = NULL;
 }

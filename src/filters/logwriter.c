@@ -307,12 +307,11 @@ struct logwriter *logwriter_start(const char *path, bool append, const char *scr
 	return w;
 }
 
-void logwriter_forked(struct logwriter *w)
+int logwriter_forked(struct logwriter *w, struct err *e)
 {
 	int err = pthread_create(&w->thread, NULL, write_lines, w);
 	w->has_thread = err == 0;
-	if (err)
-		say_error("log: cannot start a thread: %s", strerror(err));
+	return err ? err_set(e, "log: cannot start a thread: %s", strerror(err)) : 0;
 }
 
 void logwriter_stop(struct logwriter *w)

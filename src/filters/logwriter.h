@@ -24,7 +24,7 @@ struct logwait {
 
 /* path NULL: no file; script NULL: none.  Both borrowed until stop.  NULL with e set. */
 struct logwriter *logwriter_start(const char *path, bool append, const char *script, struct err *e);
-void logwriter_forked(struct logwriter *w); /* start the thread; until then logwriter_flush() writes */
+int logwriter_forked(struct logwriter *w, struct err *e); /* start the thread; until then logwriter_flush() writes */
 void logwriter_flush(struct logwriter *w);
 void logwriter_stop(struct logwriter *w);   /* everything is written, or told to be lost; NULL is fine */
 

@@ -22,9 +22,9 @@ struct slot {
 	uint64_t began; /* ns, loop clock */
 };
 
-static int start(void *block, struct err *e)
+static int start(struct stage *s, struct err *e)
 {
-	struct passthrough *p = block;
+	const struct passthrough *p = s->block;
 	/* Check what options say together; the last place to fail with words. */
 	return p->unused ? err_set(e, "passthrough: unused=true makes no sense") : 0;
 }

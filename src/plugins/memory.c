@@ -417,9 +417,9 @@ static int set_allocator(void *block, const char *key, const char *value, struct
 	return err_set(e, "%s: unknown allocator \"%s\": expected sparse", key, value);
 }
 
-static int start(void *block, struct err *e)
+static int start(struct stage *s, struct err *e)
 {
-	struct memory *m = block;
+	struct memory *m = s->block;
 	uint64_t leaves = (m->size >> LEAF_SHIFT) + 1;
 
 	if (!m->sized)
@@ -435,9 +435,9 @@ static int start(void *block, struct err *e)
 	return 0;
 }
 
-static void stop(void *block)
+static void stop(struct stage *s)
 {
-	struct memory *m = block;
+	struct memory *m = s->block;
 	if (m->root)
 		free_below(m->root, m->levels - 1);
 	free(m->locks);

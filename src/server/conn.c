@@ -291,6 +291,19 @@ const struct module mod_conn = {
 	.done = come_home,
 };
 
+/* A plug-in wants this client gone. */
+static void leave(struct task *t)
+{
+	struct stack *s = container_of(t, struct stack, leave);
+	struct conn *c = s->home_user;
+	if (atomic_load(&s->leaving) == LEAVE_AT_ONCE) {
+		c->dead = true;
+		conn_hang_up(c, "a plug-in disconnects it");
+	} else {
+		conn_goodbye(c);
+	}
+}
+
 /* --- the beginning --- */
 
 void conn_memory_free(struct conn_memory *m)
@@ -323,6 +336,7 @@ struct conn *conn_new(const struct conn_config *config, struct loop *l, struct c
 		return NULL;
 	}
 	c->stack->home_user = c;
+	task_init(&c->stack->leave, leave);
 	c->t.ready = transport_ready;
 	return c;
 }
@@ -351,6 +365,7 @@ struct conn *conn_open(const struct conn_config *config, struct loop *l, struct 
 			t.ops->close(&t);
 		return NULL;
 	}
+	transport_peer(in, &c->client.peer);
 	if (transport_open(&c->t, l, in, out) < 0) {
 		say_error("cannot serve a connection: %s", strerror(errno));
 		conn_free(c);

@@ -151,7 +151,7 @@ static void send_info(struct conn *c)
 	p = put_be16(p, transmission_flags(c));
 	option_reply(c, NBD_REP_INFO, info, (uint32_t)(p - info));
 	if (c->info.name)
-		info_text(c, NBD_INFO_NAME, c->client.export);
+		info_text(c, NBD_INFO_NAME, l->name ? l->name : c->client.export);
 	if (c->info.description && l->description)
 		info_text(c, NBD_INFO_DESCRIPTION, l->description);
 	if (c->info.block_size) {

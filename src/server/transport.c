@@ -72,6 +72,22 @@ static void out_ready(struct watch *w, uint32_t events)
 	t->ready(t, events & (EPOLLHUP | EPOLLERR) ? TRANSPORT_GONE : TRANSPORT_OUT);
 }
 
+void transport_peer(int fd, struct peer *p)
+{
+	struct ucred who;
+	socklen_t len = sizeof who;
+
+	p->len = sizeof p->addr;
+	if (getpeername(fd, (struct sockaddr *)&p->addr, &p->len) < 0)
+		p->len = 0;
+	p->pid = p->uid = p->gid = -1;
+	if (p->len && p->addr.ss_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0) {
+		p->pid = who.pid;
+		p->uid = who.uid;
+		p->gid = who.gid;
+	}
+}
+
 static int set_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

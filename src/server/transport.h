@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include "core/core.h"
 #include "loop/loop.h"
 
 struct transport;
@@ -31,5 +32,7 @@ struct transport {
 	struct watch in_watch, out_watch; /* out_watch only when out differs from in */
 };
 
+/* Who is at the other end of fd. */
+void transport_peer(int fd, struct peer *p);
 /* Descriptors become non-blocking; they are the transport's, also on failure.  0, or -1 with errno. */
 int transport_open(struct transport *t, struct loop *l, int in, int out);

@@ -69,7 +69,8 @@ bool rig_go(struct rig *t)
 	struct err e;
 	if (stages_start(&t->stages, &e) < 0)
 		return false;
-	stages_forked(&t->stages, false);
+	if (stages_forked(&t->stages, false, &e) < 0)
+		return false;
 	t->stack = stack_new(&t->stages, &home, &t->loop, &t->client);
 	if (!t->stack)
 		return false;

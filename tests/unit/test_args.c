@@ -267,30 +267,30 @@ TEST(without_a_magic_key_the_first_bare_word_is_the_script)
 
 TEST(modules_are_found_by_name_and_by_the_name_in_a_path)
 {
-	CHECK(module_find("memory", false, &e) != NULL);
-	CHECK(module_find("log", true, &e) != NULL);
-	CHECK(module_find("/usr/lib/nbdkit/plugins/nbdkit-memory-plugin.so", false, &e) == module_find("memory", false, &e));
-	CHECK(module_find("nbdkit-log-filter.so", true, &e) == module_find("log", true, &e));
+	CHECK(module_find("memory", false, NULL, 0, &e) != NULL);
+	CHECK(module_find("log", true, NULL, 0, &e) != NULL);
+	CHECK(module_find("/usr/lib/nbdkit/plugins/nbdkit-memory-plugin.so", false, NULL, 0, &e) == module_find("memory", false, NULL, 0, &e));
+	CHECK(module_find("nbdkit-log-filter.so", true, NULL, 0, &e) == module_find("log", true, NULL, 0, &e));
 }
 
 TEST(modules_that_are_not_there_are_named)
 {
-	CHECK(!module_find("nosuch", false, &e) && said("'nosuch'") && said("memory"));
-	CHECK(!module_find("log", false, &e));
-	CHECK(!module_find("memory", true, &e));
-	CHECK(!module_find("", false, &e));
-	CHECK(!module_find("memor", false, &e));
-	CHECK(!module_find("./nbdkit-nosuch-plugin.so", false, &e) && said("files"));
-	CHECK(!module_find("./nbdkit-log-plugin.so", false, &e) && said("files"));
-	CHECK(!module_find("./nbdkit-plugin.so", false, &e) && said("files"));
-	CHECK(!module_find("./nbdkit--plugin.so", false, &e) && said("files"));
-	CHECK(!module_find("./memory", false, &e) && said("files"));
+	CHECK(!module_find("nosuch", false, NULL, 0, &e) && said("'nosuch'") && said("memory"));
+	CHECK(!module_find("log", false, NULL, 0, &e));
+	CHECK(!module_find("memory", true, NULL, 0, &e));
+	CHECK(!module_find("", false, NULL, 0, &e));
+	CHECK(!module_find("memor", false, NULL, 0, &e));
+	CHECK(!module_find("./nbdkit-nosuch-plugin.so", false, NULL, 0, &e) && said("cannot open plugin"));
+	CHECK(!module_find("./nbdkit-log-plugin.so", false, NULL, 0, &e) && said("cannot open plugin"));
+	CHECK(!module_find("./nbdkit-plugin.so", false, NULL, 0, &e) && said("cannot open plugin"));
+	CHECK(!module_find("./nbdkit--plugin.so", false, NULL, 0, &e) && said("cannot open plugin"));
+	CHECK(!module_find("./memory", false, NULL, 0, &e) && said("cannot open plugin"));
 }
 
 TEST(every_module_can_be_found_by_its_name_and_has_help)
 {
 	for (const struct module *const *m = modules; *m; m++) {
-		CHECK(module_find((*m)->name, (*m)->filter, &e) == *m);
+		CHECK(module_find((*m)->name, (*m)->filter, NULL, 0, &e) == *m);
 		for (const struct option *o = (*m)->options; o && o->key; o++)
 			CHECK(o->help && *o->help);
 	}

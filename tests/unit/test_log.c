@@ -118,7 +118,7 @@ TEST(nothing_is_lost_and_stamps_never_go_back_when_many_threads_log)
 	close(fd);
 	shared = logwriter_start(path, false, NULL, &e);
 	CHECK(shared);
-	logwriter_forked(shared);
+	CHECK(logwriter_forked(shared, &e) == 0);
 	for (uintptr_t i = 0; i < WRITERS; i++)
 		CHECK(pthread_create(&th[i], NULL, write_many, (void *)i) == 0);
 	for (unsigned i = 0; i < WRITERS; i++)
@@ -147,7 +147,7 @@ TEST(a_full_disk_under_the_log_stops_no_request_and_is_told)
 	memset(line, 'x', sizeof line);
 	struct logwriter *w = logwriter_start("/dev/full", false, NULL, &e);
 	CHECK(w);
-	logwriter_forked(w);
+	CHECK(logwriter_forked(w, &e) == 0);
 	struct logwait wait = { 0 };
 	for (unsigned i = 0; i < 100000; i++) { /* three times what the buffer keeps */
 		logwriter_line(w, line, sizeof line);
@@ -183,7 +183,7 @@ TEST(requests_wait_for_a_slow_log_and_no_line_is_dropped)
 	CHECK(fd >= 0);
 	struct logwriter *w = logwriter_start(path, false, NULL, &e); /* a pipe that nobody empties yet */
 	CHECK(w);
-	logwriter_forked(w);
+	CHECK(logwriter_forked(w, &e) == 0);
 	list_init(&wait.link);
 	task_init(&wait.task, go_on);
 	told_to_go_on = 0;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which thread a request runs on, and when: nbdkit's four thread models without a lock across a call. */
+#include <errno.h>
+#include "bridge/loaded.h"
+
+static void work(struct job *j)
+{
+	struct call *c = container_of(j, struct call, job);
+	call_run(loaded_of(c->layer->mod), c);
+}
+
+static struct pool *pool_for(struct loaded *p)
+{
+	return p->many ? p->many : p->own;
+}
+
+static void cancel_running(struct layer *l, struct req *r)
+{
+	struct call *c = slot_of(l, r);
+	if (pool_take_back(pool_for(loaded_of(l->mod)), &c->job)) {
+		c->err = ESHUTDOWN;
+		c->job.done.run(&c->job.done);
+		return;
+	}
+	atomic_store(&c->cancelled, true); /* it comes up when the plug-in lets it; one that sleeps wakes up */
+	context_wake_sleepers();
+}
+
+static void launch(struct call *c)
+{
+	struct loaded *p = loaded_of(c->layer->mod);
+	req_park(c->layer, c->req, cancel_running);
+	pool_run(pool_for(p), &c->job);
+}
+
+/* --- serialize requests: one at a time in a layer --- */
+
+static bool one_at_a_time(const struct loaded *p, const struct req *r)
+{
+	return p->model == NBDKIT_THREAD_MODEL_SERIALIZE_REQUESTS && r->op >= OP_READ;
+}
+
+static void cancel_waiting(struct layer *l, struct req *r)
+{
+	struct call *c = slot_of(l, r);
+	list_del(&c->wait_link);
+	req_up(l, r, ESHUTDOWN);
+}
+
+static void launch_or_wait(struct call *c)
+{
+	struct opened *o = c->layer->data;
+	if (!one_at_a_time(loaded_of(c->layer->mod), c->req)) {
+		launch(c);
+		return;
+	}
+	if (!o->waits_ready) {
+		list_init(&o->waits);
+		o->waits_ready = true;
+	}
+	if (o->busy) {
+		req_park(c->layer, c->req, cancel_waiting);
+		list_add_tail(&o->waits, &c->wait_link);
+		return;
+	}
+	o->busy = true;
+	launch(c);
+}
+
+static void launch_next(struct opened *o)
+{
+	struct list *link = list_pop(&o->waits);
+	o->busy = link;
+	if (link)
+		launch(list_entry(link, struct call, wait_link));
+}
+
+/* Back on the loop. */
+static void done(struct task *t)
+{
+	struct call *c = container_of(t, struct call, job.done);
+	struct layer *l = c->layer;
+	struct req *r = c->req;
+	int err = c->err;
+
+	req_unpark(r);
+	if (one_at_a_time(loaded_of(l->mod), r))
+		launch_next(l->data);
+	if (r->op == OP_OPEN && !err)
+		l->limits = c->limits;
+	req_up(l, r, err);
+}
+
+/* --- serialize connections: PRECONNECT waits for the one before --- */
+
+static void my_turn(struct task *t)
+{
+	struct call *c = container_of(t, struct call, turn_task);
+	req_unpark(c->req);
+	launch(c);
+}
+
+static void cancel_turn(struct layer *l, struct req *r)
+{
+	struct call *c = slot_of(l, r);
+	struct loaded *p = loaded_of(l->mod);
+	pthread_mutex_lock(&p->turn_lock);
+	bool waits = !list_empty(&c->turn_link);
+	list_del(&c->turn_link);
+	pthread_mutex_unlock(&p->turn_lock);
+	if (waits)
+		req_up(l, r, ESHUTDOWN);
+	/* else its turn is on the way: it comes up by itself */
+}
+
+/* True: the connection is served now.  False: it waits, and comes back by my_turn(). */
+static bool take_turn(struct loaded *p, struct call *c)
+{
+	struct stack *s = c->layer->stack;
+	if (p->model != NBDKIT_THREAD_MODEL_SERIALIZE_CONNECTIONS || c->req->op != OP_PRECONNECT)
+		return true;
+	req_park(c->layer, c->req, cancel_turn);
+	pthread_mutex_lock(&p->turn_lock);
+	bool mine = !p->turn;
+	if (mine)
+		p->turn = s;
+	else
+		list_add_tail(&p->turn_waits, &c->turn_link);
+	pthread_mutex_unlock(&p->turn_lock);
+	return mine;
+}
+
+void models_gone(struct layer *l)
+{
+	struct loaded *p = loaded_of(l->mod);
+	struct call *next = NULL;
+
+	if (p->model != NBDKIT_THREAD_MODEL_SERIALIZE_CONNECTIONS)
+		return;
+	pthread_mutex_lock(&p->turn_lock);
+	if (p->turn == l->stack) {
+		struct list *link = list_pop(&p->turn_waits);
+		next = link ? list_entry(link, struct call, turn_link) : NULL;
+		p->turn = next ? next->layer->stack : NULL;
+		if (next)
+			loop_post(next->layer->stack->loop, &next->turn_task);
+	}
+	pthread_mutex_unlock(&p->turn_lock);
+}
+
+/* --- the way in --- */
+
+void models_submit(struct layer *l, struct req *r)
+{
+	struct call *c = slot_of(l, r);
+
+	*c = (struct call){ .layer = l, .req = r, .job = { .work = work, .home = l->stack->loop } };
+	list_init(&c->job.link);
+	list_init(&c->wait_link);
+	list_init(&c->turn_link);
+	task_init(&c->job.done, done);
+	task_init(&c->turn_task, my_turn);
+	if (take_turn(loaded_of(l->mod), c))
+		launch_or_wait(c);
+}
