@@ -17,6 +17,8 @@ static _Noreturn void child(int fd, const char *script, mode_t mask)
 {
 	char byte;
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* also when the server is killed */
+	signal(SIGINT, SIG_DFL); /* a shell's background job has these ignored; the command has not asked for that */
+	signal(SIGQUIT, SIG_DFL);
 	umask(mask);
 	if (read(fd, &byte, 1) != 1)
 		_exit(EXIT_FAILURE); /* the server did not come up */
