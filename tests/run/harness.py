@@ -109,7 +109,8 @@ class Server:
         self.dir = tempfile.mkdtemp(prefix='s-')
         self.sock, self.pid_file = self.dir + '/sock', self.dir + '/pid'
         self.uri = 'nbd+unix:///?socket=' + self.sock
-        argv = [program or NBDKIT, '-f', '-P', self.pid_file] + (['-U', self.sock] if unix else []) + [str(a) for a in args]
+        loops = ['-t', '4'] if MODE == 'tsan' and not program else [] # threads must meet, however few cores there are
+        argv = [program or NBDKIT, '-f', '-P', self.pid_file] + loops + (['-U', self.sock] if unix else []) + [str(a) for a in args]
         self.argv = argv
         with open(self.dir + '/err', 'wb') as err:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
