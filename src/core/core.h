@@ -96,8 +96,8 @@ struct req {
 	void *data;                     /* READ, WRITE: len bytes, owned by home.  After a READ it may point into the
 					   plug-in's own memory instead, lent until the request is freed: a filter
 					   that writes to data sets REQ_PLACE on the way down */
-	struct extents *holes;          /* READ: what is a hole need not be stored in data, but be added here;
-					   NULL: store every byte.  A layer that looks at data sets it NULL */
+	struct extents *holes;          /* READ: when all of the range is told here, what is a hole need not be stored
+					   in data.  NULL: store every byte.  A layer that looks at data sets it NULL */
 	int err;                        /* on the way up: 0 or a positive errno */
 	const char *err_text;           /* words for the client, static, or NULL */
 	uint64_t err_off;               /* where it went wrong; UINT64_MAX: not known */

@@ -176,7 +176,7 @@ TEST(a_read_tells_its_holes_when_asked_and_all_bytes_when_there_are_too_many)
 	r->flags = REQ_PLACE;
 	r->holes = &x;
 	req_down(stack_top(t.stack), r);
-	CHECK_EQ_U(x.count, 0);
+	CHECK(x.at < x.end); /* not all told: so not to be relied on */
 	for (unsigned i = 0; i < 1 << 20; i++)
 		CHECK_EQ_U(back[i], i % 0x10000 ? 0 : 'y');
 	extents_free(&x);
