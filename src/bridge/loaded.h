@@ -17,6 +17,7 @@ struct loaded {
 	struct pool *many;          /* PARALLEL, SERIALIZE_REQUESTS; NULL otherwise */
 	int model;                  /* in force: NBDKIT_THREAD_MODEL_* */
 	bool forked;                /* after_fork was called: cleanup is owed */
+	atomic_uint call_ns;        /* what a call takes, about: a moving average of data requests */
 	/* SERIALIZE_CONNECTIONS: the connection that is served, and who waits for it to go */
 	pthread_mutex_t turn_lock;
 	struct stack *turn;
@@ -61,3 +62,5 @@ void models_gone(struct layer *l);
 void call_run(struct loaded *p, struct call *c);
 /* The size of the static buffer of zeroes, and how far one call goes: counts have 32 bits. */
 enum { ZERO_PIECE = 1 << 20, PIECE_MAX = 1 << 30 };
+/* A plug-in is slow until it has shown that it is quick; once quick, one slow call makes it slow for a while. */
+enum { CALL_NS_UNKNOWN = 1000000, CALL_NS_QUICK = 20000 };

@@ -293,6 +293,7 @@ const struct module *plugin_load(const char *path, const struct debug_flag *flag
 	}
 	pthread_mutex_init(&p->turn_lock, NULL);
 	list_init(&p->turn_waits);
+	atomic_init(&p->call_ns, CALL_NS_UNKNOWN);
 	if (!(p->own = pool_new(1, e)) || take_step(&s, "load") < 0)
 		return NULL; /* what a failed plug-in left behind is left alone: the program ends */
 	p->mod = (struct module){
@@ -302,6 +303,7 @@ const struct module *plugin_load(const char *path, const struct debug_flag *flag
 		.description = p->p.description,
 		.help = p->p.config_help,
 		.magic = p->p.magic_config_key,
+		.blocks = true,
 		.layer_size = sizeof(struct opened),
 		.slot_size = sizeof(struct call),
 		.config = configure,

@@ -23,7 +23,7 @@
 #include "server/listen.h"
 #include "server/server.h"
 
-enum { LOOPS_MAX = 256, SCRIPT_MAX = 1 << 20 };
+enum { LOOPS_MAX = 256, LOOPS_BLOCKING = 16, SCRIPT_MAX = 1 << 20 };
 
 struct serve {
 	struct args args;
@@ -58,11 +58,14 @@ static const char *program_name(const char *argv0)
 	return base && strcmp(base, "nbdkit") == 0 ? base : "blkscope";
 }
 
-static unsigned loops_wanted(unsigned threads)
+static unsigned loops_wanted(unsigned threads, const struct stages *ss)
 {
 	cpu_set_t cpus;
+	bool blocks = ss->at[ss->count - 1].mod->blocks;
 	if (threads == 0)
 		threads = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
+	if (blocks)
+		threads = MAX(threads, (unsigned)LOOPS_BLOCKING);
 	return MIN(MAX(threads, 1u), (unsigned)LOOPS_MAX);
 }
 
@@ -195,7 +198,7 @@ static void ask_for_shutdown(void)
 static int start_server(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
-	const struct server_options o = { .stages = &s->stages, .loops = a->single ? 1 : loops_wanted(a->threads),
+	const struct server_options o = { .stages = &s->stages, .loops = a->single ? 1 : loops_wanted(a->threads, &s->stages),
 					  .readonly = a->readonly, .oldstyle = a->oldstyle,
 					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
 	/* nbdkit forks for --run, too, and its log says so */

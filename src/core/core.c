@@ -32,6 +32,7 @@ struct stack *stack_new(const struct stages *ss, const struct module *top, struc
 	s->client = c;
 	list_init(&s->flying);
 	list_init(&s->spare);
+	l->stacks++;
 	s->layers = calloc(ss->count + 1, sizeof *s->layers);
 	if (!s->layers)
 		goto fail;
@@ -70,6 +71,7 @@ void stack_free(struct stack *s)
 		free(l->data);
 	}
 	free(s->layers);
+	s->loop->stacks--;
 	free(s);
 }
 

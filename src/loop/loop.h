@@ -40,7 +40,7 @@ struct loop {
 	atomic_bool stopping;
 	pthread_mutex_t inbox_lock;  /* guards inbox */
 	struct list inbox;           /* struct task from other threads */
-	void *user;                  /* the server's own data for this loop */
+	unsigned stacks;             /* connections that live here */
 };
 
 int loop_start(struct loop *l, struct err *e);
