@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/say.h"
@@ -53,16 +54,34 @@ static void screen_size(int *w, int *h)
 	}
 }
 
+/* SDL would rather draw where nobody sees it than say that there is no display. */
+static bool nobody_sees(void)
+{
+	const char *driver = SDL_GetCurrentVideoDriver();
+	return !getenv("SDL_VIDEODRIVER") && driver && (strcmp(driver, "offscreen") == 0 || strcmp(driver, "dummy") == 0);
+}
+
+static int no_display(struct err *e)
+{
+	return err_set(e, "cannot open a window: there is no display (--png, --video and --strip need none)");
+}
+
 static int ui_open(struct ui *u, const char *log, bool fullscreen, struct err *e)
 {
 	char title[300];
 	int w, h;
 	const char *base = strrchr(log, '/');
 
+	if (!getenv("DISPLAY") && !getenv("WAYLAND_DISPLAY") && !getenv("SDL_VIDEODRIVER"))
+		return no_display(e);
+	if (!getenv("WAYLAND_DISPLAY") && !getenv("SDL_VIDEODRIVER"))
+		SDL_SetHint(SDL_HINT_VIDEODRIVER, "x11"); /* the others would only complain */
 	SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "linear");
 	SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "0");
 	if (SDL_Init(SDL_INIT_VIDEO))
 		return sdl_failed(e, "no display");
+	if (nobody_sees())
+		return no_display(e);
 	snprintf(title, sizeof title, "nbdview %s", base ? base + 1 : log);
 	screen_size(&w, &h);
 	u->window = SDL_CreateWindow(title, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, w, h,
