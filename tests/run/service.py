@@ -324,6 +324,8 @@ def user_and_group_are_given_up():
 def swap_locks_the_memory():
     if MODE != 'plain':
         raise Skip('a sanitizer does not let memory be locked')
+    if os.geteuid() != 0:
+        raise Skip('needs root, or a large RLIMIT_MEMLOCK')
     with Server('--swap', 'memory', '1M') as s:
         works(s.sock)
         locked = int(re.search(r'^VmLck:\s+(\d+)', read_file(f'/proc/{s.pid}/status'), re.M)[1])
