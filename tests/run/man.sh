@@ -52,7 +52,9 @@ parameters_match() {
 lint
 options_match
 parameters_match filter delay "--filter=delay null"
+parameters_match filter error "--filter=error null"
 parameters_match filter log "--filter=log null"
+parameters_match filter offset "--filter=offset null"
 parameters_match filter passthrough "--filter=passthrough null"
 parameters_match plugin memory memory
 parameters_match plugin null null

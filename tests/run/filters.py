@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+# tsan
+"""The built-in filters against nbdkit's of the same name: the same client asks both the same, and must get the same."""
+import os
+import nbd
+from harness import *
+
+SIZE = 1 << 20
+
+
+def pattern(n, seed=1):
+    return bytes((i * 7 + i // 251 + seed) & 255 for i in range(n))
+
+
+def answer(f, *args):
+    """What a call returns, or the errno it fails with."""
+    try:
+        return f(*args)
+    except nbd.Error as e:
+        return ('errno', e.errno)
+
+
+def connect(s):
+    h = nbd.NBD()
+    h.set_strict_mode(0)
+    h.add_meta_context('base:allocation')
+    h.connect_uri(s.uri)
+    return h
+
+
+def status(h, length, offset):
+    runs = []
+
+    def take(_context, _offset, entries, _error):
+        runs.extend(entries)
+    h.block_status(length, offset, take)
+    merged = [] # two servers may cut the same truth at different places
+    left = length
+    for n, flags in zip(runs[::2], runs[1::2]):
+        n = min(n, left)
+        left -= n
+        if n and merged and merged[-1][1] == flags:
+            merged[-1][0] += n
+        elif n:
+            merged.append([n, flags])
+    return merged
+
+
+def both(talk, *args):
+    """Let talk(handle) run with this server and with nbdkit; what it returns must be equal."""
+    answers = []
+    for program in [NBDKIT] + ([] if REAL else [NBDKIT_REF]):
+        if program == NBDKIT_REF and not os.path.exists(program):
+            raise Skip('needs nbdkit to compare with')
+        with Server(*args, program=None if program == NBDKIT else program) as s:
+            h = connect(s)
+            answers.append(talk(h))
+            h.shutdown()
+    for ours, theirs in zip(answers[0], answers[-1]):
+        same(ours, theirs, ' '.join(str(a) for a in args))
+    same(len(answers[0]), len(answers[-1]), 'answers')
+    return answers[0]
+
+
+def abilities(h):
+    return [h.get_size(), h.is_read_only(), h.can_flush(), h.can_fua(), h.can_zero(), h.can_trim(), h.can_multi_conn(),
+            h.can_cache(), h.can_df(), h.can_fast_zero(), h.is_rotational()]
+
+
+def refused_by_both(*args):
+    """A command line that neither accepts."""
+    for program in [NBDKIT] + ([] if REAL else [NBDKIT_REF]):
+        r = run(program, *args, '--run', 'true', status=1)
+        assert len(r.err.strip().splitlines()) == 1, r.err
+
+
+def open_refused_by_both(*args):
+    for program in [NBDKIT] + ([] if REAL else [NBDKIT_REF]):
+        with Server(*args, program=None if program == NBDKIT else program) as s:
+            for _ in range(2): # and it lives
+                same(answer(connect, s)[0] if isinstance(answer(connect, s), tuple) else 'opened', 'errno', f'{program}: {args}')
+
+
+# --- offset ---
+
+@case
+def offset_serves_the_range():
+    def talk(h):
+        out = abilities(h)
+        size = h.get_size()
+        h.pwrite(pattern(5000), 100)
+        out += [h.pread(6000, 0), answer(h.pread, 1, size), answer(h.pread, 2, size - 1), answer(h.pwrite, b'xx', size - 1)]
+        h.pwrite(pattern(65536, 9), 3 * 65536)
+        out += [status(h, size, 0), status(h, 65536 * 3, 65536)]
+        h.zero(65536, 3 * 65536 + 1000)
+        h.trim(65536, 0)
+        out += [h.pread(size, 0), status(h, size, 0)]
+        return out
+    both(talk, '--filter=offset', 'memory', SIZE, 'offset=64K', 'range=512K')
+    both(talk, '--filter=offset', 'memory', SIZE, 'offset=256K')
+    both(talk, '--filter=offset', 'memory', SIZE, 'range=768K')
+    both(talk, '--filter=offset', 'memory', SIZE)
+
+
+@case
+def offset_writes_nothing_outside_the_range():
+    with temp_dir() as d:
+        disk = d + '/disk'
+        with open(disk, 'wb') as f:
+            f.write(pattern(SIZE))
+
+        def talk(h):
+            h.pwrite(b'x' * 1000, 0)
+            h.pwrite(b'y' * 1000, h.get_size() - 1000)
+            h.flush()
+            return [h.get_size()]
+        both(talk, '--filter=offset', 'file', disk, 'offset=12345', 'range=54321')
+        want = bytearray(pattern(SIZE))
+        want[12345:13345] = b'x' * 1000
+        want[12345 + 54321 - 1000:12345 + 54321] = b'y' * 1000
+        with open(disk, 'rb') as f:
+            same(f.read(), bytes(want), 'the file')
+
+
+@case
+def offset_refuses_what_lies_outside():
+    open_refused_by_both('--filter=offset', 'memory', SIZE, 'offset=2M')
+    open_refused_by_both('--filter=offset', 'memory', SIZE, 'offset=512K', 'range=513K')
+    for bad in ('offset=-1', 'offset=', 'offset=x', 'range=-1', 'range=1Q'):
+        refused_by_both('--filter=offset', 'memory', SIZE, bad)
+
+
+@case
+def a_log_above_offset_tells_the_clients_offsets():
+    with temp_dir() as d:
+        with Server('--filter=log', '--filter=offset', 'memory', SIZE, 'offset=64K', f'logfile={d}/log') as s:
+            h = connect(s)
+            h.pread(512, 0x200)
+            status(h, 512, 0x200)
+            h.shutdown()
+        log = read_file(d + '/log')
+        assert 'Read id=1 offset=0x200 count=0x200 ...' in log, log
+        assert 'extents=(0x200 ' in log, log
+
+
+# --- error ---
+
+@case
+def error_fails_what_it_is_told_to():
+    def talk(h):
+        return abilities(h) + [answer(h.pread, 512, 0), answer(h.pwrite, b'x' * 512, 0), answer(h.zero, 512, 0), answer(h.trim, 512, 0),
+                               answer(h.cache, 512, 0), answer(status, h, 512, 0), answer(h.flush)]
+    for name in ('EPERM', 'EIO', 'ENOMEM', 'EINVAL', 'ENOSPC', 'ESHUTDOWN'):
+        both(talk, '--filter=error', 'memory', SIZE, f'error={name}', 'error-rate=100%')
+    for kind in ('pread', 'pwrite', 'zero', 'trim', 'cache', 'extents'):
+        got = both(talk, '--filter=error', 'memory', SIZE, f'error-{kind}=ENOSPC', f'error-{kind}-rate=1')
+        same(sum(isinstance(x, tuple) for x in got), 1, f'failures with {kind} only')
+    got = both(talk, '--filter=error', 'memory', SIZE, 'error=ENOSPC')
+    same(sum(isinstance(x, tuple) for x in got), 0, 'failures without a rate')
+    both(talk, '--filter=error', 'memory', SIZE, 'error-pread=ENOSPC', 'error=EPERM', 'error-rate=1', 'error-trim-rate=0')
+
+
+@case
+def error_obeys_its_file():
+    with temp_dir() as d:
+        trigger = d + '/trigger'
+
+        def talk(h):
+            out = [answer(h.pread, 512, 0)]
+            with open(trigger, 'w'):
+                out.append(answer(h.pread, 512, 0))
+            os.unlink(trigger)
+            return out + [answer(h.pread, 512, 0)]
+        got = both(talk, '--filter=error', 'memory', SIZE, 'error-rate=1', 'error-file=' + trigger)
+        same([isinstance(x, tuple) for x in got], [False, True, False], 'before, while and after the file is there')
+
+
+@case
+def error_refuses_what_nbdkit_refuses():
+    for bad in ('error=EFOO', 'error=enospc', 'error-rate=101%', 'error-rate=1.5', 'error-rate=abc', 'error-rate=-1', 'error-rate=10%x'):
+        refused_by_both('--filter=error', 'memory', SIZE, bad)
+
+
+main()
