@@ -22,6 +22,21 @@ export PATH=$T/usr/bin:/usr/bin:/bin
 "$T/usr/bin/blkscope" view --help >/dev/null || fail "the installed blkscope view"
 echo "ok make_install_honours_PREFIX"
 
+# A plug-in is built outside of the tree by pkg-config, and runs here and under Debian's nbdkit.
+pc=$(find "$T/usr" -name blkscope.pc)
+[ -n "$pc" ] || fail "no blkscope.pc was installed"
+cp "$SRC/examples/c/stripes.c" "$T"
+(cd "$T" && cc -Wall -Wextra -Werror -shared -fPIC $(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --cflags blkscope) stripes.c -o stripes.so) ||
+	fail "the example plug-in does not build"
+for server in "$T/usr/bin/nbdkit" /usr/bin/nbdkit; do
+	"$server" -U - "$T/stripes.so" 64K --run 'nbdcopy "$uri" -' | sed -n '42p' | grep -q '^sector 41 *$' || fail "the example plug-in under $server"
+	! "$server" -U - "$T/stripes.so" colour=red --run true 2>"$T/err" || fail "$server took colour=red"
+	grep -q "unknown parameter 'colour'" "$T/err" || fail "$server does not say what is wrong: $(cat "$T/err")"
+done
+[ "$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --variable=plugindir blkscope)" = "$("$T/usr/bin/nbdkit" --dump-config | sed -n 's/^plugindir=//p')" ] ||
+	fail "pkg-config and --dump-config know different plug-in folders"
+echo "ok a_plugin_is_built_outside_the_tree"
+
 # The completion offers options, commands, plug-ins and filters.
 complete_words() {
 	bash -c '
