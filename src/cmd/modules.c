@@ -10,7 +10,7 @@
 
 const struct module *const modules[] = {
 	&mod_memory, &mod_null,
-	&mod_delay, &mod_error, &mod_log, &mod_offset, &mod_passthrough,
+	&mod_delay, &mod_error, &mod_log, &mod_offset, &mod_partition, &mod_passthrough,
 	NULL
 };
 

@@ -42,7 +42,7 @@ static void done(struct layer *l, struct req *r)
 {
 	const struct offset *o = l->stage->block;
 
-	if (open_refused(l, r))
+	if (split_came(l, r))
 		return;
 	shift_up(r, o->offset);
 	int err = r->op == OP_OPEN && !r->err ? cut(o, &l->limits) : 0;

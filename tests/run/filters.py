@@ -182,4 +182,43 @@ def error_refuses_what_nbdkit_refuses():
         refused_by_both('--filter=error', 'memory', SIZE, bad)
 
 
+# --- partition ---
+
+def partitioned(path, script, size=100 << 20):
+    with open(path, 'wb') as f:
+        f.truncate(size)
+    run('/sbin/sfdisk', '-q', path, stdin=script.encode())
+
+
+@case
+def partition_serves_what_sfdisk_made():
+    if not os.path.exists('/sbin/sfdisk'):
+        raise Skip('needs sfdisk')
+
+    def talk(h):
+        size = h.get_size()
+        h.pwrite(pattern(4096, size & 255), 0)
+        h.pwrite(pattern(512, 3), size - 512)
+        return abilities(h) + [h.pread(8192, 0), h.pread(1024, size - 1024), status(h, 65536, 0), answer(h.pread, 1, size)]
+    with temp_dir() as d:
+        mbr, gpt = d + '/mbr', d + '/gpt'
+        partitioned(mbr, 'label: dos\nsize=10M,type=83\nsize=30M,type=5\nsize=1M,type=83\nsize=2M\nsize=3M\nsize=4M\nsize=5M\n')
+        partitioned(gpt, 'label: gpt\nsize=10M\nsize=20M\n,,\n')
+        for disk, there, not_there in (mbr, (1, 3, 4, 5, 6, 7), (2, 8, 129)), (gpt, (1, 2, 3), (4, 128, 129, 1000000)):
+            for n in there:
+                both(talk, '--filter=partition', 'file', disk, f'partition={n}')
+            for n in not_there:
+                open_refused_by_both('--filter=partition', 'file', disk, f'partition={n}')
+        want = run('/sbin/sfdisk', '-d', mbr).out
+        assert want.count('start=') == 7, 'the table is whole: ' + want
+
+
+@case
+def partition_refuses_what_nbdkit_refuses():
+    open_refused_by_both('--filter=partition', 'memory', SIZE, 'partition=1')
+    open_refused_by_both('--filter=partition', 'memory', 511, 'partition=1')
+    for bad in ([], ['partition=0'], ['partition=-1'], ['partition=1x'], ['partition=99999999999']):
+        refused_by_both('--filter=partition', 'memory', SIZE, *bad)
+
+
 main()

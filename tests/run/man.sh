@@ -55,6 +55,7 @@ parameters_match filter delay "--filter=delay null"
 parameters_match filter error "--filter=error null"
 parameters_match filter log "--filter=log null"
 parameters_match filter offset "--filter=offset null"
+parameters_match filter partition "--filter=partition null"
 parameters_match filter passthrough "--filter=passthrough null"
 parameters_match plugin memory memory
 parameters_match plugin null null
