@@ -103,7 +103,8 @@ static void load(struct step *s)
 	*(void **)&init = dlsym(p->dl, "plugin_init");
 	struct nbdkit_plugin *theirs = init ? init() : NULL;
 	if (!theirs) {
-		err_set(s->err, "%s: %s", p->path, init ? "plugin registration function failed" : "no plugin_init function: is it a plugin?");
+		err_set(s->err, "%s: %s", p->path,
+			init ? "plugin registration function failed" : "no plugin_init function: is it a plugin?");
 		return;
 	}
 	memcpy(&p->p, theirs, MIN(sizeof p->p, (size_t)theirs->_struct_size));

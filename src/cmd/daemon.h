@@ -12,8 +12,9 @@ struct daemon {
 	int ready_fd;  /* to the waiting parent; -1: none */
 };
 
-/* Go on in a child.  First of all: threads and what plug-ins load would not survive it.  Returns in the child only; the parent leaves with status 0 when
- * the child called daemon_ready(), else with the child's.  -1 with e set: no child. */
+/* Go on in a child.  First of all: threads and what plug-ins load would not survive it.  Returns in the child
+ * only; the parent leaves with status 0 when the child called daemon_ready(), else with the child's.
+ * -1 with e set: no child. */
 int daemon_fork(struct daemon *d, struct err *e);
 /* Clients can be served.  In the background: leave the terminal (stderr stays open if asked for) and let
  * the parent go.  Tells systemd, if it wants to know. */

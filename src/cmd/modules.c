@@ -58,9 +58,24 @@ static const char *const plugin_dirs[] = {
 	LIBDIR "/blkscope/plugins", "/usr/lib/" MULTIARCH "/nbdkit/plugins", "/usr/lib64/nbdkit/plugins", "/usr/lib/nbdkit/plugins",
 };
 
+/* The plug-in in the build tree that this program runs from, which is newer than any installed one. */
+static bool in_build_tree(const char *name, char *path, size_t room)
+{
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+	if (len <= 0)
+		return false;
+	exe[len] = '\0';
+	*strrchr(exe, '/') = '\0';
+	int n = snprintf(path, room, "%s/../lang/%s/nbdkit-%s-plugin.so", exe, name, name);
+	return n < (int)room && access(path, R_OK) == 0;
+}
+
 static const struct module *load_by_name(const char *name, const struct debug_flag *flags, unsigned count, struct err *e)
 {
 	char path[PATH_MAX];
+	if (in_build_tree(name, path, sizeof path))
+		return plugin_load(path, flags, count, e);
 	for (size_t i = 0; i < ARRAY_LEN(plugin_dirs); i++) {
 		int n = snprintf(path, sizeof path, "%s/nbdkit-%s-plugin.so", plugin_dirs[i], name);
 		if (n < (int)sizeof path && access(path, R_OK) == 0)

@@ -234,7 +234,7 @@ static int start_thread(struct serving *v, struct err *e)
 {
 	int err = pthread_create(&v->thread, NULL, serve, v);
 	v->has_thread = err == 0;
-	return err ? err_set(e, "cannot start a thread: %s", strerror(err)) : 0;
+	return err ? err_set(e, "cannot start a thread: %s (with --swap: RLIMIT_MEMLOCK must allow its stack)", strerror(err)) : 0;
 }
 
 /* Each ends when it was told to stop and its last connection is gone. */
