@@ -127,7 +127,6 @@ static void run_replay(struct vm *vm, struct call *c)
 
 static void tcl_load(void)
 {
-	Tcl_FindExecutable("/proc/self/exe"); /* also sets the system's encoding, from the locale */
 	plugin.direct = gettid() != getpid();
 	plugin.owner = pthread_self();
 	plugin.pid = getpid();
@@ -152,6 +151,7 @@ static int read_script(const char *path)
 	plugin.script = nbdkit_absolute_path(path);
 	if (!plugin.script)
 		return -1;
+	Tcl_FindExecutable("/proc/self/exe"); /* also sets the system's encoding, from the locale */
 	plugin.cwd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!plugin.direct && start_worker(0) < 0)
 		return -1;

@@ -77,6 +77,8 @@ int vm_bad_value(struct vm *vm, struct call *c, enum proc proc)
 int errno_of(const char *name)
 {
 	int found = 0, saved = errno;
+	if (strcmp(name, "EOPNOTSUPP") == 0 || strcmp(name, "ENOTSUP") == 0)
+		return EOPNOTSUPP; /* one number, of which Tcl knows one name */
 	for (int i = 1; i < 256 && !found; i++) {
 		errno = i;
 		if (strcmp(Tcl_ErrnoId(), name) == 0)

@@ -18,6 +18,10 @@ proc get_size {h} { return 1048576 }
 proc pread {h count offset} { return [string repeat \\0 $count] }
 '''
 serial = 0
+# A module lives as long as the process; LeakSanitizer may not see who still has it.
+with open(tmp + '/lsan', 'w') as file:
+    file.write('leak:plugin_load\n')
+os.environ['LSAN_OPTIONS'] = f'suppressions={tmp}/lsan:print_suppressions=0'
 
 
 def script(text, base=BASE):
@@ -265,7 +269,7 @@ def a_value_of_the_wrong_kind_is_an_error(host):
                         ('proc block_size {h} { return 512 }', 'block_size: expected a list of three'),
                         ('proc plugin_open {r} { error "not today" }', 'plugin_open: not today')):
         with server(host, script(text)) as s:
-            refused(client, s)
+            refused(client, s, 'x')
             said(s, words)
 
 
@@ -332,6 +336,228 @@ def in_the_background_the_script_is_read_where_it_was_started(host):
     os.kill(number, 15)
     until('cleanup runs', lambda: os.path.exists(where + '/here'))
     until('the daemon ends', lambda: not os.path.exists(f'/proc/{number}') or ') Z ' in read_file(f'/proc/{number}/stat'))
+
+
+# --- what nbdkit's plug-in does not have ---
+
+@hosts
+def flags_go_to_those_who_take_one_more_word(host):
+    path = script('proc can_fua {h} { return native }\nproc can_fast_zero {h} { return 1 }\nset ::seen {}\n'
+                  'proc note {args} { append ::seen $args ";" }\n'
+                  'proc pwrite {h buf offset flags} { note pwrite [string length $buf] $offset $flags }\n'
+                  'proc plugin_flush {h args} { note flush $args }\n'
+                  'proc trim {h count offset {flags none}} { note trim $count $offset $flags }\n'
+                  'proc zero {h count offset may_trim flags} { note zero $count $offset $may_trim [lsort $flags] }\n'
+                  'proc cache {h count offset flags} { note cache $count $offset $flags }\n'
+                  'proc extents {h count offset flags} { note extents $count $offset $flags; return "{0 1048576}" }\n'
+                  'proc pread {h count offset flags} { binary format a$count "$::seen$flags" }\n')
+    with server(host, path) as s:
+        h = client(s)
+        same(h.can_fua() and h.can_fast_zero() and h.can_cache(), True, 'abilities')
+        h.pwrite(b'x' * 512, 0, nbd.CMD_FLAG_FUA)
+        h.pwrite(b'x' * 512, 512)
+        h.flush()
+        h.trim(512, 1024, nbd.CMD_FLAG_FUA)
+        h.zero(512, 0, nbd.CMD_FLAG_FAST_ZERO | nbd.CMD_FLAG_NO_HOLE)
+        h.zero(512, 0, nbd.CMD_FLAG_FUA)
+        h.cache(512, 2048)
+        h.block_status(512, 512, lambda *a: 0, nbd.CMD_FLAG_REQ_ONE)
+        seen = h.pread(512, 0).rstrip(b'\0').decode()
+        h.shutdown()
+    same(seen, 'pwrite 512 0 fua;pwrite 512 512 {};flush {{}};trim 512 1024 fua;zero 512 0 0 fast_zero;zero 512 0 1 {fua may_trim};'
+         'cache 512 2048 {};extents 512 512 req_one;', 'calls')
+
+
+@hosts
+def zero_may_leave_it_to_the_server(host):
+    path = script('set ::disk [string repeat x 4096]\nproc get_size {h} { return 4096 }\n'
+                  'proc zero {h count offset may_trim} { nbd::error EOPNOTSUPP }\n'
+                  'proc pread {h n o} { string range $::disk $o [expr {$o + $n - 1}] }\n'
+                  'proc pwrite {h b o} { set ::disk [string replace $::disk $o [expr {$o + [string length $b] - 1}] $b] }\n')
+    with server(host, path) as s:
+        h = client(s)
+        h.zero(1000, 500)
+        same(h.pread(1002, 499), b'x' + bytes(1000) + b'x', 'bytes')
+        h.shutdown()
+
+
+@hosts
+def extents_are_told(host):
+    path = script('proc extents {h count offset} { return {{0 4096} {4096 8192 hole zero} {12288 4096 zero} {16384 1032192 data}} }\n')
+    spans = []
+    with server(host, path) as s:
+        h = client(s)
+        h.block_status(1048576, 0, lambda c, o, e, err: spans.extend(e) and 0)
+        h.shutdown()
+    same(spans, [4096, 0, 8192, 3, 4096, 2, 1032192, 0], 'extents')
+    for bad, words in (('{0 4096 hollow}', 'bad extent type "hollow"'), ('{0}', "'0' is not an offset"), ('{-1 5}', "'-1 5' was refused"),
+                       ('{0 x}', 'expected integer but got "x"')):
+        with server(host, script('proc extents {h count offset} { return {' + bad + '} }\n')) as s:
+            h = client(s)
+            refused(h.block_status, 4096, 0, lambda *a: 0)
+            said(s, words)
+            same(h.pread(1, 0), b'\0', 'the connection lives')
+            h.shutdown()
+
+
+@hosts
+def exports_have_names_and_descriptions(host):
+    path = script('proc list_exports {readonly is_tls} { return {one {two {the second}}} }\n'
+                  'proc default_export {readonly is_tls} { return one }\n'
+                  'proc export_description {h} { return "this is [nbd::export_name]" }\n'
+                  'proc plugin_open {readonly} { if {[nbd::export_name] ni {one two}} { nbd::error ENOENT "no such export" }\n'
+                  'return [nbd::export_name] }\n'
+                  'proc get_size {h} { return [dict get {one 512 two 1024} $h] }\n'
+                  'proc is_rotational {h} { expr {$h eq "two"} }\nproc can_multi_conn {h} { return yes }\n'
+                  'proc block_size {h} { return {512 4096 65536} }\n')
+    with server(host, path) as s:
+        h = nbd.NBD()
+        h.set_opt_mode(True)
+        h.connect_unix(s.sock)
+        seen = []
+        h.opt_list(lambda name, text: seen.append((name, text)) and 0)
+        same(seen, [('one', ''), ('two', 'the second')], 'the list')
+        h.opt_abort()
+        for name, size, turns in (('', 512, False), ('one', 512, False), ('two', 1024, True)):
+            h = nbd.NBD()
+            h.set_full_info(True)
+            h.set_export_name(name)
+            h.connect_unix(s.sock)
+            same((h.get_size(), h.is_rotational(), h.can_multi_conn()), (size, turns, True), name)
+            same(h.get_export_description(), 'this is ' + (name or 'one'), 'description')
+            same([h.get_block_size(i) for i in range(3)], [512, 4096, 65536], 'block sizes')
+            h.shutdown()
+        refused(client, s, 'three')
+        said(s, 'no such export')
+
+
+@hosts
+def the_script_knows_its_client_and_its_steps(host):
+    steps = tmp + '/steps'
+    path = script('proc step {args} { set f [open ' + steps + ' a]; puts $f $args; close $f }\n'
+                  'proc config {k v} { step config [nbd::parse_size $v] [nbd::parse_bool off] [catch {nbd::parse_size 1Q}] }\n'
+                  'foreach p {config_complete get_ready after_fork cleanup} { proc $p {} [list step $p] }\n'
+                  'proc preconnect {readonly} { step preconnect [nbd::peer pid]; if {[file exists ' + tmp + '/closed]} { error closed } }\n'
+                  'proc plugin_close {h} { step close $h }\n'
+                  'proc plugin_open {readonly} { nbd::debug "opened by a friend"; return [list [nbd::peer uid] [nbd::is_tls] [nbd::peer address]] }\n')
+    with server(host, path, '-v', 'size=1M') as s:
+        h = client(s)
+        same(h.pread(1, 0), b'\0', 'a byte')
+        h.shutdown()
+        said(s, 'opened by a friend')
+        until('close', lambda: 'close' in read_file(steps))
+        with open(tmp + '/closed', 'w'):
+            pass
+        refused(client, s)
+        os.unlink(tmp + '/closed')
+    got = read_file(steps)
+    os.unlink(steps)
+    same(got.splitlines(), ['config 1048576 0 1', 'config_complete', 'get_ready', 'after_fork', f'preconnect {os.getpid()}',
+                            f'close {{{os.getuid()} 0 unix:}}', f'preconnect {os.getpid()}', 'cleanup'], 'steps')
+
+
+def answered_together(s, connections, each):
+    """Requests that wait for one another: all must be inside the script at once."""
+    hs = [client(s) for _ in range(connections)]
+    cookies = []
+    for h in hs:
+        for _ in range(each):
+            cookies.append((h, h.aio_pread(nbd.Buffer(512), 0)))
+    for h, cookie in cookies:
+        until('all are answered', lambda h=h, cookie=cookie: h.poll(10) >= 0 and h.aio_command_completed(cookie))
+    for h in hs:
+        h.shutdown()
+
+
+# Each interpreter marks a byte of its own, and waits for the others'.
+RENDEZVOUS = '''
+nbd::buffer create met 1000000
+proc plugin_open {readonly} { return [open /dev/zero rb] }
+proc plugin_close {h} { close $h }
+proc pread {h count offset} {
+    if {![info exists ::mine]} { set ::mine [expr {int(rand() * 1000000)}] }
+    nbd::buffer set met $::mine x
+    while {[string length [string map {\\0 {}} [nbd::buffer get met 0 1000000]]] < %d} { after 1 }
+    return [read $h $count]
+}
+'''
+
+
+@hosts
+def a_parallel_script_has_several_interpreters(host):
+    path = script('proc thread_model {} { return {parallel 3} }\n' + RENDEZVOUS % 3)
+    with server(host, path) as s:
+        answered_together(s, 1, 3)
+        answered_together(s, 4, 3)
+
+
+@hosts
+def a_connection_may_keep_to_one_interpreter(host):
+    path = script('proc thread_model {} { return {serialize_requests 2} }\n' + RENDEZVOUS % 2)
+    with server(host, path) as s:
+        answered_together(s, 2, 1)
+
+
+@hosts
+def serialize_connections_lets_one_in_at_a_time(host):
+    path = script('proc thread_model {} { return serialize_connections }\nset ::open 0\n'
+                  'proc plugin_open {r} { if {[incr ::open] > 1} { error crowd }; return 1 }\nproc plugin_close {h} { incr ::open -1 }\n')
+    with server(host, path) as s:
+        def visit():
+            h = client(s)
+            h.pread(512, 0)
+            h.shutdown()
+        threads = [threading.Thread(target=visit) for _ in range(5)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        same('crowd' in s.messages(), False, 'two at once')
+
+
+# --- the examples ---
+
+@case
+def the_ram_disk_does_everything():
+    for host in HOSTS:
+        with server(host, EXAMPLES + 'ram.tcl', 'size=5G') as s:
+            h = client(s)
+            same(h.get_size(), 5 << 30, 'size')
+            same({k for k, v in flags_of(h).items() if v}, {'can_flush', 'can_fua', 'can_trim', 'can_zero', 'can_fast_zero', 'can_cache',
+                                                           'can_multi_conn'}, 'abilities')
+            data = bytes(range(256)) * 1024
+            h.pwrite(data, (4 << 30) + 100, nbd.CMD_FLAG_FUA)
+            same(h.pread(len(data) + 2, (4 << 30) + 99), b'\0' + data + b'\0', 'bytes')
+            h.zero(100000, (4 << 30) + 1000)
+            same(h.pread(len(data), (4 << 30) + 100), data[:900] + bytes(100000) + data[100900:], 'zeroed')
+            h.trim(4 << 20, 4 << 30)
+            same(h.pread(len(data), (4 << 30) + 100), bytes(len(data)), 'trimmed')
+            h.cache(4096, 0)
+            h.flush()
+            h.shutdown()
+            out = run('qemu-io', '-f', 'raw', '-c', 'write -P 9 1M 3M', '-c', 'read -P 9 1M 3M', '-c', 'discard 1M 1M', '-c', 'read -P 0 1M 1M',
+                      '-c', 'flush', s.uri).out
+            same('failed' in out, False, out)
+
+
+@case
+def the_living_disk_moves_on():
+    def world(path):
+        with open(path, 'rb') as f:
+            head, bits = f.read().split(b'\n', 1)
+        same((head, len(bits)), (b'P4 64 64', 512), 'a picture')
+        return {(x, y) for y in range(64) for x in range(64) if bits[y * 8 + x // 8] >> (7 - x % 8) & 1}
+    for host in HOSTS:
+        with server(host, EXAMPLES + 'life.tcl') as s:
+            for i in range(5):
+                h = client(s)
+                with open(f'{tmp}/life{i}', 'wb') as f:
+                    f.write(h.pread(h.get_size(), 0))
+                h.shutdown()
+            glider = {(1, 0), (2, 1), (0, 2), (1, 2), (2, 2)}
+            same(world(tmp + '/life0'), glider, 'the first generation')
+            same(world(tmp + '/life1') != glider, True, 'the next differs')
+            same(world(tmp + '/life4'), {(x + 1, y + 1) for x, y in glider}, 'four later it has moved')
 
 
 main()
