@@ -9,8 +9,8 @@
 #include "plugins/plugins.h"
 
 const struct module *const modules[] = {
-	&mod_memory, &mod_null,
-	&mod_delay, &mod_error, &mod_log, &mod_offset, &mod_partition, &mod_passthrough,
+	&mod_file, &mod_memory, &mod_null,
+	&mod_blocksize, &mod_delay, &mod_error, &mod_log, &mod_offset, &mod_partition, &mod_passthrough,
 	NULL
 };
 
@@ -18,6 +18,8 @@ static const struct {
 	const struct module *mod;
 	const char *can;
 } abilities[] = {
+	{ &mod_file, "list_exports pwrite flush trim zero extents can_write can_trim can_zero can_fast_zero can_extents can_fua "
+		     "can_multi_conn can_cache cache is_rotational" },
 	{ &mod_memory, "pwrite flush trim zero extents can_fast_zero can_fua can_multi_conn can_cache" },
 	{ &mod_null, "pwrite flush trim zero extents can_fast_zero can_fua can_multi_conn can_cache" },
 };
