@@ -221,4 +221,94 @@ def partition_refuses_what_nbdkit_refuses():
         refused_by_both('--filter=partition', 'memory', SIZE, *bad)
 
 
+# --- blocksize ---
+
+def sizes(h):
+    """We tell that a payload is at most 64M, nbdkit does not."""
+    return [h.get_size(), h.get_block_size(nbd.SIZE_MINIMUM), h.get_block_size(nbd.SIZE_PREFERRED),
+            min(h.get_block_size(nbd.SIZE_MAXIMUM), 64 << 20)]
+
+
+@case
+def blocksize_serves_any_bytes():
+    def talk(h):
+        size = h.get_size()
+        out = abilities(h) + sizes(h)
+        h.pwrite(pattern(size), 0)
+        for off, n in (0, 1), (511, 2), (100, 5000), (4095, 4098), (size - 1, 1), (12345, 54321):
+            h.pwrite(pattern(n, off & 255), off)
+            out.append(h.pread(n + 2 if off + n + 2 <= size else n, off))
+        for off, n in (1000, 100), (5000, 20000), (size - 5000, 5000):
+            h.zero(n, off)
+        for off, n in (40000, 100), (50001, 20000):
+            h.trim(n, off)
+        h.cache(10, 5)
+        out += [answer(h.zero, 100, 5, nbd.CMD_FLAG_FAST_ZERO), answer(h.pread, 2, size - 1), h.pread(size, 0)]
+        return out
+    both(talk, '--filter=blocksize', 'memory', SIZE + 300, 'minblock=4k', 'maxdata=8k', 'maxlen=16k')
+    both(talk, '--filter=blocksize', 'memory', SIZE + 300, 'minblock=64k')
+    both(talk, '--filter=blocksize', 'memory', SIZE + 300, 'maxdata=7k', 'maxlen=9000')
+    both(talk, '--filter=blocksize', 'memory', SIZE + 300)
+
+
+@case
+def blocksize_believes_the_plugin():
+    script = ['get_size=echo 1000000', 'can_write=exit 0', 'pwrite=exit 1', 'pread=dd if=/dev/zero count=$3 iflag=count_bytes 2>/dev/null']
+    for told in (), ('block_size=echo 512 4096 1M',), ('block_size=echo 4096 65536 $((0xffffffff))',), ('block_size=echo 1 512 64M',):
+        for given in (), ('minblock=512',), ('minblock=64k', 'maxdata=128k'):
+            both(sizes, '--filter=blocksize', 'eval', *script, *told, *given)
+
+
+@case
+def blocksize_sends_down_what_was_promised():
+    """A log below shows every request: aligned, and no longer than allowed."""
+    with temp_dir() as d:
+        log = d + '/log'
+        with Server('--filter=blocksize', '--filter=log', 'memory', SIZE, 'minblock=4k', 'maxdata=8k', 'maxlen=64k', 'logfile=' + log) as s:
+            h = connect(s)
+            for i in range(200):
+                off, n = i * 4999 % (SIZE - 70000), i * 3331 % 70000 + 1
+                h.pwrite(pattern(n, i), off)
+                same(h.pread(n, off), pattern(n, i), 'read back')
+                h.zero(n, off)
+                h.trim(n, off)
+            h.shutdown()
+        seen = 0
+        for line in read_file(log).splitlines():
+            words = dict(w.split('=', 1) for w in line.split() if '=' in w)
+            if 'offset' in words and 'count' in words:
+                off, n = int(words['offset'], 16), int(words['count'], 16)
+                limit = 8192 if 'Read' in line or 'Write' in line else 65536
+                assert off % 4096 == 0 and n % 4096 == 0 and 0 < n <= limit, line
+                seen += 1
+        assert seen > 2000, seen
+
+
+@case
+def blocksize_neighbours_on_many_connections_keep_their_bytes():
+    """Eight connections each write bytes of their own in the same blocks, many at once."""
+    with Server('--filter=blocksize', 'memory', SIZE, 'minblock=4k') as s:
+        hs = [connect(s) for _ in range(8)]
+        for i in range(1500):
+            k = i % 8
+            for h in hs:
+                while h.aio_in_flight() > 32:
+                    h.poll(-1)
+            hs[k].aio_pwrite(nbd.Buffer.from_bytearray(bytearray(pattern(100, i & 255))), i * 100)
+        for h in hs:
+            while h.aio_in_flight():
+                h.poll(-1)
+        for i in range(1500):
+            same(hs[i % 3].pread(100, i * 100), pattern(100, i & 255), f'bytes of request {i}')
+        for h in hs:
+            h.shutdown()
+
+
+@case
+def blocksize_refuses_what_nbdkit_refuses():
+    for bad in (['minblock=3'], ['minblock=0'], ['minblock=128k'], ['maxdata=0'], ['maxlen=0'], ['minblock=512', 'maxdata=700'],
+                ['minblock=4k', 'maxlen=5000'], ['minblock=x']):
+        refused_by_both('--filter=blocksize', 'memory', SIZE, *bad)
+
+
 main()

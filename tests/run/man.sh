@@ -51,6 +51,7 @@ parameters_match() {
 [ -n "$(command -v man)" ] && [ -n "$(command -v col)" ] || skip "needs man and col"
 lint
 options_match
+parameters_match filter blocksize "--filter=blocksize null"
 parameters_match filter delay "--filter=delay null"
 parameters_match filter error "--filter=error null"
 parameters_match filter log "--filter=log null"
