@@ -518,6 +518,16 @@ def serialize_connections_lets_one_in_at_a_time(host):
 # --- the examples ---
 
 @case
+def the_first_script_of_the_guide_runs():
+    text = read_file(SRC + '/docs/tcl.md').split('```tcl\n')[1].split('```')[0]
+    for host in HOSTS:
+        with server(host, script(text, '')) as s:
+            h = client(s)
+            same(h.pread(512, 0).rstrip(b'\0'), b'Hello from a disk that is a Tcl script.\n', 'the disk')
+            h.shutdown()
+
+
+@case
 def the_ram_disk_does_everything():
     for host in HOSTS:
         with server(host, EXAMPLES + 'ram.tcl', 'size=5G') as s:
