@@ -3,6 +3,7 @@
 """Disks in Tcl: what a script may do, and what it may not do to the server.  The plug-in is a .so of nbdkit's ABI,
 so most cases run under this server and under nbdkit (there only without sanitizers, which nbdkit does not have).
 # timeout: 240
+# tsan
 """
 import os, re, socket, subprocess, tempfile, threading
 import nbd
@@ -150,6 +151,7 @@ def old_contract(host, plugin):
         h.zero(512, 512, nbd.CMD_FLAG_NO_HOLE)
         seen.append(h.pread(1000, 0))
         h.shutdown()
+        until('plugin_close was called', lambda: 'close' in read_file(log))
     return seen, read_file(log)
 
 
