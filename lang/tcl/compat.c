@@ -6,7 +6,7 @@
  * beyond U+00FF to their low byte, so whatever has, or could have, a string is looked at. */
 unsigned char *bytes_from_obj(Tcl_Interp *tcl, Tcl_Obj *value, Tcl_Size *len)
 {
-	static const Tcl_ObjType *byte_array;
+	static _Thread_local const Tcl_ObjType *byte_array;
 	if (!byte_array)
 		byte_array = Tcl_GetObjType("bytearray");
 	if (value->bytes || value->typePtr != byte_array) {
