@@ -35,6 +35,10 @@ struct loop {
 	struct list late;            /* struct task: end of this turn */
 	int epoll_fd, wake_fd;
 	struct watch wake;
+	const atomic_uint *rivals;   /* connections of the whole process ... */
+	unsigned rivals_max;         /* ... up to which a core can be spared to look out for events; 0: never */
+	unsigned waits;              /* how often the loop went to sleep */
+	int luck;                    /* of looking out; > 0: it pays */
 	bool coarse_wait;            /* the kernel has no epoll_pwait2(): another way to wait */
 	bool clock_by_hand;          /* a test: now changes only when the test says so */
 	atomic_bool stopping;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -41,6 +42,7 @@ struct server {
 	unsigned count;
 	struct list listeners;
 	uint64_t next_id;
+	atomic_uint connections;   /* on all loops */
 	bool stopping;
 };
 
@@ -66,6 +68,7 @@ static void conn_gone(struct conn *c)
 	struct serving *s = c->owner;
 	list_del(&c->link);
 	atomic_fetch_sub(&s->load, 1);
+	atomic_fetch_sub(&s->server->connections, 1);
 	stop_when_empty(s);
 }
 
@@ -93,6 +96,7 @@ static void arrive(struct task *t)
 		c->owner = s;
 		c->freed = a->single ? single_gone : conn_gone;
 		list_add_tail(&s->conns, &c->link);
+		atomic_fetch_add(&s->server->connections, 1);
 		conn_start(c);
 	} else {
 		atomic_fetch_sub(&s->load, 1);
@@ -253,6 +257,12 @@ void server_run(struct server *s)
 	join_threads(s);
 }
 
+static unsigned cores(void)
+{
+	cpu_set_t cpus;
+	return sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
+}
+
 struct server *server_new(const struct server_options *o, struct err *e)
 {
 	/* Waves of requests come and go: memory given back after each would be asked for again by the next. */
@@ -281,6 +291,8 @@ struct server *server_new(const struct server_options *o, struct err *e)
 		}
 		s->count++;
 		v->server = s;
+		v->loop.rivals = &s->connections;
+		v->loop.rivals_max = cores() / 2; /* one for the client, one for us */
 		list_init(&v->conns);
 		task_init(&v->stop, stop_serving);
 		if (i > 0 && start_thread(v, e) < 0) {
