@@ -143,7 +143,8 @@ static void got_part(struct split *s, struct req *c)
 {
 	struct slot *mine = slot_of(s->layer, c);
 	struct req *r = s->parent;
-	uint8_t *in_block = mine->bounce + (mine->part - c->off), *in_request = (uint8_t *)r->data + (mine->part - r->off);
+	uint8_t *in_block = mine->bounce + (mine->part - c->off);
+	uint8_t *in_request = r->data ? (uint8_t *)r->data + (mine->part - r->off) : NULL; /* a zero has none */
 
 	if (r->op == OP_READ) {
 		memcpy(in_request, in_block, mine->part_len);

@@ -185,6 +185,8 @@ def error_refuses_what_nbdkit_refuses():
 # --- partition ---
 
 def partitioned(path, script, size=100 << 20):
+    if not os.path.exists('/sbin/sfdisk'):
+        raise Skip('needs sfdisk')
     with open(path, 'wb') as f:
         f.truncate(size)
     run('/sbin/sfdisk', '-q', path, stdin=script.encode())
@@ -192,14 +194,11 @@ def partitioned(path, script, size=100 << 20):
 
 @case
 def partition_serves_what_sfdisk_made():
-    if not os.path.exists('/sbin/sfdisk'):
-        raise Skip('needs sfdisk')
-
     def talk(h):
         size = h.get_size()
         h.pwrite(pattern(4096, size & 255), 0)
         h.pwrite(pattern(512, 3), size - 512)
-        return abilities(h) + [h.pread(8192, 0), h.pread(1024, size - 1024), status(h, 65536, 0), answer(h.pread, 1, size)]
+        return [size, h.is_read_only(), h.pread(8192, 0), h.pread(1024, size - 1024), status(h, 65536, 0), answer(h.pread, 1, size)]
     with temp_dir() as d:
         mbr, gpt = d + '/mbr', d + '/gpt'
         partitioned(mbr, 'label: dos\nsize=10M,type=83\nsize=30M,type=5\nsize=1M,type=83\nsize=2M\nsize=3M\nsize=4M\nsize=5M\n')
@@ -309,6 +308,100 @@ def blocksize_refuses_what_nbdkit_refuses():
     for bad in (['minblock=3'], ['minblock=0'], ['minblock=128k'], ['maxdata=0'], ['maxlen=0'], ['minblock=512', 'maxdata=700'],
                 ['minblock=4k', 'maxlen=5000'], ['minblock=x']):
         refused_by_both('--filter=blocksize', 'memory', SIZE, *bad)
+
+
+# --- cow ---
+
+@case
+def cow_serves_changes_and_keeps_the_disk():
+    with temp_dir() as d:
+        disk = d + '/disk'
+
+        def talk(h):
+            size = h.get_size()
+            out = [size, h.is_read_only(), h.can_flush(), h.can_fua(), h.can_trim(), h.can_multi_conn(), h.can_cache(), h.is_rotational()]
+            out += sizes(h)
+            for off, n in (0, 1), (65535, 2), (100, 5000), (size - 1, 1), (123456, 200000), (65536, 131072):
+                h.pwrite(pattern(n, off & 255), off)
+                out.append(h.pread(min(n + 70000, size - off), off))
+            h.trim(200000, 300001)
+            h.cache(100000, 500000)
+            h.flush()
+            out += [h.pread(size, 0), answer(h.pwrite, b'xx', size - 1)]
+            return out
+        for more in (), ('cow-block-size=4k',), ('cow-block-size=1M',), ('cow-on-read=true', 'cow-on-cache=true'), ('cow-on-read=/nonexistent',):
+            with open(disk, 'wb') as f:
+                f.write(pattern(SIZE + 300))
+            both(talk, '--filter=cow', 'file', disk, *more)
+            with open(disk, 'rb') as f:
+                same(f.read(), pattern(SIZE + 300), 'the disk below')
+            same(os.listdir(d), ['disk'], 'files')
+
+
+@case
+def cow_extents_are_those_of_both_disks():
+    def talk(h):
+        h.pwrite(b'x' * 65536, 131072)
+        h.pwrite(b'y', 400000)
+        h.trim(65536, 65536)
+        return [status(h, h.get_size(), 0), status(h, 200000, 100000)]
+    both(talk, '--filter=cow', 'memory', SIZE)
+
+
+@case
+def cow_clients_see_each_others_changes_and_share_blocks():
+    with Server('--filter=cow', 'memory', SIZE) as s:
+        hs = [connect(s) for _ in range(8)]
+        for i in range(1500): # each its own bytes, many in one block
+            k = i % 8
+            for h in hs:
+                while h.aio_in_flight() > 32:
+                    h.poll(-1)
+            hs[k].aio_pwrite(nbd.Buffer.from_bytearray(bytearray(pattern(100, i & 255))), i * 100)
+        for h in hs:
+            while h.aio_in_flight():
+                h.poll(-1)
+        for i in range(1500):
+            same(hs[i % 3].pread(100, i * 100), pattern(100, i & 255), f'bytes of request {i}')
+        for h in hs:
+            h.shutdown()
+        h = connect(s)
+        same(h.pread(100, 100), pattern(100, 1), 'after they are gone')
+        h.shutdown()
+
+
+@case
+def cow_with_r_is_read_only():
+    def talk(h):
+        return [h.is_read_only(), answer(h.pwrite, b'x', 0), h.pread(512, 0)]
+    both(talk, '-r', '--filter=cow', 'memory', SIZE)
+
+
+@case
+def cow_refuses_what_nbdkit_refuses():
+    for bad in ('cow-block-size=1k', 'cow-block-size=5000', 'cow-block-size=x', 'cow-on-read=x', 'cow-on-cache=x'):
+        refused_by_both('--filter=cow', 'memory', SIZE, bad)
+    env = dict(os.environ, TMPDIR='/nonexistent')
+    r = run(NBDKIT, '--filter=cow', 'memory', SIZE, '--run', 'true', env=env, status=1)
+    assert len(r.err.strip().splitlines()) == 1, r.err
+
+
+@case
+def filters_stand_on_each_other():
+    """All five at once, and the bytes are right."""
+    with temp_dir() as d:
+        disk = d + '/disk'
+        partitioned(disk, 'label: gpt\nsize=1M\nsize=2M\n', 10 << 20)
+        with Server('--filter=error', '--filter=offset', '--filter=blocksize', '--filter=cow', '--filter=partition', 'file', disk,
+                    'partition=2', 'offset=1000', 'range=1000000', 'minblock=4k', 'maxdata=64k', 'cow-block-size=8k', 'error-rate=0') as s:
+            h = connect(s)
+            same(h.get_size(), 1000000, 'size')
+            for i in range(100):
+                off, n = i * 7919 % 900000, i * 3331 % 90000 + 1
+                h.pwrite(pattern(n, i), off)
+                same(h.pread(n, off), pattern(n, i), f'round {i}')
+            same(sum(n for n, _ in status(h, 100000, 0)), 100000, 'extents')
+            h.shutdown()
 
 
 main()

@@ -52,6 +52,7 @@ parameters_match() {
 lint
 options_match
 parameters_match filter blocksize "--filter=blocksize null"
+parameters_match filter cow "--filter=cow null"
 parameters_match filter delay "--filter=delay null"
 parameters_match filter error "--filter=error null"
 parameters_match filter log "--filter=log null"
