@@ -1,12 +1,19 @@
 #!/usr/bin/env -S nbdkit tcl
 # SPDX-License-Identifier: BSD-2-Clause
-# A disk in memory, with everything that a disk can do, served by several interpreters at once.
+# A disk in memory, with everything that a disk can do.
 #
 #     nbdkit tcl ram.tcl size=1G
+#
+# With interpreters=N that many serve it at once. That pays for scripts that wait for something; copying does not.
+
+set interpreters 1
 
 proc config {key value} {
-    if {$key ne "size"} { error "unknown parameter $key=$value" }
-    set ::size [nbd::parse_size $value]
+    switch $key {
+        size { set ::size [nbd::parse_size $value] }
+        interpreters { set ::interpreters $value }
+        default { error "unknown parameter $key=$value" }
+    }
 }
 
 # All interpreters share the buffer: the first makes it, the others find it.
@@ -15,7 +22,10 @@ proc config_complete {} {
     nbd::buffer create disk $::size
 }
 
-proc thread_model {} { return parallel }
+proc thread_model {} {
+    if {$::interpreters == 1} { return serialize_all_requests }
+    return [list parallel $::interpreters]
+}
 
 proc plugin_open {readonly} { return ram }
 proc get_size {h} { return $::size }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* nbd::buffer: bytes that can be changed in place, which a Tcl value can't.  By name; all interpreters see the same
  * ones, and each command is whole: nobody sees half of it.  Pages that are zeroed go back to the system. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

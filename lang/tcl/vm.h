@@ -8,7 +8,7 @@
  * A call ends with rc 0, or -1 with the words for the log and an errno for the client; the thread that asked for
  * it hands both to the server. */
 #pragma once
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "compat.h"
@@ -22,6 +22,8 @@ enum proc {
 };
 
 enum { ARGS_MAX = 6 }; /* of a proc, without its name */
+
+enum call_state { CALL_WAITS, CALL_ASKS, CALL_DONE };
 
 struct worker;
 struct call;
@@ -44,8 +46,7 @@ struct call {
 	char *words;               /* malloc'd; for the log when rc is -1; or NULL */
 	/* on its way, worker.c */
 	struct call *next;
-	pthread_cond_t news;
-	bool done;
+	atomic_int state;          /* enum call_state; the thread that waits sleeps on it */
 	void (*ask)(void *arg);    /* what the thread that waits is asked to do */
 	void *ask_arg;
 };

@@ -1,14 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "worker.h"
+#include <linux/futex.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A call is waited for by one thread alone, so it has a word of its own to sleep on and no lock. */
+static void sleep_while(atomic_int *state, int value)
+{
+	while (atomic_load(state) == value)
+		syscall(SYS_futex, state, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+/* Behind the store the call may be gone; to wake up who sleeps at its address by now is harmless. */
+static void set_state(atomic_int *state, int value)
+{
+	atomic_store(state, value);
+	syscall(SYS_futex, state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
 
 static void end_call(struct worker *w, struct call *c)
 {
 	atomic_fetch_sub(&w->load, 1);
-	pthread_mutex_lock(&w->lock);
-	c->done = true;
-	pthread_cond_signal(&c->news); /* under the lock: c is gone as soon as its owner looks */
-	pthread_mutex_unlock(&w->lock);
+	set_state(&c->state, CALL_DONE);
 }
 
 static struct call *take_all(struct worker *w)
@@ -51,7 +65,6 @@ int worker_start(struct worker *w, unsigned index)
 	w->last = &w->first;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->work, NULL);
-	pthread_cond_init(&w->answer, NULL);
 	return pthread_create(&w->thread, NULL, work, w);
 }
 
@@ -63,53 +76,42 @@ void worker_stop(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	pthread_cond_destroy(&w->work);
-	pthread_cond_destroy(&w->answer);
 	pthread_mutex_destroy(&w->lock);
 }
 
 void worker_call(struct worker *w, struct call *c)
 {
 	c->next = NULL;
-	c->done = false;
-	c->ask = NULL;
-	pthread_cond_init(&c->news, NULL);
+	atomic_store(&c->state, CALL_WAITS);
 	atomic_fetch_add(&w->load, 1);
 	pthread_mutex_lock(&w->lock);
 	*w->last = c;
 	w->last = &c->next;
-	if (w->asleep) {
-		w->asleep = false; /* one wake-up is enough */
-		pthread_cond_signal(&w->work);
-	}
-	while (!c->done) {
-		if (!c->ask) {
-			pthread_cond_wait(&c->news, &w->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&w->lock);
-		c->ask(c->ask_arg);
-		pthread_mutex_lock(&w->lock);
-		c->ask = NULL;
-		pthread_cond_signal(&w->answer);
-	}
+	bool wake = w->asleep;
+	w->asleep = false; /* one wake-up is enough */
 	pthread_mutex_unlock(&w->lock);
-	pthread_cond_destroy(&c->news);
+	if (wake)
+		pthread_cond_signal(&w->work);
+
+	for (;;) {
+		sleep_while(&c->state, CALL_WAITS);
+		if (atomic_load(&c->state) == CALL_DONE)
+			return;
+		c->ask(c->ask_arg);
+		set_state(&c->state, CALL_WAITS);
+	}
 }
 
 void on_asking_thread(struct vm *vm, void (*f)(void *), void *arg)
 {
-	struct worker *w = vm->worker;
 	struct call *c = vm->current;
 
-	if (!w || !c) {
+	if (!vm->worker || !c) {
 		f(arg);
 		return;
 	}
-	pthread_mutex_lock(&w->lock);
 	c->ask_arg = arg;
 	c->ask = f;
-	pthread_cond_signal(&c->news);
-	while (c->ask)
-		pthread_cond_wait(&w->answer, &w->lock);
-	pthread_mutex_unlock(&w->lock);
+	set_state(&c->state, CALL_ASKS);
+	sleep_while(&c->state, CALL_ASKS);
 }

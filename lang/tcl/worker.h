@@ -4,14 +4,14 @@
  * worker_call blocks until the call is done.  The worker takes whatever has gathered at once, so under load there
  * is no wake-up per call.  A fork leaves a worker behind without its thread: make another in its place. */
 #pragma once
-#include <stdatomic.h>
+#include <pthread.h>
 #include "vm.h"
 
 struct worker {
 	struct vm vm;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t work, answer;
+	pthread_cond_t work;
 	struct call *first, **last;
 	atomic_uint load;          /* calls that wait or run */
 	bool asleep, stop;

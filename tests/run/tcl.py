@@ -531,8 +531,8 @@ def the_first_script_of_the_guide_runs():
 
 @case
 def the_ram_disk_does_everything():
-    for host in HOSTS:
-        with server(host, EXAMPLES + 'ram.tcl', 'size=5G') as s:
+    for host, *more in [(h, *m) for h in HOSTS for m in ([], ['interpreters=3'])]:
+        with server(host, EXAMPLES + 'ram.tcl', 'size=5G', *more) as s:
             h = client(s)
             same(h.get_size(), 5 << 30, 'size')
             same({k for k, v in flags_of(h).items() if v}, {'can_flush', 'can_fua', 'can_trim', 'can_zero', 'can_fast_zero', 'can_cache',
