@@ -11,7 +11,7 @@ struct conn {
 	int readonly;
 	unsigned pinned;           /* the interpreter that opened it first */
 	unsigned count;            /* of handles, one for each interpreter */
-	Tcl_Obj *handles[];        /* NULL: not open there.  Only that interpreter's thread looks */
+	Tcl_Obj *handles[];        /* NULL: not open there.  That thread's, until the close */
 };
 
 struct io {
@@ -92,8 +92,6 @@ static void run_close(struct vm *vm, struct call *c)
 {
 	struct io *io = (struct io *)c;
 	Tcl_Obj *h = io->conn->handles[vm->index];
-	if (!h)
-		return;
 	io->conn->handles[vm->index] = NULL;
 	if (vm->procs[PLUGIN_CLOSE].there)
 		vm_do(vm, c, PLUGIN_CLOSE, 1, &h);
@@ -380,7 +378,8 @@ void tcl_close(void *h)
 	struct conn *conn = h;
 	for (unsigned i = 0; i < conn->count; i++) {
 		struct io io = { .call.run = run_close, .conn = conn };
-		perform_in(&io, i);
+		if (conn->handles[i]) /* its requests are over: nobody writes here any more */
+			perform_in(&io, i);
 	}
 	free(conn);
 }
