@@ -60,8 +60,8 @@ static void submit(struct layer *l, struct req *r)
 	if (r->op == OP_OPEN)
 		l->limits = (struct limits){
 			.size = strict.size, .min_block = strict.tells ? strict.min : 0, .pref_block = strict.tells ? 4096 : 0,
-			.max_block = strict.tells ? strict.max : 0, .can_write = true, .can_flush = true, .can_trim = true, .can_extents = true,
-			.can_fast_zero = true, .zero = NATIVE, .fua = NATIVE, .cache = NATIVE,
+			.max_block = strict.tells ? strict.max : 0, .can_write = true, .can_flush = true, .can_trim = true,
+			.can_extents = true, .can_fast_zero = true, .zero = NATIVE, .fua = NATIVE, .cache = NATIVE,
 		};
 	if (!strict.hold || r->op < OP_READ) {
 		answer(r);

@@ -30,14 +30,16 @@ static void strict_with(uint32_t min, uint32_t max, uint32_t maxlen)
 	strict.maxlen = maxlen;
 }
 
-#define BOUNDS (const char *[]){ "minblock", "512", "maxdata", "2048", "maxlen", "4096", NULL }
+static const char *const bounds[] = { "minblock", "512", "maxdata", "2048", "maxlen", "4096", NULL };
 
 TEST(any_read_arrives_in_whole_blocks_and_comes_back_right)
 {
-	static const uint64_t ranges[][2] = { { 0, 512 }, { 0, 1 }, { 511, 2 }, { 100, 300 }, { 100, 5000 }, { 512, 2048 }, { 512, 2049 }, { 511, 1 },
-					      { 0, STRICT_SIZE }, { 1, STRICT_SIZE - 2 }, { STRICT_SIZE - 1, 1 } };
+	static const uint64_t ranges[][2] = {
+		{ 0, 512 }, { 0, 1 }, { 511, 2 }, { 100, 300 }, { 100, 5000 }, { 512, 2048 }, { 512, 2049 }, { 511, 1 },
+		{ 0, STRICT_SIZE }, { 1, STRICT_SIZE - 2 }, { STRICT_SIZE - 1, 1 },
+	};
 	strict_with(512, 2048, 4096);
-	CHECK(start(BOUNDS));
+	CHECK(start(bounds));
 	for (unsigned i = 0; i < ARRAY_LEN(ranges); i++) {
 		memset(data, 0xee, sizeof data);
 		rig_send(&t, OP_READ, ranges[i][0], ranges[i][1], REQ_PLACE, data);
@@ -54,7 +56,7 @@ TEST(any_read_arrives_in_whole_blocks_and_comes_back_right)
 TEST(what_fits_goes_down_as_it_is)
 {
 	strict_with(512, 2048, 4096);
-	CHECK(start(BOUNDS));
+	CHECK(start(bounds));
 	rig_send(&t, OP_READ, 512, 2048, 0, data);
 	rig_send(&t, OP_WRITE, 512, 2048, REQ_FUA, data);
 	rig_send(&t, OP_ZERO, 512, 4096, REQ_FAST, NULL);
@@ -67,7 +69,7 @@ TEST(what_fits_goes_down_as_it_is)
 TEST(a_trim_leaves_parts_of_blocks_alone_and_a_cache_takes_them_whole)
 {
 	strict_with(512, 2048, 4096);
-	CHECK(start(BOUNDS));
+	CHECK(start(bounds));
 	rig_send(&t, OP_TRIM, 100, 500, 0, NULL);
 	CHECK_EQ_U(strict.count[OP_TRIM], 0);
 	rig_send(&t, OP_TRIM, 100, 10000, 0, NULL);
@@ -86,7 +88,7 @@ TEST(a_trim_leaves_parts_of_blocks_alone_and_a_cache_takes_them_whole)
 TEST(a_fast_zero_of_parts_of_blocks_fails_at_once)
 {
 	strict_with(512, 2048, 4096);
-	CHECK(start(BOUNDS));
+	CHECK(start(bounds));
 	rig_send(&t, OP_ZERO, 0, 600, REQ_FAST, NULL);
 	CHECK_EQ_U(t.came[0].err, EOPNOTSUPP);
 	CHECK_EQ_U(strict.count[OP_ZERO] + strict.count[OP_WRITE], 0);
@@ -160,7 +162,7 @@ TEST(neighbours_in_one_block_do_not_undo_each_other)
 TEST(an_error_below_is_the_requests_error_once_and_frees_its_blocks)
 {
 	strict_with(512, 2048, 4096);
-	CHECK(start(BOUNDS));
+	CHECK(start(bounds));
 	strict.err[OP_READ] = EIO;
 	rig_send(&t, OP_WRITE, 100, 10000, 0, data);
 	CHECK_EQ_U(t.home, 1);
@@ -181,7 +183,7 @@ TEST(an_error_below_is_the_requests_error_once_and_frees_its_blocks)
 TEST(when_the_client_goes_children_and_those_who_wait_come_up)
 {
 	strict_with(512, 2048, 4096);
-	CHECK(start(BOUNDS));
+	CHECK(start(bounds));
 	strict.hold = true;
 	rig_send(&t, OP_WRITE, 10, 10, 0, data);
 	rig_send(&t, OP_WRITE, 30, 10, 0, data);   /* waits for the block */
@@ -203,7 +205,7 @@ TEST(when_the_client_goes_children_and_those_who_wait_come_up)
 TEST(one_who_got_his_range_when_he_was_cancelled_gives_it_back)
 {
 	strict_with(512, 2048, 4096);
-	CHECK(start(BOUNDS));
+	CHECK(start(bounds));
 	strict.hold = true;
 	rig_send(&t, OP_WRITE, 10, 10, 0, data);
 	rig_send(&t, OP_WRITE, 30, 10, 0, data);
@@ -265,8 +267,10 @@ TEST(the_disk_below_says_what_it_wants_unless_told_otherwise)
 
 TEST(blocksize_refuses_what_makes_no_sense)
 {
-	static const char *const bad[][2] = { { "minblock", "3" }, { "minblock", "0" }, { "minblock", "128K" }, { "minblock", "-1" }, { "maxdata", "0" },
-					      { "maxlen", "0" }, { "maxlen", "x" }, { "maxdata", "4G" } };
+	static const char *const bad[][2] = {
+		{ "minblock", "3" }, { "minblock", "0" }, { "minblock", "128K" }, { "minblock", "-1" }, { "maxdata", "0" },
+		{ "maxlen", "0" }, { "maxlen", "x" }, { "maxdata", "4G" },
+	};
 	static const char *const together[][2] = { { "maxdata", "700" }, { "maxlen", "700" } };
 	strict_reset();
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {

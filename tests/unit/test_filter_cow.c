@@ -24,7 +24,7 @@ static bool start(const char *const *options)
 	return rig_go(&t);
 }
 
-#define SMALL (const char *[]){ "cow-block-size", "4K", NULL }
+static const char *const small[] = { "cow-block-size", "4K", NULL };
 
 /* Until n requests came home: the file is written by other threads. */
 static bool home(unsigned n)
@@ -54,7 +54,7 @@ static bool reads_as_model(void)
 TEST(what_is_written_is_read_back_and_the_disk_below_stays)
 {
 	strict_reset();
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	CHECK(reads_as_model());
 	memset(model + 100, 'x', 10);
 	CHECK_EQ_U(call(OP_WRITE, 100, 10, REQ_FUA, model + 100), 0);
@@ -80,7 +80,7 @@ TEST(a_disk_that_cannot_be_written_can_be_now)
 {
 	strict_reset();
 	strict.size = STRICT_SIZE - 100; /* the last block is short */
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	const struct limits *m = stack_limits(t.stack);
 	CHECK_EQ_U(m->size, STRICT_SIZE - 100);
 	CHECK(m->can_write && m->can_trim && m->can_flush && m->can_extents && m->zero == NATIVE && m->fua == NATIVE);
@@ -97,7 +97,7 @@ TEST(a_disk_that_cannot_be_written_can_be_now)
 TEST(whole_blocks_are_written_without_a_read_below)
 {
 	strict_reset();
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	CHECK_EQ_U(call(OP_WRITE, 4096, 8192, 0, data), 0);
 	CHECK_EQ_U(call(OP_ZERO, 4096, 16384, 0, NULL), 0);
 	CHECK_EQ_U(call(OP_WRITE, 4100, 10, 0, data), 0);
@@ -111,7 +111,7 @@ TEST(extents_tell_of_both_disks)
 {
 	struct extents x;
 	strict_reset(); /* below: data, hole, data, hole ... each 4 KiB */
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	CHECK_EQ_U(call(OP_WRITE, 4096 * 3, 4096, 0, data), 0);
 	CHECK_EQ_U(call(OP_TRIM, 4096 * 4, 8192, 0, NULL), 0);
 	extents_init(&x, 1000, STRICT_SIZE - 1000, 100);
@@ -145,7 +145,7 @@ TEST(copy_on_read_and_on_cache_read_below_only_once)
 		rig_stop(&t);
 	}
 	strict_reset(); /* neither: a cache goes down, and reads every time */
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	CHECK_EQ_U(call(OP_CACHE, 5000, 20000, 0, NULL), 0);
 	CHECK_EQ_U(strict.count[OP_CACHE], 1);
 	rig_stop(&t);
@@ -224,7 +224,7 @@ static void many_at_once(const char *const *options)
 
 TEST(many_at_once_keep_their_bytes)
 {
-	many_at_once(SMALL);
+	many_at_once(small);
 }
 
 TEST(many_at_once_keep_their_bytes_when_reads_copy_too)
@@ -252,7 +252,7 @@ TEST(the_largest_read_of_the_disk_below_is_respected)
 TEST(an_error_below_changes_nothing_and_leaves_no_block_locked)
 {
 	strict_reset();
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	strict.err[OP_READ] = EIO;
 	CHECK_EQ_U(call(OP_WRITE, 100, 10, 0, data), EIO);
 	CHECK_EQ_U(call(OP_READ, 100, 10, REQ_PLACE, data), EIO);
@@ -266,7 +266,7 @@ TEST(an_error_below_changes_nothing_and_leaves_no_block_locked)
 TEST(when_the_client_goes_all_that_waits_comes_up)
 {
 	strict_reset();
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	CHECK_EQ_U(call(OP_WRITE, 8192, 4096, 0, model + 8192), 0);
 	unsigned n = t.home;
 	strict.hold = true;
@@ -286,7 +286,7 @@ TEST(when_the_client_goes_all_that_waits_comes_up)
 TEST(a_disk_below_that_changes_its_size_is_refused)
 {
 	strict_reset();
-	CHECK(start(SMALL));
+	CHECK(start(small));
 	CHECK_EQ_U(call(OP_CLOSE, 0, 0, 0, NULL), 0);
 	stack_reset(t.stack);
 	strict.size -= 512;
@@ -299,8 +299,10 @@ TEST(a_disk_below_that_changes_its_size_is_refused)
 
 TEST(cow_refuses_what_makes_no_sense)
 {
-	static const char *const bad[][2] = { { "cow-block-size", "1K" }, { "cow-block-size", "5000" }, { "cow-block-size", "4G" }, { "cow-block-size", "x" },
-					      { "cow-on-cache", "x" }, { "cow-on-read", "x" }, { "cow-on-read", "" } };
+	static const char *const bad[][2] = {
+		{ "cow-block-size", "1K" }, { "cow-block-size", "5000" }, { "cow-block-size", "4G" }, { "cow-block-size", "x" },
+		{ "cow-on-cache", "x" }, { "cow-on-read", "x" }, { "cow-on-read", "" },
+	};
 	strict_reset();
 	CHECK(rig_start(&t, mods));
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)

@@ -55,7 +55,9 @@ TEST(a_rate_of_100_percent_fails_every_request_but_flush_and_none_reaches_the_bo
 
 TEST(each_kind_has_its_own_rate_and_error)
 {
-	static const char *const keys[] = { "error-pread-rate", "error-pwrite-rate", "error-trim-rate", "error-zero-rate", "error-extents-rate", "error-cache-rate" };
+	static const char *const keys[] = {
+		"error-pread-rate", "error-pwrite-rate", "error-trim-rate", "error-zero-rate", "error-extents-rate", "error-cache-rate",
+	};
 	static const char *const kinds[] = { "error-pread", "error-pwrite", "error-trim", "error-zero", "error-extents", "error-cache" };
 	for (unsigned k = 0; k < ARRAY_LEN(keys); k++) {
 		CHECK(start((const char *[]){ "error", "ESHUTDOWN", kinds[k], "ENOSPC", keys[k], "1", NULL }));

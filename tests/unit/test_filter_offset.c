@@ -55,7 +55,8 @@ TEST(a_range_may_end_at_the_end_and_be_empty)
 TEST(a_range_past_the_end_is_refused_and_what_was_opened_below_is_closed)
 {
 	static const char *const bad[][2] = {
-		{ "1048577", NULL }, { "512K", "524289" }, { "0", "1048577" }, { "1M", "9223372036854775807" }, { "9223372036854775807", NULL },
+		{ "1048577", NULL }, { "512K", "524289" }, { "0", "1048577" }, { "1M", "9223372036854775807" },
+		{ "9223372036854775807", NULL },
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		CHECK(!start(bad[i][0], bad[i][1]));
