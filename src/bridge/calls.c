@@ -248,15 +248,17 @@ static int open_export(struct loaded *p, struct call *c, struct opened *o)
 		o->export = context->export = nbdkit_strdup_intern(name);
 		c->limits.name = o->export;
 	}
+	int err = 0;
 	o->handle = p->p.open(client->readonly);
-	if (!o->handle)
-		return failed(p);
-	if (abilities(p, o, &c->limits) == 0)
+	if (!o->handle || abilities(p, o, &c->limits) < 0)
+		err = failed(p);
+	if (!err)
 		return 0;
-	int err = failed(p);
-	if (p->p.close)
+	if (o->handle && p->p.close)
 		p->p.close(o->handle);
+	interned_free(&o->strings); /* no CLOSE will come */
 	o->handle = NULL;
+	o->export = NULL;
 	return err;
 }
 

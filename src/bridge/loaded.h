@@ -13,6 +13,7 @@ struct loaded {
 	struct nbdkit_plugin p;     /* copied: what an older plug-in does not have is NULL */
 	void *dl;
 	const char *path;
+	struct loaded *before;      /* the one loaded before it */
 	struct pool *own;           /* one thread: the plug-in's */
 	struct pool *many;          /* PARALLEL, SERIALIZE_REQUESTS; NULL otherwise */
 	int model;                  /* in force: NBDKIT_THREAD_MODEL_* */

@@ -280,6 +280,9 @@ static void dump(const struct module *m)
 
 /* --- the beginning --- */
 
+/* To the end of the process: its code may be on any thread's stack. */
+static struct loaded *last_loaded;
+
 const struct module *plugin_load(const char *path, const struct debug_flag *flags, unsigned count, struct err *e)
 {
 	struct loaded *p = calloc(1, sizeof *p);
@@ -297,6 +300,8 @@ const struct module *plugin_load(const char *path, const struct debug_flag *flag
 	atomic_init(&p->call_ns, CALL_NS_UNKNOWN);
 	if (!(p->own = pool_new(1, e)) || take_step(&s, "load") < 0)
 		return NULL; /* what a failed plug-in left behind is left alone: the program ends */
+	p->before = last_loaded;
+	last_loaded = p;
 	p->mod = (struct module){
 		.name = p->p.name,
 		.longname = p->p.longname,

@@ -44,6 +44,13 @@ int loop_start(struct loop *l, struct err *e)
 	list_init(&l->late);
 	list_init(&l->inbox);
 	pthread_mutex_init(&l->inbox_lock, NULL);
+#if defined(__SANITIZE_THREAD__)
+	l->coarse_wait = true; /* TSan holds signals back until a call that it knows, and epoll_pwait2() is none */
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+	l->coarse_wait = true;
+#endif
+#endif
 	read_clock(l);
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
