@@ -65,7 +65,7 @@ TABLE = {
     'full': ['1M'],
     'guestfs': 'boots an appliance',
     'info': ['exportname'],
-    'iso': [tmp + '/tree'] if shutil.which('xorriso') or shutil.which('genisoimage') else 'needs genisoimage or xorriso',
+    'iso': [tmp + '/tree'] if shutil.which('xorriso') else 'needs xorriso',
     'libvirt': 'needs a running libvirtd',
     'linuxdisk': [tmp + '/tree'],
     'lua': [LUA],
