@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which thread a request runs on, and when: nbdkit's four thread models without a lock across a call. */
 #include <errno.h>
-#include <time.h>
 #include "bridge/loaded.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 static void run_timed(struct loaded *p, struct call *c)
 {
-	uint64_t began = now_ns();
+	uint64_t began = monotonic_ns();
 	call_run(p, c);
 	if (c->req->op < OP_READ)
 		return;
-	uint64_t took = MIN(now_ns() - began, (uint64_t)64 * CALL_NS_UNKNOWN), mean = atomic_load(&p->call_ns);
+	uint64_t took = MIN(monotonic_ns() - began, (uint64_t)64 * CALL_NS_UNKNOWN), mean = atomic_load(&p->call_ns);
 	atomic_store(&p->call_ns, (unsigned)((mean * 15 + took) / 16)); /* threads may overwrite each other: it is an estimate */
 }
 

@@ -5,7 +5,6 @@
  * files, pid file) is done before they are given up. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,10 +59,9 @@ static const char *program_name(const char *argv0)
 
 static unsigned loops_wanted(unsigned threads, const struct stages *ss)
 {
-	cpu_set_t cpus;
 	bool blocks = ss->at[ss->count - 1].mod->blocks;
 	if (threads == 0)
-		threads = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
+		threads = server_cores();
 	if (blocks)
 		threads = MAX(threads, (unsigned)LOOPS_BLOCKING);
 	return MIN(MAX(threads, 1u), (unsigned)LOOPS_MAX);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/say.h"
 
@@ -19,9 +18,7 @@ static uint64_t first_at;   /* ns, CLOCK_MONOTONIC; 0: no signal yet.  Main thre
 /* True for a signal that is really another one, not the first one told twice.  Also in a handler. */
 static bool is_second(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	uint64_t now = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	uint64_t now = monotonic_ns();
 	if (!first_at)
 		first_at = now;
 	return now - first_at >= PATIENCE_NS;

@@ -128,6 +128,16 @@ static bool stopping(struct logwriter *w)
 	return stop;
 }
 
+/* The lock is not held: each request goes on as soon as it is posted. */
+static void let_go(struct list *waits)
+{
+	list_for_each_safe(waits, link, next) {
+		struct logwait *wait = list_entry(link, struct logwait, link);
+		list_del(link);
+		loop_post(wait->loop, &wait->task);
+	}
+}
+
 /* Requests go on without their lines rather than wait for a disk that does not take them. */
 static void set_failing(struct logwriter *w, bool failing, int err)
 {
@@ -148,11 +158,7 @@ static void set_failing(struct logwriter *w, bool failing, int err)
 	pthread_mutex_unlock(&w->lock);
 	if (news && failing)
 		say_error("log: cannot write to %s: %s: keeping what fits in memory, trying again", w->path, strerror(err));
-	list_for_each_safe(&go, link, next) {
-		struct logwait *wait = list_entry(link, struct logwait, link);
-		list_del(link);
-		loop_post(wait->loop, &wait->task);
-	}
+	let_go(&go);
 }
 
 /* Write all of drain; while it fails, try again until the end comes. */
@@ -227,11 +233,7 @@ void logwriter_flush(struct logwriter *w)
 	swap(&w->scripts, &w->running);
 	list_splice(&go, &w->waiting);
 	pthread_mutex_unlock(&w->lock);
-	list_for_each_safe(&go, link, next) {
-		struct logwait *wait = list_entry(link, struct logwait, link);
-		list_del(link);
-		loop_post(wait->loop, &wait->task);
-	}
+	let_go(&go);
 	if (w->drain.len)
 		write_out(w);
 	if (w->running.len)

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -17,11 +16,8 @@ enum {
 
 static void read_clock(struct loop *l)
 {
-	struct timespec ts;
-	if (l->clock_by_hand)
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	l->now = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	if (!l->clock_by_hand)
+		l->now = monotonic_ns();
 }
 
 uint64_t loop_clock(struct loop *l)
@@ -44,13 +40,7 @@ int loop_start(struct loop *l, struct err *e)
 	list_init(&l->late);
 	list_init(&l->inbox);
 	pthread_mutex_init(&l->inbox_lock, NULL);
-#if defined(__SANITIZE_THREAD__)
-	l->coarse_wait = true; /* TSan holds signals back until a call that it knows, and epoll_pwait2() is none */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-	l->coarse_wait = true;
-#endif
-#endif
+	l->coarse_wait = UNDER_TSAN; /* it holds signals back until a call that it knows, and epoll_pwait2() is none */
 	read_clock(l);
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -174,9 +164,6 @@ static int wait_for_events(struct loop *l, struct epoll_event *events, const str
  * a moment before going to sleep; but only as long as that finds something. */
 static int look_out(struct loop *l, struct epoll_event *events)
 {
-	uint64_t now;
-	struct timespec ts;
-
 	if (!l->rivals || atomic_load_explicit(l->rivals, memory_order_relaxed) > l->rivals_max)
 		return 0;
 	if (l->luck <= 0 && ++l->waits % TRY_LUCK_EVERY)
@@ -188,9 +175,7 @@ static int look_out(struct loop *l, struct epoll_event *events)
 			l->luck = MIN(MAX(l->luck, 0) + 2, (int)LUCK_MAX);
 			return n;
 		}
-		clock_gettime(CLOCK_MONOTONIC, &ts);
-		now = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-	} while (now - l->now < LOOK_OUT_NS);
+	} while (monotonic_ns() - l->now < LOOK_OUT_NS);
 	l->luck -= 3;
 	return 0;
 }

@@ -11,18 +11,6 @@
 
 enum { LOOK_MAX = 64 << 20 }; /* bytes looked at for zeroes in one extents request */
 
-/* ThreadSanitizer would take the clients' race for ours. */
-#if defined(__SANITIZE_THREAD__)
-#define WATCHED true
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WATCHED true
-#endif
-#endif
-#ifndef WATCHED
-#define WATCHED false
-#endif
-
 struct memory {
 	uint64_t size;         /* bytes */
 	bool sized;
@@ -48,7 +36,8 @@ static bool find_holes(const struct memory *m, const struct req *r)
 
 static void read_disk(const struct memory *m, struct req *r)
 {
-	const uint8_t *lent = WATCHED || r->flags & REQ_PLACE ? NULL : sparse_lend(m->bytes, r->off, r->len);
+	/* ThreadSanitizer would take the clients' race for ours. */
+	const uint8_t *lent = UNDER_TSAN || r->flags & REQ_PLACE ? NULL : sparse_lend(m->bytes, r->off, r->len);
 	bool told = r->holes && find_holes(m, r);
 	uint64_t off = r->off;
 

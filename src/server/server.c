@@ -257,7 +257,7 @@ void server_run(struct server *s)
 	join_threads(s);
 }
 
-static unsigned cores(void)
+unsigned server_cores(void)
 {
 	cpu_set_t cpus;
 	return sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
@@ -292,7 +292,7 @@ struct server *server_new(const struct server_options *o, struct err *e)
 		s->count++;
 		v->server = s;
 		v->loop.rivals = &s->connections;
-		v->loop.rivals_max = cores() / 2; /* one for the client, one for us */
+		v->loop.rivals_max = server_cores() / 2; /* one for the client, one for us */
 		list_init(&v->conns);
 		task_init(&v->stop, stop_serving);
 		if (i > 0 && start_thread(v, e) < 0) {

@@ -19,6 +19,9 @@ struct server_options {
 
 struct server;
 
+/* The cores that this process may run on, >= 1.  Any thread. */
+unsigned server_cores(void);
+
 struct server *server_new(const struct server_options *o, struct err *e); /* NULL with e set */
 /* Serve every client of a listening socket.  Takes fd, also on failure. */
 int server_listen(struct server *s, int fd, struct err *e);
