@@ -137,7 +137,6 @@ struct module {
 struct stage {
 	const struct module *mod;
 	void *block;       /* stage_size bytes, ours */
-	bool started;
 };
 
 /* All the stages of a command line, outermost filter first, the plug-in last. */

@@ -18,7 +18,6 @@ int stages_start(struct stages *ss, struct err *e)
 		struct stage *s = &ss->at[i];
 		if (s->mod->start && s->mod->start(s, e) < 0)
 			return -1;
-		s->started = true;
 	}
 	return 0;
 }
@@ -44,6 +43,5 @@ void stages_stop(struct stages *ss)
 		option_free(s->mod->options, s->block);
 		free(s->block);
 		s->block = NULL;
-		s->started = false;
 	}
 }

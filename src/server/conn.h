@@ -74,7 +74,6 @@ struct conn {
 
 	/* state */
 	bool fixed, no_zeroes;               /* client flags */
-	bool transmission;                   /* the handshake is over */
 	bool opened;                         /* OPEN came home well; CLOSE is owed */
 	bool busy;                           /* a handshake request is on its way: nothing is parsed */
 	bool eof;                            /* nothing more is read */

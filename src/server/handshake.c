@@ -43,7 +43,6 @@ uint16_t transmission_flags(const struct conn *c)
 
 void transmission_start(struct conn *c)
 {
-	c->transmission = true;
 	c->transmission_flags = transmission_flags(c);
 	say_debug("connection=%" PRIu64 " handshake complete: export \"%s\", %" PRIu64 " bytes, flags 0x%x", c->client.id,
 		  c->client.export, stack_limits(c->stack)->size, c->transmission_flags);
