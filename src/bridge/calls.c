@@ -232,22 +232,14 @@ static int abilities(struct loaded *p, struct opened *o, struct limits *m)
 	m->can_multi_conn = multi;
 	m->cache = (enum ability)caches;
 	const char *text = f->export_description ? f->export_description(h) : NULL;
-	m->description = text && strlen(text) <= 4096 ? text : NULL;
+	m->description = text && strlen(text) <= NBD_NAME_MAX ? text : NULL;
 	return 0;
 }
 
 static int open_export(struct loaded *p, struct call *c, struct opened *o)
 {
-	const struct client *client = c->layer->stack->client;
+	const struct client *client = c->layer->client;
 
-	o->export = client->export;
-	if (!*o->export && p->p.default_export) {
-		const char *name = p->p.default_export(client->readonly, client->tls);
-		if (!name || strlen(name) > 4096)
-			return ENOENT; /* no default export; not a fault */
-		o->export = context->export = nbdkit_strdup_intern(name);
-		c->limits.name = o->export;
-	}
 	int err = 0;
 	o->handle = p->p.open(client->readonly);
 	if (!o->handle || abilities(p, o, &c->limits) < 0)
@@ -258,8 +250,14 @@ static int open_export(struct loaded *p, struct call *c, struct opened *o)
 		p->p.close(o->handle);
 	interned_free(&o->strings); /* no CLOSE will come */
 	o->handle = NULL;
-	o->export = NULL;
 	return err;
+}
+
+/* No name: no default export, which is not a fault. */
+static int default_export(struct loaded *p, const struct client *client, struct exports *x)
+{
+	const char *name = p->p.default_export ? p->p.default_export(client->readonly, client->tls) : "";
+	return name && strlen(name) <= NBD_NAME_MAX && exports_add(x, name, NULL) < 0 ? ENOMEM : 0;
 }
 
 static int list_exports(struct loaded *p, const struct client *client, struct exports *x)
@@ -271,8 +269,7 @@ static int list_exports(struct loaded *p, const struct client *client, struct ex
 		return failed(p);
 	if (!list.use_default)
 		return 0;
-	const char *name = p->p.default_export ? p->p.default_export(client->readonly, client->tls) : "";
-	return name && exports_add(x, name, NULL) < 0 ? ENOMEM : 0;
+	return default_export(p, client, x);
 }
 
 /* --- which --- */
@@ -281,10 +278,10 @@ void call_run(struct loaded *p, struct call *c)
 {
 	struct opened *o = c->layer->data;
 	struct req *r = c->req;
-	const struct client *client = c->layer->stack->client;
+	const struct client *client = c->layer->client;
 
 	c->context = (struct context){ .module = p->p.name, .client = client, .stack = c->layer->stack,
-				       .export = o->export ? o->export : client->export, .strings = &o->strings,
+				       .export = client->export, .strings = &o->strings,
 				       .cancelled = &c->cancelled };
 	context = &c->context;
 	errno = 0;
@@ -296,6 +293,9 @@ void call_run(struct loaded *p, struct call *c)
 		break;
 	case OP_LIST:
 		c->err = list_exports(p, client, r->data);
+		break;
+	case OP_DEFAULT:
+		c->err = default_export(p, client, r->data);
 		break;
 	case OP_OPEN:
 		c->err = open_export(p, c, o);

@@ -29,7 +29,6 @@ struct loaded {
 struct opened {
 	void *handle;               /* NULL: not open */
 	struct interned *strings;
-	const char *export;
 	bool zero_native, flush, cache_native;
 	int fua;                    /* NBDKIT_FUA_* */
 	/* SERIALIZE_REQUESTS; loop thread */
@@ -62,6 +61,7 @@ void models_gone(struct layer *l);
 /* calls.c: on a thread that may block; sets c->err. */
 void call_run(struct loaded *p, struct call *c);
 /* The size of the static buffer of zeroes, and how far one call goes: counts have 32 bits. */
+enum { NBD_NAME_MAX = 4096 }; /* bytes of an export's name or description: proto.md, "Strings" */
 enum { ZERO_PIECE = 1 << 20, PIECE_MAX = 1 << 30 };
 /* A plug-in is slow until it has shown that it is quick; once quick, one slow call makes it slow for a while. */
 enum { CALL_NS_UNKNOWN = 1000000, CALL_NS_QUICK = 20000 };

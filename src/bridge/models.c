@@ -165,8 +165,10 @@ static bool take_turn(struct loaded *p, struct call *c)
 void models_gone(struct layer *l)
 {
 	struct loaded *p = loaded_of(l->mod);
+	struct opened *o = l->data;
 	struct call *next = NULL;
 
+	interned_free(&o->strings); /* of questions before OPEN */
 	if (p->model != NBDKIT_THREAD_MODEL_SERIALIZE_CONNECTIONS)
 		return;
 	pthread_mutex_lock(&p->turn_lock);

@@ -10,7 +10,7 @@ static int add_stage(const struct args *a, struct stages *ss, const char *word, 
 	if (!m)
 		return -1;
 	struct stage *s = &ss->at[ss->count];
-	*s = (struct stage){ .mod = m, .block = calloc(1, MAX(m->stage_size, (size_t)1)) };
+	*s = (struct stage){ .mod = m, .block = calloc(1, MAX(m->stage_size, (size_t)1)), .all = ss };
 	if (!s->block)
 		return err_set(e, "%s: out of memory", word);
 	ss->count++;
@@ -48,28 +48,14 @@ static size_t key_length(const char *word)
 	return word[n] == '=' && strspn(word, letters) > 0 ? n : 0;
 }
 
-static int set_param(struct stages *ss, const char *key, const char *value, struct err *e)
-{
-	int rc;
-	for (unsigned i = 0; i < ss->count; i++)
-		if (stage_option(&ss->at[i], key, value, &rc, e)) {
-			say_debug("%s: config key=%s, value=%s", ss->at[i].mod->name, key, value);
-			return rc;
-		}
-	for (unsigned i = 0; i < ss->count; i++)
-		if (ss->at[i].mod->config)
-			return ss->at[i].mod->config(&ss->at[i], key, value, e);
-	return err_set(e, "unknown parameter '%s'", key);
-}
-
 static int bare_word(struct stages *ss, const char *word, bool first, struct err *e)
 {
 	const struct module *plugin = ss->at[ss->count - 1].mod;
 	const struct option *magic = option_magic(plugin->options);
 	if (magic || plugin->magic)
-		return set_param(ss, magic ? magic->key : plugin->magic, word, e);
+		return stage_param(ss->at, magic ? magic->key : plugin->magic, word, e);
 	if (first && (plugin->config || option_find(plugin->options, "script")))
-		return set_param(ss, "script", word, e);
+		return stage_param(ss->at, "script", word, e);
 	return err_set(e, "expecting key=value on the command line but got: '%s'", word);
 }
 
@@ -81,7 +67,7 @@ int config_params(const struct args *a, struct stages *ss, struct err *e)
 		int rc;
 		if (n > 0) {
 			char *key = strndup(word, n);
-			rc = key ? set_param(ss, key, word + n + 1, e) : err_set(e, "out of memory");
+			rc = key ? stage_param(ss->at, key, word + n + 1, e) : err_set(e, "out of memory");
 			free(key);
 		} else {
 			rc = bare_word(ss, word, i == 1, e);

@@ -11,7 +11,7 @@ enum { SPARE_MAX = 1024 }; /* requests kept for reuse, per stack: about 400 KiB 
 const char *op_name(enum op op)
 {
 	static const char *const names[OP_COUNT] = {
-		"preconnect", "list", "open", "close", "read", "write", "flush", "trim", "zero", "cache", "extents",
+		"preconnect", "list", "default export", "open", "close", "read", "write", "flush", "trim", "zero", "cache", "extents",
 	};
 	return op < OP_COUNT ? names[op] : "?";
 }
@@ -42,6 +42,7 @@ struct stack *stack_new(const struct stages *ss, const struct module *top, struc
 		layer->mod = i ? ss->at[i - 1].mod : top;
 		layer->stage = i ? &ss->at[i - 1] : NULL;
 		layer->stack = s;
+		layer->client = c;
 		layer->pos = i;
 		layer->slot_at = (uint32_t)slots;
 		slots += round_up(layer->mod->slot_size);
@@ -77,12 +78,18 @@ void stack_free(struct stack *s)
 
 void stack_reset(struct stack *s)
 {
-	for (unsigned i = 1; i < s->count; i++) {
-		struct layer *l = &s->layers[i];
+	stack_top(s)->limits = (struct limits){ 0 };
+	for (struct layer *l = stack_top(s) + 1; l < s->layers + s->count; l++) {
 		memset(l->data, 0, l->mod->layer_size);
 		l->limits = (struct limits){ 0 };
+		l->client = s->client;
 	}
-	stack_top(s)->limits = (struct limits){ 0 };
+}
+
+void stack_client_below(struct layer *l, const struct client *c)
+{
+	for (struct layer *b = l + 1; b < l->stack->layers + l->stack->count; b++)
+		b->client = c;
 }
 
 void stack_cancel(struct stack *s)
@@ -143,9 +150,9 @@ static void tell(const struct layer *l, const struct req *r)
 {
 	if (r->op >= OP_READ)
 		say_debug("connection=%" PRIu64 " %s: %s offset=%" PRIu64 " count=%" PRIu64 " flags=0x%x",
-			  l->stack->client->id, l->mod->name, op_name(r->op), r->off, r->len, r->flags);
+			  l->client->id, l->mod->name, op_name(r->op), r->off, r->len, r->flags);
 	else
-		say_debug("connection=%" PRIu64 " %s: %s", l->stack->client->id, l->mod->name, op_name(r->op));
+		say_debug("connection=%" PRIu64 " %s: %s", l->client->id, l->mod->name, op_name(r->op));
 }
 
 void req_down(struct layer *from, struct req *r)
@@ -167,7 +174,7 @@ void req_down(struct layer *from, struct req *r)
 static void inherit(struct layer *l)
 {
 	l->limits = l[1].limits;
-	if (!l->stack->client->readonly)
+	if (!l[1].client->readonly)
 		return;
 	l->limits.can_write = l->limits.can_trim = l->limits.can_fast_zero = false;
 	l->limits.zero = l->limits.fua = NONE;
@@ -177,7 +184,7 @@ void req_up(struct layer *from, struct req *r, int err)
 {
 	r->err = err;
 	if (unlikely(say_verbose) && err)
-		say_debug("connection=%" PRIu64 " %s: %s failed: %s", from->stack->client->id, from->mod->name,
+		say_debug("connection=%" PRIu64 " %s: %s failed: %s", from->client->id, from->mod->name,
 			  op_name(r->op), strerror(err));
 	for (struct layer *l = from - 1;; l--) {
 		if (unlikely(r->op == OP_OPEN) && !err)

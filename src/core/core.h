@@ -35,7 +35,8 @@
 enum op {
 	OP_PRECONNECT,  /* a client came; nothing is negotiated yet.  An error sends it away */
 	OP_LIST,        /* data: struct exports *, to be added to */
-	OP_OPEN,        /* the client chose an export (stack->client); limits are filled on the way up */
+	OP_DEFAULT,     /* data: struct exports *, empty: add the name that "" stands for, or nothing when there is none */
+	OP_OPEN,        /* the client chose an export (layer->client); limits are filled on the way up */
 	OP_CLOSE,       /* after the last request of an opened stack; cannot fail, is never cancelled early */
 	OP_READ,
 	OP_WRITE,
@@ -66,8 +67,7 @@ struct limits {
 	uint32_t max_block;         /* bytes in one request; UINT32_MAX: any */
 	bool can_write, can_flush, can_trim, can_extents, can_multi_conn, can_fast_zero, rotational;
 	enum ability zero, fua, cache;
-	const char *name;           /* of the export when the module has a better one than the client gave, or NULL */
-	const char *description;    /* of the export, or NULL; both the module's */
+	const char *description;    /* of the export, or NULL; the module's */
 };
 
 /* Where a client comes from; what is not known is -1, or of length 0. */
@@ -77,12 +77,13 @@ struct peer {
 	int64_t pid, uid, gid;
 };
 
-/* Who is served.  Shared by all layers of a stack; the connection's. */
+/* Who is served.  The connection's, shared by all layers of a stack; but a filter may open what lies below it
+ * under another name, or read-only: those layers then have one that is the filter's. */
 struct client {
 	struct peer peer;     /* constant */
 	uint64_t id;          /* 1, 2, 3 ... in order of arrival */
-	const char *export;   /* name as the client gave it; "" until OPEN */
-	bool readonly;        /* -r */
+	const char *export;   /* name that is to be opened: DEFAULT's answer when the client gave none; "" until then */
+	bool readonly;        /* -r, or the filter above does not write */
 	bool gone;            /* it left without a word: nobody waits for an answer */
 	bool tls;
 };
@@ -122,8 +123,11 @@ struct module {
 	const char *magic;              /* the key of a bare word, when no option is marked so */
 	const char *version;            /* NULL: the program's */
 	const char *help;               /* of parameters that are not in options, or NULL */
-	/* A key that no option of any stage has; NULL: none is taken. */
+	/* A key that no option of this stage or one above has; NULL: none is taken.  A filter may pass it on by
+	 * stage_param(stage + 1, ...). */
 	int  (*config)(struct stage *, const char *key, const char *value, struct err *);
+	/* All keys were given.  NULL: nothing to do.  A filter passes it on by stage_complete(stage + 1, ...). */
+	int  (*complete)(struct stage *, struct err *);
 	int  (*start)(struct stage *, struct err *); /* once, options set, before any client */
 	int  (*forked)(struct stage *, bool daemon, struct err *); /* once, in the process that serves, as the user
 							that serves; threads may be started.  Or NULL */
@@ -137,6 +141,7 @@ struct module {
 struct stage {
 	const struct module *mod;
 	void *block;       /* stage_size bytes, ours */
+	const struct stages *all; /* the command line it is on; all->at + all->count is behind the last */
 };
 
 /* All the stages of a command line, outermost filter first, the plug-in last. */
@@ -149,6 +154,7 @@ struct layer {
 	const struct module *mod;
 	struct stack *stack;
 	struct stage *stage;        /* NULL for the top layer */
+	const struct client *client; /* stack->client, or what a filter above put in its place */
 	void *data;                 /* layer_size bytes, zeroed when the stack is made and by stack_reset() */
 	struct limits limits;       /* valid while open */
 	uint32_t slot_at;           /* bytes from req.slots */
@@ -173,6 +179,10 @@ struct stack {
 
 /* A bare word or key=value for one stage: true when it has such an option; then *rc is 0 or -1 with e set. */
 bool stage_option(struct stage *s, const char *key, const char *value, int *rc, struct err *e);
+/* key=value for s or one behind it: the first that has such an option, or takes what it does not know. */
+int stage_param(struct stage *s, const char *key, const char *value, struct err *e);
+/* Tell s and those behind it that all parameters were given. */
+int stage_complete(struct stage *s, struct err *e);
 int stages_start(struct stages *ss, struct err *e); /* innermost first; on failure all are stopped again by stages_stop() */
 int stages_forked(struct stages *ss, bool daemon, struct err *e);
 void stages_stop(struct stages *ss);                /* and frees the blocks; started or not */
@@ -184,6 +194,8 @@ struct stack *stack_new(const struct stages *ss, const struct module *top, struc
 void stack_free(struct stack *s); /* nothing may fly any more; NULL is fine */
 /* Forget what the layers keep of an export: after CLOSE came home, before another OPEN. */
 void stack_reset(struct stack *s);
+/* Have the layers below l serve c, from their OPEN on; borrowed.  stack_reset() takes it back. */
+void stack_client_below(struct layer *l, const struct client *c);
 static inline struct layer *stack_top(struct stack *s) { return &s->layers[0]; }
 static inline struct limits *stack_limits(struct stack *s) { return &s->layers[0].limits; }
 enum leave_how { LEAVE_NOT, LEAVE_WHEN_ANSWERED, LEAVE_AT_ONCE };

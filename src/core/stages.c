@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The stages of a command line: their options, their start and their end. */
 #include <stdlib.h>
+#include "base/say.h"
 #include "core/core.h"
 
 bool stage_option(struct stage *s, const char *key, const char *value, int *rc, struct err *e)
@@ -12,8 +13,34 @@ bool stage_option(struct stage *s, const char *key, const char *value, int *rc, 
 	return true;
 }
 
+int stage_param(struct stage *s, const char *key, const char *value, struct err *e)
+{
+	const struct stages *all = s->all;
+	int rc;
+	for (; s < all->at + all->count; s++) {
+		if (stage_option(s, key, value, &rc, e)) {
+			say_debug("%s: config key=%s, value=%s", s->mod->name, key, value);
+			return rc;
+		}
+		if (s->mod->config)
+			return s->mod->config(s, key, value, e);
+	}
+	return err_set(e, "unknown parameter '%s'", key);
+}
+
+int stage_complete(struct stage *s, struct err *e)
+{
+	const struct stages *all = s->all;
+	for (; s < all->at + all->count; s++)
+		if (s->mod->complete)
+			return s->mod->complete(s, e);
+	return 0;
+}
+
 int stages_start(struct stages *ss, struct err *e)
 {
+	if (stage_complete(ss->at, e) < 0)
+		return -1;
 	for (unsigned i = ss->count; i-- > 0;) {
 		struct stage *s = &ss->at[i];
 		if (s->mod->start && s->mod->start(s, e) < 0)

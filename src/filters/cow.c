@@ -37,6 +37,7 @@ struct cow {
 };
 
 struct opened {
+	struct client below;        /* the disk below is never written: whoever opens it here only reads */
 	uint64_t most;              /* bytes that the disk below reads at once */
 	bool can_extents, can_cache; /* it, too */
 };
@@ -427,9 +428,14 @@ static bool copies_reads(const struct cow *c)
 static void submit(struct layer *l, struct req *r)
 {
 	const struct cow *c = cow_of(l);
-	const struct opened *op = l->data;
+	struct opened *op = l->data;
 	struct slot *s = slot_of(l, r);
 
+	if (r->op == OP_OPEN) {
+		op->below = *l->client;
+		op->below.readonly = true;
+		stack_client_below(l, &op->below);
+	}
 	if (r->op < OP_READ) {
 		req_down(l, r);
 		return;
@@ -481,7 +487,9 @@ static int set_limits(struct layer *l)
 	if (err)
 		return err;
 	uint32_t min = MAX(m->min_block, (uint32_t)1), max = m->max_block ? m->max_block : UINT32_MAX;
-	*op = (struct opened){ .most = MIN((uint64_t)max, MIB(64)), .can_extents = m->can_extents, .can_cache = m->cache != NONE };
+	op->can_extents = m->can_extents;
+	op->can_cache = m->cache != NONE;
+	op->most = MIN((uint64_t)max, MIB(64));
 	op->most = MAX(op->most - op->most % min, (uint64_t)min);
 	m->min_block = min;
 	m->pref_block = MAX(m->pref_block, (uint32_t)MIN(c->block, (uint64_t)PREF_MAX));

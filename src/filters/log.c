@@ -57,7 +57,7 @@ static char *put_flag(char *p, const char *name, bool set)
 /* What a request asks for. */
 static char *put_request(char *p, const struct layer *l, const struct req *r)
 {
-	const struct client *c = l->stack->client;
+	const struct client *c = l->client;
 
 	if (r->op == OP_PRECONNECT || r->op == OP_LIST) {
 		p = put_flag(p, " readonly=", c->readonly);
@@ -195,7 +195,7 @@ static void print(struct log *g, uint64_t connection, const char *act, const str
 
 static void print_connect(struct log *g, struct layer *l)
 {
-	const struct client *c = l->stack->client;
+	const struct client *c = l->client;
 	const struct limits *m = &l->limits;
 	struct opened *o = l->data;
 	struct buf b;
@@ -225,6 +225,12 @@ static void print_disconnect(struct log *g, struct layer *l)
 
 /* --- requests --- */
 
+/* A line when it begins and one when it ends; what else there is has one of its own kind, or none. */
+static bool has_lines(enum op op)
+{
+	return op != OP_DEFAULT && op != OP_OPEN && op != OP_CLOSE;
+}
+
 static void begin(struct log *g, struct layer *l, struct req *r)
 {
 	struct opened *o = l->data;
@@ -246,7 +252,7 @@ static void submit(struct layer *l, struct req *r)
 	struct log *g = l->stage->block;
 	struct slot *s = slot_of(l, r);
 
-	if (!g->writer || r->op == OP_OPEN || r->op == OP_CLOSE) {
+	if (!g->writer || !has_lines(r->op)) {
 		if (g->writer && r->op == OP_CLOSE)
 			print_disconnect(g, l);
 		req_down(l, r);
@@ -264,7 +270,7 @@ static void done(struct layer *l, struct req *r)
 
 	if (g->writer && r->op == OP_OPEN && !r->err)
 		print_connect(g, l);
-	else if (g->writer && r->op != OP_OPEN && r->op != OP_CLOSE)
+	else if (g->writer && has_lines(r->op))
 		leave(g, l, r);
 	req_up(l, r, r->err);
 }

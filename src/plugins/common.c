@@ -10,6 +10,7 @@ bool plugin_common(struct layer *l, struct req *r)
 	case OP_CLOSE:
 		break;
 	case OP_LIST:
+	case OP_DEFAULT:
 		err = exports_add(r->data, "", NULL) < 0 ? ENOMEM : 0;
 		break;
 	default:

@@ -79,7 +79,7 @@ static void work(struct job *j)
 
 	switch (s->req->op) {
 	case OP_OPEN:
-		s->err = open_export(f, x, s->layer->stack->client, &s->limits);
+		s->err = open_export(f, x, s->layer->client, &s->limits);
 		break;
 	case OP_LIST:
 		s->err = list_exports(f, s->req->data);

@@ -5,6 +5,6 @@
 
 extern const struct module mod_file, mod_memory, mod_null;
 
-/* What every plug-in that has one nameless export answers alike: PRECONNECT, LIST, CLOSE.
+/* What every plug-in that has one nameless export answers alike: PRECONNECT, LIST, DEFAULT, CLOSE.
  * True when r was one of these, and is gone. */
 bool plugin_common(struct layer *l, struct req *r);

@@ -89,9 +89,11 @@ struct conn {
 	uint32_t option;                     /* the option being answered */
 	unsigned options;                    /* how many there were */
 	void (*came_home)(struct conn *, struct req *); /* what to do with the handshake request */
+	void (*came_open)(struct conn *, struct req *); /* the same with OPEN, while DEFAULT is on its way */
+	bool by_default;                     /* the client named no export: client.export is DEFAULT's */
 	struct buf out;                      /* handshake bytes to be sent */
 	size_t out_sent;
-	struct exports exports;              /* the answer to LIST, while it is made */
+	struct exports exports;              /* the answer to LIST or DEFAULT, while it is made */
 	struct info_request {                /* of INFO, GO and EXPORT_NAME while OPEN is on its way */
 		bool name, description, block_size;
 	} info;
@@ -154,6 +156,8 @@ void conn_say(struct conn *c, const void *p, size_t n);
 
 void handshake_start(struct conn *c);
 void option_run(struct conn *c, const uint8_t *data, uint32_t len);
+/* OPEN what client.export names, or the default export when that is "".  then() as conn_ask() has it. */
+void export_open(struct conn *c, void (*then)(struct conn *, struct req *));
 void option_reply(struct conn *c, uint32_t type, const void *data, uint32_t len);
 void option_error(struct conn *c, uint32_t type, const char *text);
 uint16_t transmission_flags(const struct conn *c);

@@ -133,7 +133,7 @@ void handshake_start(struct conn *c)
 	uint8_t hello[18];
 
 	if (c->config->oldstyle) {
-		conn_ask(c, OP_OPEN, NULL, oldstyle_opened);
+		export_open(c, oldstyle_opened);
 		return;
 	}
 	put_be16(put_be64(put_be64(hello, NBD_MAGIC), NBD_IHAVEOPT), handshake_flags(c));

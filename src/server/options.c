@@ -100,8 +100,37 @@ static void set_export(struct conn *c, char *name)
 /* Contexts chosen for one export are not valid for another. */
 static void settle_contexts(struct conn *c)
 {
-	if (c->meta_export && strcmp(c->meta_export, c->client.export) != 0)
+	if (c->meta_export && strcmp(c->meta_export, c->by_default ? "" : c->client.export) != 0)
 		c->meta_allocation = false;
+}
+
+static void default_told(struct conn *c, struct req *r)
+{
+	struct exports *x = &c->exports;
+	char *name = x->count ? x->list[0].name : NULL;
+
+	if (!r->err && !name)
+		r->err = ENOENT; /* there is no default export */
+	if (r->err) {
+		exports_free(x);
+		c->came_open(c, r);
+		return;
+	}
+	x->list[0].name = NULL; /* ours now */
+	set_export(c, name);
+	exports_free(x);
+	req_free(r);
+	conn_ask(c, OP_OPEN, NULL, c->came_open);
+}
+
+void export_open(struct conn *c, void (*then)(struct conn *, struct req *))
+{
+	c->by_default = !*c->client.export;
+	c->came_open = then;
+	if (c->by_default)
+		conn_ask(c, OP_DEFAULT, &c->exports, default_told);
+	else
+		conn_ask(c, OP_OPEN, NULL, then);
 }
 
 static void export_name_opened(struct conn *c, struct req *r)
@@ -130,7 +159,7 @@ static void opt_export_name(struct conn *c, struct cursor d)
 		return;
 	}
 	set_export(c, name);
-	conn_ask(c, OP_OPEN, NULL, export_name_opened);
+	export_open(c, export_name_opened);
 }
 
 static void info_text(struct conn *c, uint16_t type, const char *text)
@@ -151,7 +180,7 @@ static void send_info(struct conn *c)
 	p = put_be16(p, transmission_flags(c));
 	option_reply(c, NBD_REP_INFO, info, (uint32_t)(p - info));
 	if (c->info.name)
-		info_text(c, NBD_INFO_NAME, l->name ? l->name : c->client.export);
+		info_text(c, NBD_INFO_NAME, c->client.export);
 	if (c->info.description && l->description)
 		info_text(c, NBD_INFO_DESCRIPTION, l->description);
 	if (c->info.block_size) {
@@ -214,7 +243,7 @@ static void opt_info_or_go(struct conn *c, struct cursor d)
 		c->info.block_size |= type == NBD_INFO_BLOCK_SIZE;
 	}
 	set_export(c, name);
-	conn_ask(c, OP_OPEN, NULL, info_opened);
+	export_open(c, info_opened);
 }
 
 /* --- telling what there is --- */

@@ -80,7 +80,7 @@ bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const 
 	buf_init(&t->out, 512 << 20);
 	t->stages.at = t->at;
 	for (; *mods; mods++)
-		t->at[t->stages.count++] = (struct stage){ .mod = *mods, .block = calloc(1, (*mods)->stage_size + 1) };
+		t->at[t->stages.count++] = (struct stage){ .mod = *mods, .block = calloc(1, (*mods)->stage_size + 1), .all = &t->stages };
 	for (; options && *options; options += 2)
 		for (unsigned i = 0; i < t->stages.count; i++)
 			if (stage_option(&t->at[i], options[0], options[1], &rc, &e))

@@ -49,11 +49,11 @@ bool rig_start(struct rig *t, const struct module *const *mods)
 	list_init(&t->held);
 	bool plugin = false;
 	for (; *mods; mods++) {
-		t->at[t->stages.count++] = (struct stage){ .mod = *mods, .block = calloc(1, (*mods)->stage_size + 1) };
+		t->at[t->stages.count++] = (struct stage){ .mod = *mods, .block = calloc(1, (*mods)->stage_size + 1), .all = &t->stages };
 		plugin = !(*mods)->filter;
 	}
 	if (!plugin)
-		t->at[t->stages.count++] = (struct stage){ .mod = &bottom, .block = calloc(1, 1) };
+		t->at[t->stages.count++] = (struct stage){ .mod = &bottom, .block = calloc(1, 1), .all = &t->stages };
 	return true;
 }
 

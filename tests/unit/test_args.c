@@ -214,9 +214,9 @@ static int params(const struct module *plugin, const char **argv)
 {
 	struct stages ss = { stages, 3 };
 	memset(blocks, 0, sizeof blocks);
-	stages[0] = (struct stage){ .mod = &outer, .block = &blocks[0] };
-	stages[1] = (struct stage){ .mod = &inner, .block = &blocks[1] };
-	stages[2] = (struct stage){ .mod = plugin, .block = &blocks[2] };
+	stages[0] = (struct stage){ .mod = &outer, .block = &blocks[0], .all = &ss };
+	stages[1] = (struct stage){ .mod = &inner, .block = &blocks[1], .all = &ss };
+	stages[2] = (struct stage){ .mod = plugin, .block = &blocks[2], .all = &ss };
 	return parse(argv) < 0 ? -1 : config_params(&a, &ss, &e);
 }
 
