@@ -19,6 +19,7 @@ struct context {
 	const char *module;            /* name, for messages; NULL: not known yet */
 	const struct client *client;   /* NULL: no connection */
 	struct stack *stack;           /* its; or NULL */
+	struct layer *layer;           /* where the call was made; or NULL */
 	const char *export;            /* the export's name, after default_export had its say */
 	struct interned **strings;     /* where interned strings go */
 	struct err *err;               /* start-up: messages go here, for main to print; NULL: printed */

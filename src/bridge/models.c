@@ -27,11 +27,14 @@ static struct pool *pool_for(struct loaded *p)
 static void cancel_running(struct layer *l, struct req *r)
 {
 	struct call *c = slot_of(l, r);
+	struct list *below = &((struct opened *)l->data)->conn.nexts;
 	if (pool_take_back(pool_for(loaded_of(l->mod)), &c->job)) {
 		c->err = ESHUTDOWN;
 		c->job.done.run(&c->job.done);
 		return;
 	}
+	for (struct list *link = below->next; link != below; link = link->next)
+		next_cancel(list_entry(link, struct next, link));
 	atomic_store(&c->cancelled, true); /* it comes up when the plug-in lets it; one that sleeps wakes up */
 	context_wake_sleepers();
 }
@@ -47,7 +50,7 @@ static void launch(struct call *c)
 
 static bool one_at_a_time(const struct loaded *p, const struct req *r)
 {
-	return p->model == NBDKIT_THREAD_MODEL_SERIALIZE_REQUESTS && r->op >= OP_READ;
+	return p->model == SERIALIZE_REQUESTS && r->op >= OP_READ;
 }
 
 static void cancel_waiting(struct layer *l, struct req *r)
@@ -64,7 +67,7 @@ static void done(struct task *t);
 
 static bool may_run_here(const struct loaded *p, const struct call *c)
 {
-	return p->many && c->req->op >= OP_READ && c->layer->stack->loop->stacks == 1
+	return p->many && !p->mod.filter && c->req->op >= OP_READ && c->layer->stack->loop->connections == 1
 	       && atomic_load(&p->call_ns) < CALL_NS_QUICK;
 }
 
@@ -149,7 +152,7 @@ static void cancel_turn(struct layer *l, struct req *r)
 static bool take_turn(struct loaded *p, struct call *c)
 {
 	struct stack *s = c->layer->stack;
-	if (p->model != NBDKIT_THREAD_MODEL_SERIALIZE_CONNECTIONS || c->req->op != OP_PRECONNECT)
+	if (p->model != SERIALIZE_CONNECTIONS || c->req->op != OP_PRECONNECT)
 		return true;
 	req_park(c->layer, c->req, cancel_turn);
 	pthread_mutex_lock(&p->turn_lock);
@@ -169,7 +172,9 @@ void models_gone(struct layer *l)
 	struct call *next = NULL;
 
 	interned_free(&o->strings); /* of questions before OPEN */
-	if (p->model != NBDKIT_THREAD_MODEL_SERIALIZE_CONNECTIONS)
+	if (o->conn.main)
+		next_gone(o->conn.main);
+	if (p->model != SERIALIZE_CONNECTIONS)
 		return;
 	pthread_mutex_lock(&p->turn_lock);
 	if (p->turn == l->stack) {
@@ -184,16 +189,43 @@ void models_gone(struct layer *l)
 
 /* --- the way in --- */
 
+/* The first request of a connection.  False: out of memory. */
+static bool connected(struct layer *l)
+{
+	struct opened *o = l->data;
+
+	o->conn.layer = l;
+	list_init(&o->conn.nexts);
+	if (!l->mod->filter)
+		return true;
+	o->conn.main = next_make(l->stage + 1, l->stack->loop, l->client, l->stack, &o->conn.nexts);
+	if (o->conn.main)
+		o->conn.main->main = true;
+	return o->conn.main;
+}
+
 void models_submit(struct layer *l, struct req *r)
 {
 	struct call *c = slot_of(l, r);
+	struct opened *o = l->data;
+	struct loaded *p = loaded_of(l->mod);
 
+	if (!o->conn.layer && !connected(l)) {
+		o->conn.layer = NULL;
+		req_up(l, r, ENOMEM);
+		return;
+	}
+	if (l->mod->filter && call_passes(p, o, r)) {
+		struct next *n = r->op < OP_READ ? o->conn.main : atomic_load(&o->next);
+		next_pass(n, l, r);
+		return;
+	}
 	*c = (struct call){ .layer = l, .req = r, .job = { .work = work, .home = l->stack->loop } };
 	list_init(&c->job.link);
 	list_init(&c->wait_link);
 	list_init(&c->turn_link);
 	task_init(&c->job.done, done);
 	task_init(&c->turn_task, my_turn);
-	if (take_turn(loaded_of(l->mod), c))
+	if (take_turn(p, c))
 		launch_or_wait(c);
 }

@@ -113,6 +113,15 @@ static void has_each(const char *names)
 	}
 }
 
+/* What loaded filters have to add, the innermost first. */
+static void dump_filters(const struct stages *ss)
+{
+	fflush(stdout);
+	for (unsigned i = ss->count - 1; i-- > 0;)
+		if (ss->at[i].mod->dump)
+			ss->at[i].mod->dump(ss->at[i].mod);
+}
+
 void inform_plugin(const struct stages *ss)
 {
 	const struct module *m = ss->at[ss->count - 1].mod;
@@ -121,6 +130,7 @@ void inform_plugin(const struct stages *ss)
 
 	if (m->dump) {
 		m->dump(m);
+		dump_filters(ss);
 		return;
 	}
 	own_path(path, sizeof path);
@@ -139,4 +149,5 @@ void inform_plugin(const struct stages *ss)
 	has_each(m->options ? "config config_help" : "");
 	has_each("open get_size pread");
 	has_each(module_abilities(m));
+	dump_filters(ss);
 }

@@ -55,9 +55,9 @@ static bool name_in_path(const char *path, const char *kind, const char **name, 
 	return true;
 }
 
-/* Where plug-ins lie, first come first served; MULTIARCH is Debian's folder for this machine. */
-static const char *const plugin_dirs[] = {
-	LIBDIR "/blkscope/plugins", "/usr/lib/" MULTIARCH "/nbdkit/plugins", "/usr/lib64/nbdkit/plugins", "/usr/lib/nbdkit/plugins",
+/* Where plug-ins and filters lie, first come first served; MULTIARCH is Debian's folder for this machine. */
+static const char *const dirs[] = {
+	LIBDIR "/blkscope", "/usr/lib/" MULTIARCH "/nbdkit", "/usr/lib64/nbdkit", "/usr/lib/nbdkit",
 };
 
 /* The plug-in in the build tree that this program runs from, which is newer than any installed one. */
@@ -73,44 +73,41 @@ static bool in_build_tree(const char *name, char *path, size_t room)
 	return n < (int)room && access(path, R_OK) == 0;
 }
 
-static const struct module *load_by_name(const char *name, const struct debug_flag *flags, unsigned count, struct err *e)
+typedef const struct module *load_file(const char *path, const struct debug_flag *flags, unsigned count, struct err *e);
+
+static const struct module *load_by_name(const char *name, bool filter, const struct debug_flag *flags, unsigned count, struct err *e)
 {
+	const char *kind = filter ? "filter" : "plugin";
+	load_file *load = filter ? filter_load : plugin_load;
 	char path[PATH_MAX];
-	if (in_build_tree(name, path, sizeof path))
-		return plugin_load(path, flags, count, e);
-	for (size_t i = 0; i < ARRAY_LEN(plugin_dirs); i++) {
-		int n = snprintf(path, sizeof path, "%s/nbdkit-%s-plugin.so", plugin_dirs[i], name);
+
+	if (!filter && in_build_tree(name, path, sizeof path))
+		return load(path, flags, count, e);
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		int n = snprintf(path, sizeof path, "%s/%ss/nbdkit-%s-%s.so", dirs[i], kind, name, kind);
 		if (n < (int)sizeof path && access(path, R_OK) == 0)
-			return plugin_load(path, flags, count, e);
+			return load(path, flags, count, e);
 	}
 	struct buf list = { .limit = 512 };
 	for (const struct module *const *b = modules; *b; b++)
-		if (!(*b)->filter)
+		if ((*b)->filter == filter)
 			buf_printf(&list, " %s", (*b)->name);
-	err_set(e, "cannot open plugin '%s': not built in (%s ), and no nbdkit-%s-plugin.so in %s or where nbdkit keeps its own",
-		name, buf_str(&list), name, plugin_dirs[0]);
+	err_set(e, "cannot open %s '%s': not built in (%s ), and no nbdkit-%s-%s.so in %s/%ss or where nbdkit keeps its own",
+		kind, name, buf_str(&list), name, kind, dirs[0], kind);
 	buf_free(&list);
 	return NULL;
 }
 
 const struct module *module_find(const char *word, bool filter, const struct debug_flag *flags, unsigned count, struct err *e)
 {
-	const char *kind = filter ? "filter" : "plugin", *name = word;
+	const char *name = word;
 	size_t len = strlen(word);
 	bool path = strpbrk(word, "/.");
 
-	const struct module *m = !path || name_in_path(word, kind, &name, &len) ? built_in(name, len, filter) : NULL;
+	const struct module *m = !path || name_in_path(word, filter ? "filter" : "plugin", &name, &len) ? built_in(name, len, filter) : NULL;
 	if (m)
 		return m;
-	if (!filter && path)
-		return plugin_load(word, flags, count, e);
-	if (!filter && len)
-		return load_by_name(word, flags, count, e);
-	struct buf list = { .limit = 512 };
-	for (const struct module *const *b = modules; *b; b++)
-		if ((*b)->filter == filter)
-			buf_printf(&list, " %s", (*b)->name);
-	err_set(e, "cannot open %s '%s': not one of those built in:%s", kind, word, buf_str(&list));
-	buf_free(&list);
-	return NULL;
+	if (path)
+		return (filter ? filter_load : plugin_load)(word, flags, count, e);
+	return load_by_name(word, filter, flags, count, e);
 }

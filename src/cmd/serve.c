@@ -59,7 +59,9 @@ static const char *program_name(const char *argv0)
 
 static unsigned loops_wanted(unsigned threads, const struct stages *ss)
 {
-	bool blocks = ss->at[ss->count - 1].mod->blocks;
+	bool blocks = false;
+	for (unsigned i = 0; i < ss->count; i++)
+		blocks |= ss->at[i].mod->blocks;
 	if (threads == 0)
 		threads = server_cores();
 	if (blocks)

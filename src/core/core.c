@@ -23,8 +23,18 @@ static size_t round_up(size_t n)
 	return (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
 }
 
-struct stack *stack_new(const struct stages *ss, const struct module *top, struct loop *l, const struct client *c)
+/* How many stages from first on are of one stack. */
+static unsigned reach(const struct stage *first)
 {
+	const struct stage *s = first, *last = first->all->at + first->all->count - 1;
+	while (s < last && !s->mod->bottom)
+		s++;
+	return (unsigned)(s - first) + 1;
+}
+
+struct stack *stack_new(struct stage *first, const struct module *top, struct loop *l, const struct client *c)
+{
+	unsigned count = reach(first);
 	struct stack *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
@@ -32,15 +42,14 @@ struct stack *stack_new(const struct stages *ss, const struct module *top, struc
 	s->client = c;
 	list_init(&s->flying);
 	list_init(&s->spare);
-	l->stacks++;
-	s->layers = calloc(ss->count + 1, sizeof *s->layers);
+	s->layers = calloc(count + 1, sizeof *s->layers);
 	if (!s->layers)
 		goto fail;
 	size_t slots = 0;
-	for (unsigned i = 0; i <= ss->count; i++) {
+	for (unsigned i = 0; i <= count; i++) {
 		struct layer *layer = &s->layers[i];
-		layer->mod = i ? ss->at[i - 1].mod : top;
-		layer->stage = i ? &ss->at[i - 1] : NULL;
+		layer->mod = i ? first[i - 1].mod : top;
+		layer->stage = i ? &first[i - 1] : NULL;
 		layer->stack = s;
 		layer->client = c;
 		layer->pos = i;
@@ -72,7 +81,6 @@ void stack_free(struct stack *s)
 		free(l->data);
 	}
 	free(s->layers);
-	s->loop->stacks--;
 	free(s);
 }
 
@@ -80,7 +88,7 @@ void stack_reset(struct stack *s)
 {
 	stack_top(s)->limits = (struct limits){ 0 };
 	for (struct layer *l = stack_top(s) + 1; l < s->layers + s->count; l++) {
-		memset(l->data, 0, l->mod->layer_size);
+		memset((char *)l->data + l->mod->kept_size, 0, l->mod->layer_size - l->mod->kept_size);
 		l->limits = (struct limits){ 0 };
 		l->client = s->client;
 	}

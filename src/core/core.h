@@ -88,6 +88,9 @@ struct client {
 	bool tls;
 };
 
+/* How many requests a module takes at once, from the least to the most; the numbers are nbdkit's. */
+enum thread_model { SERIALIZE_CONNECTIONS, SERIALIZE_ALL_REQUESTS, SERIALIZE_REQUESTS, PARALLEL };
+
 struct layer;
 struct stage;
 struct req {
@@ -119,6 +122,9 @@ struct module {
 	bool blocks;                    /* its calls may block: a connection had better have a loop of its own */
 	size_t stage_size, layer_size, slot_size; /* bytes, zeroed: per command line, connection, request trip
 						     (slots are not zeroed again between trips) */
+	size_t kept_size;               /* the first bytes of a layer's that outlive an export: for the connection */
+	bool bottom;                    /* a filter that runs what lies below in stacks of its own making: here the
+					   stack ends */
 	const struct option *options;   /* parsed straight into the stage block; help and man read it too */
 	const char *magic;              /* the key of a bare word, when no option is marked so */
 	const char *version;            /* NULL: the program's */
@@ -128,9 +134,13 @@ struct module {
 	int  (*config)(struct stage *, const char *key, const char *value, struct err *);
 	/* All keys were given.  NULL: nothing to do.  A filter passes it on by stage_complete(stage + 1, ...). */
 	int  (*complete)(struct stage *, struct err *);
+	/* How much it takes at once; -1 with e set: it cannot say.  NULL: PARALLEL. */
+	int  (*thread_model)(struct stage *, struct err *);
 	int  (*start)(struct stage *, struct err *); /* once, options set, before any client */
 	int  (*forked)(struct stage *, bool daemon, struct err *); /* once, in the process that serves, as the user
 							that serves; threads may be started.  Or NULL */
+	void (*cleanup)(struct stage *); /* after the last client, while what lies below still works; when forked() was
+					    called.  Or NULL */
 	void (*stop)(struct stage *);   /* after the last client; also after a failed start, or none */
 	void (*submit)(struct layer *, struct req *); /* NULL: not interested, passes on */
 	void (*done)(struct layer *, struct req *);   /* NULL: not interested */
@@ -148,6 +158,8 @@ struct stage {
 struct stages {
 	struct stage *at;
 	unsigned count;
+	enum thread_model thread_model; /* the least of all; set by stages_start() */
+	bool forked;
 };
 
 struct layer {
@@ -155,7 +167,7 @@ struct layer {
 	struct stack *stack;
 	struct stage *stage;        /* NULL for the top layer */
 	const struct client *client; /* stack->client, or what a filter above put in its place */
-	void *data;                 /* layer_size bytes, zeroed when the stack is made and by stack_reset() */
+	void *data;                 /* layer_size bytes, zeroed when the stack is made; all but kept_size by stack_reset(), too */
 	struct limits limits;       /* valid while open */
 	uint32_t slot_at;           /* bytes from req.slots */
 	uint32_t pos;               /* 0 is the top */
@@ -189,8 +201,8 @@ void stages_stop(struct stages *ss);                /* and frees the blocks; sta
 
 /* --- stacks: loop thread --- */
 
-/* A stack with top above the stages; top->done gets what comes home.  NULL: out of memory. */
-struct stack *stack_new(const struct stages *ss, const struct module *top, struct loop *l, const struct client *c);
+/* A stack with top above first and the stages behind it; top->done gets what comes home.  NULL: out of memory. */
+struct stack *stack_new(struct stage *first, const struct module *top, struct loop *l, const struct client *c);
 void stack_free(struct stack *s); /* nothing may fly any more; NULL is fine */
 /* Forget what the layers keep of an export: after CLOSE came home, before another OPEN. */
 void stack_reset(struct stack *s);

@@ -41,6 +41,14 @@ int stages_start(struct stages *ss, struct err *e)
 {
 	if (stage_complete(ss->at, e) < 0)
 		return -1;
+	ss->thread_model = PARALLEL;
+	for (unsigned i = ss->count; i-- > 0;) {
+		struct stage *s = &ss->at[i];
+		int model = s->mod->thread_model ? s->mod->thread_model(s, e) : PARALLEL;
+		if (model < 0)
+			return -1;
+		ss->thread_model = MIN(ss->thread_model, (enum thread_model)model);
+	}
 	for (unsigned i = ss->count; i-- > 0;) {
 		struct stage *s = &ss->at[i];
 		if (s->mod->start && s->mod->start(s, e) < 0)
@@ -51,6 +59,7 @@ int stages_start(struct stages *ss, struct err *e)
 
 int stages_forked(struct stages *ss, bool daemon, struct err *e)
 {
+	ss->forked = true;
 	for (unsigned i = ss->count; i-- > 0;) {
 		struct stage *s = &ss->at[i];
 		if (s->mod->forked && s->mod->forked(s, daemon, e) < 0)
@@ -61,6 +70,10 @@ int stages_forked(struct stages *ss, bool daemon, struct err *e)
 
 void stages_stop(struct stages *ss)
 {
+	for (unsigned i = 0; i < ss->count && ss->forked; i++)
+		if (ss->at[i].mod->cleanup)
+			ss->at[i].mod->cleanup(&ss->at[i]);
+	ss->forked = false;
 	for (unsigned i = 0; i < ss->count; i++) {
 		struct stage *s = &ss->at[i];
 		if (!s->block)

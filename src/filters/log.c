@@ -288,7 +288,7 @@ static int start(struct stage *s, struct err *e)
 	if (!g->writer)
 		return -1;
 	buf_init(&b, LOGLINE_MAX);
-	buf_printf(&b, " thread_model=3"); /* all our modules are parallel */
+	buf_printf(&b, " thread_model=%d", (int)s->all->thread_model);
 	print(g, 0, "Ready", &b);
 	buf_free(&b);
 	logwriter_flush(g->writer); /* before a fork could write it twice */

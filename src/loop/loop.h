@@ -44,7 +44,7 @@ struct loop {
 	atomic_bool stopping;
 	pthread_mutex_t inbox_lock;  /* guards inbox */
 	struct list inbox;           /* struct task from other threads */
-	unsigned stacks;             /* connections that live here */
+	unsigned connections;        /* that live here */
 };
 
 int loop_start(struct loop *l, struct err *e);

@@ -183,6 +183,7 @@ static void conn_free(struct conn *c)
 		c->t.ops->close(&c->t);
 	rx_drop(c->rx);
 	stack_free(c->stack);
+	c->loop->connections--;
 	exports_free(&c->exports);
 	free(c->meta_export);
 	free((char *)c->client.export);
@@ -328,13 +329,14 @@ struct conn *conn_new(const struct conn_config *config, struct loop *l, struct c
 	list_init(&c->replies);
 	task_init(&c->settle, conn_settle);
 	buf_init(&c->out, CONN_MAX_OUT);
-	c->stack = stack_new(config->stages, &mod_conn, l, &c->client);
+	c->stack = stack_new(config->stages->at, &mod_conn, l, &c->client);
 	if (!c->stack || !c->client.export) {
 		stack_free(c->stack);
 		free((char *)c->client.export);
 		free(c);
 		return NULL;
 	}
+	l->connections++;
 	c->stack->home_user = c;
 	task_init(&c->stack->leave, leave);
 	c->t.ready = transport_ready;

@@ -71,7 +71,7 @@ bool rig_go(struct rig *t)
 		return false;
 	if (stages_forked(&t->stages, false, &e) < 0)
 		return false;
-	t->stack = stack_new(&t->stages, &home, &t->loop, &t->client);
+	t->stack = stack_new(t->at, &home, &t->loop, &t->client);
 	if (!t->stack)
 		return false;
 	t->stack->home_user = t;

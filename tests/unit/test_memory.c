@@ -203,7 +203,7 @@ static void *hammer(void *arg)
 	if (loop_start(&mine->loop, &e) < 0)
 		return NULL;
 	mine->client = (struct client){ .id = seed, .export = "" };
-	mine->stack = stack_new(&t.stages, t.stack->layers[0].mod, &mine->loop, &mine->client);
+	mine->stack = stack_new(t.at, t.stack->layers[0].mod, &mine->loop, &mine->client);
 	mine->stack->home_user = mine;
 	rig_send(mine, OP_OPEN, 0, 0, 0, NULL);
 	for (unsigned i = 0; i < 2000; i++) {
