@@ -49,17 +49,24 @@ static int block_size(nbdkit_next *next, uint32_t *minimum, uint32_t *preferred,
 
 /* --- data --- */
 
-/* 0, or -1 with *err. */
-static int want(nbdkit_next *next, struct wanted *w, bool can, int *err)
+/* 0, or -1 with the reason in *to, which some filters do not care for. */
+static int tell(int err, int *to)
+{
+	if (to)
+		*to = err;
+	return err ? -1 : 0;
+}
+
+/* 0 or an errno. */
+static int want(nbdkit_next *next, struct wanted *w, bool can)
 {
 	uint64_t size = limits_of(next)->size;
 
-	*err = !of(next)->open || !can ? EINVAL : w->off > size || w->len > size - w->off ? EINVAL : 0;
-	if (*err)
+	if (!of(next)->open || !can || w->off > size || w->len > size - w->off) {
 		nbdkit_error("the filter wants to %s where that cannot be", op_name(w->op));
-	else if (w->len || w->op == OP_FLUSH)
-		*err = next_want(of(next), w);
-	return *err ? -1 : 0;
+		return EINVAL;
+	}
+	return w->len || w->op == OP_FLUSH ? next_want(of(next), w) : 0;
 }
 
 static uint32_t fua(const struct limits *m, uint32_t flags)
@@ -77,28 +84,28 @@ static int next_pread(nbdkit_next *next, void *buf, uint32_t count, uint64_t off
 {
 	struct wanted w = { .op = OP_READ, .flags = REQ_PLACE, .off = offset, .len = count, .data = buf };
 	(void)flags;
-	return want(next, &w, true, err);
+	return tell(want(next, &w, true), err);
 }
 
 static int next_pwrite(nbdkit_next *next, const void *buf, uint32_t count, uint64_t offset, uint32_t flags, int *err)
 {
 	const struct limits *m = limits_of(next);
 	struct wanted w = { .op = OP_WRITE, .flags = fua(m, flags), .off = offset, .len = count, .data = (void *)buf };
-	return want(next, &w, m->can_write && good_fua(m, flags), err);
+	return tell(want(next, &w, m->can_write && good_fua(m, flags)), err);
 }
 
 static int next_flush(nbdkit_next *next, uint32_t flags, int *err)
 {
 	struct wanted w = { .op = OP_FLUSH };
 	(void)flags;
-	return want(next, &w, limits_of(next)->can_flush, err);
+	return tell(want(next, &w, limits_of(next)->can_flush), err);
 }
 
 static int next_trim(nbdkit_next *next, uint32_t count, uint64_t offset, uint32_t flags, int *err)
 {
 	const struct limits *m = limits_of(next);
 	struct wanted w = { .op = OP_TRIM, .flags = fua(m, flags), .off = offset, .len = count };
-	return want(next, &w, m->can_trim && good_fua(m, flags), err);
+	return tell(want(next, &w, m->can_trim && good_fua(m, flags)), err);
 }
 
 static int next_zero(nbdkit_next *next, uint32_t count, uint64_t offset, uint32_t flags, int *err)
@@ -109,19 +116,17 @@ static int next_zero(nbdkit_next *next, uint32_t count, uint64_t offset, uint32_
 	w.flags |= flags & NBDKIT_FLAG_MAY_TRIM ? 0 : REQ_NO_HOLE;
 	if (flags & NBDKIT_FLAG_FAST_ZERO) {
 		w.flags |= REQ_FAST;
-		if (!m->can_fast_zero) {
-			*err = EOPNOTSUPP;
-			return -1;
-		}
+		if (!m->can_fast_zero)
+			return tell(EOPNOTSUPP, err);
 	}
-	return want(next, &w, m->zero != NONE && good_fua(m, flags), err);
+	return tell(want(next, &w, m->zero != NONE && good_fua(m, flags)), err);
 }
 
 static int next_cache(nbdkit_next *next, uint32_t count, uint64_t offset, uint32_t flags, int *err)
 {
 	struct wanted w = { .op = OP_CACHE, .off = offset, .len = count };
 	(void)flags;
-	return want(next, &w, limits_of(next)->cache != NONE, err);
+	return tell(want(next, &w, limits_of(next)->cache != NONE), err);
 }
 
 /* Where nothing is known of extents, all is data. */
@@ -131,24 +136,18 @@ static int next_extents(nbdkit_next *next, uint32_t count, uint64_t offset, uint
 	struct extents found;
 	struct wanted w = { .op = OP_EXTENTS, .flags = flags & NBDKIT_FLAG_REQ_ONE ? REQ_ONE : 0,
 			    .off = offset, .len = count, .data = &found };
-	int rc = 0;
 
-	if (!limits_of(next)->can_extents) {
-		rc = nbdkit_add_extent(extents, offset, count, 0);
-		*err = rc < 0 ? errno : 0;
-		return rc;
-	}
+	if (!limits_of(next)->can_extents)
+		return tell(nbdkit_add_extent(extents, offset, count, 0) < 0 ? errno : 0, err);
 	extents_init(&found, offset, MAX((uint64_t)count, extents_room(extents, offset)), EXTENTS_MAX);
 	if (found.end > limits_of(next)->size)
 		found.end = limits_of(next)->size;
-	rc = want(next, &w, true, err);
-	for (size_t i = 0; i < found.count && rc == 0; offset += found.list[i++].len)
-		if (nbdkit_add_extent(extents, offset, found.list[i].len, found.list[i].flags) < 0) {
-			*err = errno;
-			rc = -1;
-		}
+	int e = want(next, &w, true);
+	for (size_t i = 0; i < found.count && !e; offset += found.list[i++].len)
+		if (nbdkit_add_extent(extents, offset, found.list[i].len, found.list[i].flags) < 0)
+			e = errno;
 	extents_free(&found);
-	return rc;
+	return tell(e, err);
 }
 
 const struct nbdkit_next_ops next_ops = {

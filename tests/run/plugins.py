@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Plug-ins of nbdkit's ABI, unmodified: every one that Debian's packages ship is loaded, configured and read from,
-under this server and under nbdkit, and must serve the same bytes, size and flags.
 # timeout: 300
+"""Plug-ins and filters of nbdkit's ABI, unmodified: every one that Debian's packages ship is loaded, configured, read
+from and, where that may be, written to, under this server and under nbdkit, and must serve the same bytes, size and
+flags.  Lines that begin with `| ` are a table that make check prints.
 """
-import glob, hashlib, os, shutil, tempfile
+import glob, gzip, hashlib, lzma, os, shutil, subprocess, tarfile, tempfile
 import nbd
 from harness import MODE, NBDKIT_REF, REAL, Server, Skip, case, main, run, same
 
 # What the plug-ins and their interpreters never free is not ours to mend.
 os.environ['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'
 
-DIRS = glob.glob('/usr/lib/*/nbdkit/plugins')
+DIRS = glob.glob('/usr/lib/*/nbdkit')
 tmp = tempfile.mkdtemp(prefix='p-')
 
 
@@ -93,12 +94,108 @@ CRASHES_UNDER_NBDKIT = {'ruby'} # Debian 12's, on any connection: here it only h
 NOT_THE_SAME_TWICE = {'tmpdisk', 'linuxdisk', 'iso', 'floppy', 'partitioning', 'info'} # UUIDs, dates, names of sockets
 
 
-def served(argv, program=None):
+def made(name, *argv):
+    """A file that a program makes; NAME in argv is its path.  None: the program is not here, or fails."""
+    path = os.path.join(tmp, name)
+    try:
+        subprocess.run([a.replace('NAME', path) for a in argv], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return path
+
+
+with open(DISK, 'rb') as bytes_of_disk:
+    CONTENT = bytes_of_disk.read()
+GZ, XZ = put('disk.gz', gzip.compress(CONTENT)), put('disk.xz', lzma.compress(CONTENT, lzma.FORMAT_XZ))
+GPT = put('gpt', b'')
+os.truncate(GPT, 4 << 20)
+subprocess.run(['sfdisk', '-q', GPT], input=b'label: gpt\nstart=2048, size=2048\nstart=4096, size=2048\n', check=True)
+with tarfile.open(tmp + '/tree.tar', 'w') as tar:
+    tar.add(DISK, 'disk')
+EXT2 = made('ext2', 'mke2fs', '-q', '-t', 'ext2', '-d', tmp + '/tree', 'NAME', '4M')
+put('secret', 'a secret\n')
+LUKS = made('luks', 'qemu-img', 'create', '-q', '-f', 'luks', '--object', 'secret,id=s,data=a secret', '-o',
+            'key-secret=s,iter-time=10', 'NAME', '1M')
+EXTENTS = put('extents', '0 64K data\n64K 64K hole,zero\n128K 64K zero\n')
+MEMORY, PATTERN = ['memory', '1M'], ['pattern', '1M']
+# name: the plug-in below with its parameters, those of the filter, or why it cannot run here
+FILTERS = {
+    'blocksize': (MEMORY, 'minblock=4K', 'maxdata=64K', 'maxlen=256K'),
+    'blocksize-policy': (MEMORY, 'blocksize-minimum=512', 'blocksize-preferred=64K', 'blocksize-maximum=1M'),
+    'cache': (MEMORY, 'cache=writeback'),
+    'cacheextents': (['file', EXT2],) if EXT2 else 'needs mke2fs',
+    'checkwrite': (PATTERN,),
+    'cow': (PATTERN,),
+    'ddrescue': (PATTERN, 'ddrescue-mapfile=' + put('map', '# Mapfile\n0x0 ? 1\n0x0 0x100000 +\n')),
+    'delay': (MEMORY, 'rdelay=1ms', 'wdelay=1ms'),
+    'error': (MEMORY, 'error=ENOSPC', 'error-pread-rate=0', 'error-pwrite-rate=100%'),
+    'exitlast': (MEMORY,),
+    'exitwhen': (MEMORY, 'exit-when-file-created=' + tmp + '/never'),
+    'exportname': (['info', 'exportname'], 'exportname=one', 'default-export=one'),
+    'ext2': (['file', EXT2], 'ext2file=/b.txt') if EXT2 else 'needs mke2fs',
+    'extentlist': (MEMORY, 'extentlist=' + EXTENTS),
+    'fua': (MEMORY, 'fuamode=force'),
+    'gzip': (['file', GZ],),
+    'ip': (MEMORY, 'allow=all'),
+    'limit': (MEMORY, 'limit=3'),
+    'log': (MEMORY, 'logfile=' + tmp + '/filter.log'),
+    'luks': (['file', LUKS], 'passphrase=+' + tmp + '/secret') if LUKS else 'needs qemu-img with LUKS',
+    'multi-conn': (MEMORY, 'multi-conn-mode=emulate'),
+    'nocache': (MEMORY, 'cachemode=nop'),
+    'noextents': (MEMORY,),
+    'nofilter': (MEMORY,),
+    'noparallel': (MEMORY, 'serialize=all-requests'),
+    'nozero': (MEMORY, 'zeromode=notrim'),
+    'offset': (PATTERN, 'offset=64K', 'range=512K'),
+    'partition': (['file', GPT], 'partition=2'),
+    'pause': (MEMORY, 'pause-control=' + tmp + '/pause'),
+    'protect': (MEMORY, 'protect=0-511'),
+    'rate': (MEMORY, 'rate=1G'),
+    'readahead': (PATTERN,),
+    'retry': (PATTERN, 'retries=2'),
+    'retry-request': (PATTERN, 'retry-request-retries=2'),
+    'scan': (PATTERN, 'scan-size=64K'),
+    'stats': (MEMORY, 'statsfile=' + tmp + '/stats'),
+    'swab': (PATTERN, 'swab-bits=32'),
+    'tar': (['file', tmp + '/tree.tar'], 'tar-entry=disk'),
+    'tls-fallback': (PATTERN,),
+    'truncate': (PATTERN, 'truncate=1536K'),
+    'xz': (['file', XZ],),
+}
+
+
+def answer(f, *args):
+    """What a call returns, or the errno it fails with."""
+    try:
+        return f(*args)
+    except nbd.Error as e:
+        return ('errno', e.errno)
+
+
+def written(h):
+    """The answers of a few writes, which what is read afterwards shows."""
+    if h.is_read_only():
+        return []
+    out = [answer(h.pwrite, b'blkscope' * 1000, 4096), answer(h.pwrite, CONTENT[:512], 0), answer(h.flush)]
+    if h.can_zero():
+        out += [answer(h.zero, 65536, 131072), answer(h.zero, 512, 8192, nbd.CMD_FLAG_NO_HOLE)]
+    if h.can_trim():
+        out.append(answer(h.trim, 65536, 262144))
+    if h.can_fua():
+        out.append(answer(h.pwrite, b'x' * 4096, 65536, nbd.CMD_FLAG_FUA))
+    if h.can_cache():
+        out.append(answer(h.cache, 4096, 0))
+    return out
+
+
+def served(argv, program=None, write=False, ends=False):
     """What a client sees: size, flags, and a digest of the first and last 300 KiB."""
     with Server(*argv, program=program) as s:
         h = nbd.NBD()
+        h.set_strict_mode(0)
         h.add_meta_context('base:allocation')
         h.connect_unix(s.sock)
+        answers = written(h) if write else []
         size = h.get_size()
         flags = {f: getattr(h, f)() for f in ('is_read_only', 'can_flush', 'can_fua', 'can_trim', 'can_zero', 'can_fast_zero',
                                               'can_cache', 'can_multi_conn', 'is_rotational')}
@@ -111,20 +208,27 @@ def served(argv, program=None):
         if size:
             h.block_status(min(size, 1 << 30), 0, lambda c, o, e, err: spans.extend(e) and 0)
         h.shutdown()
-        return {'size': size, 'flags': flags, 'bytes': digest.hexdigest(), 'extents': spans[:64]}
+        if ends:
+            s.process.wait(20)
+        return {'size': size, 'flags': flags, 'answers': answers, 'bytes': digest.hexdigest(), 'extents': spans[:64]}
+
+
+def debian(name, kind):
+    """Its path under another name, or the built-in one would be taken; and not the distribution's folder."""
+    path = next((p for d in DIRS for p in [f'{d}/{kind}s/nbdkit-{name}-{kind}.so'] if os.path.exists(p)), None)
+    if not path:
+        raise Skip(f'nbdkit-{name}-{kind}.so is not installed')
+    other = os.path.join(tmp, f'debian-{name}-{kind}.so')
+    if not os.path.exists(other):
+        os.symlink(path, other)
+    return other
 
 
 def one(name):
     args = TABLE.get(name, 'not in the table of this test')
     if isinstance(args, str) and args != 'URI':
         raise Skip(args)
-    path = next((p for d in DIRS for p in [f'{d}/nbdkit-{name}-plugin.so'] if os.path.exists(p)), None)
-    if not path:
-        raise Skip(f'nbdkit-{name}-plugin.so is not installed')
-    # under another name, or the built-in one would be taken
-    other = os.path.join(tmp, f'debian-{name}.so')
-    if not os.path.exists(other):
-        os.symlink(path, other)
+    other = debian(name, 'plugin')
     if args == 'URI':
         with Server('pattern', '1M', program=NBDKIT_REF) as below:
             return served([other, 'uri=' + below.uri]), served([other, 'uri=' + below.uri], NBDKIT_REF)
@@ -135,34 +239,64 @@ def one(name):
     return ours, theirs
 
 
-def compare(name):
-    ours, theirs = one(name)
+def one_filter(name):
+    row = FILTERS.get(name, 'not in the table of this test')
+    if isinstance(row, str):
+        raise Skip(row)
+    (plugin_name, *args), *params = row
+    results = []
+    for program in (None, NBDKIT_REF):
+        if row[0][0] == 'file': # written to: a fresh one for each
+            args = [shutil.copy(row[0][1], tmp + '/copy')]
+            plugin_name = debian('file', 'plugin') # ours can do more; what is compared is the filter
+        argv = ['--filter=' + debian(name, 'filter'), plugin_name] + args + params
+        results.append(served(argv, program, write=True, ends=name == 'exitlast'))
+    return results
+
+
+def compare(kind, name):
+    ours, theirs = one(name) if kind == 'plugin' else one_filter(name)
     if name in NOT_THE_SAME_TWICE:
         ours.pop('bytes'), theirs.pop('bytes'), ours.pop('extents'), theirs.pop('extents')
     same(ours, theirs, name)
+    can = [f[4:] for f, yes in ours['flags'].items() if yes and f.startswith('can_')]
+    return f'{ours["size"]:>20} bytes  {"rw" if not ours["flags"]["is_read_only"] else "ro"}  {" ".join(can)}'
 
 
-def make_case(name):
+def make_case(kind, name):
     def f():
-        if REAL:
-            raise Skip('nbdkit itself is under test')
-        if name == 'ruby' and MODE == 'asan':
-            raise Skip('ruby unmaps memory that AddressSanitizer handed out')
-        compare(name)
-    f.__name__ = 'plugin_' + name.replace('-', '_')
+        row = f'| {kind:6} {name:16} '
+        try:
+            if REAL:
+                raise Skip('nbdkit itself is under test')
+            if name == 'ruby' and MODE == 'asan':
+                raise Skip('ruby unmaps memory that AddressSanitizer handed out')
+            row += compare(kind, name)
+        except Skip as why:
+            row += f'cannot run here: {why}'
+            raise
+        except Exception:
+            row += 'FAILED'
+            raise
+        finally:
+            print(row)
+    f.__name__ = kind + '_' + name.replace('-', '_')
     case(f)
 
 
-for plugin in sorted(TABLE):
-    make_case(plugin)
+def shipped(kind):
+    return {os.path.basename(p)[len('nbdkit-'):-len(f'-{kind}.so')] for d in DIRS for p in glob.glob(f'{d}/{kind}s/nbdkit-*-{kind}.so')}
+
+
+for plugin in sorted(set(TABLE) | shipped('plugin')):
+    make_case('plugin', plugin)
+for filter_ in sorted(set(FILTERS) | shipped('filter')):
+    make_case('filter', filter_)
 
 
 @case
 def dump_plugin_of_a_loaded_one_is_what_nbdkit_prints():
-    path = next(p for d in DIRS for p in [d + '/nbdkit-pattern-plugin.so'])
-    link = os.path.join(tmp, 'debian-pattern.so')
-    if not os.path.exists(link):
-        os.symlink(path, link)
+    link = debian('pattern', 'plugin')
     want = run(NBDKIT_REF, link, '--dump-plugin').out.splitlines()
     got = run(os.environ.get('NBDKIT') or shutil.which('nbdkit'), link, '--dump-plugin').out.splitlines()
     same(sorted(set(want) - set(got)), [], 'lines that are missing')
