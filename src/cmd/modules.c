@@ -104,9 +104,11 @@ const struct module *module_find(const char *word, bool filter, const struct deb
 	size_t len = strlen(word);
 	bool path = strpbrk(word, "/.");
 
-	const struct module *m = !path || name_in_path(word, filter ? "filter" : "plugin", &name, &len) ? built_in(name, len, filter) : NULL;
-	if (m)
-		return m;
+	if (!path || name_in_path(word, filter ? "filter" : "plugin", &name, &len)) {
+		const struct module *m = built_in(name, len, filter);
+		if (m)
+			return m;
+	}
 	if (path)
 		return (filter ? filter_load : plugin_load)(word, flags, count, e);
 	return load_by_name(word, filter, flags, count, e);
