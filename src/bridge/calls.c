@@ -86,7 +86,8 @@ static int in_pieces(struct loaded *p, const struct opened *o, const struct req 
 
 static int data(struct loaded *p, const struct opened *o, struct req *r)
 {
-	bool fua = r->flags & REQ_FUA, flush_after = fua && o->fua != NBDKIT_FUA_NATIVE;
+	/* A filter hands FUA on, whatever it says of itself: the plug-in below settles it. */
+	bool fua = r->flags & REQ_FUA, flush_after = fua && o->fua != NBDKIT_FUA_NATIVE && !p->mod.filter;
 	uint32_t flags = fua && !flush_after ? NBDKIT_FLAG_FUA : 0;
 	int err;
 

@@ -125,7 +125,6 @@ static bool abilities(struct loaded *p, struct opened *o, struct limits *m)
 bool call_passes(const struct loaded *p, const struct opened *o, const struct req *r)
 {
 	const struct nbdkit_filter *f = &p->f;
-	bool fua = !(r->flags & REQ_FUA) || o->fua == NBDKIT_FUA_NATIVE || !f->flush;
 
 	if (r->op >= OP_READ && (!atomic_load(&o->next) || p->model != PARALLEL))
 		return false;
@@ -139,13 +138,13 @@ bool call_passes(const struct loaded *p, const struct opened *o, const struct re
 	case OP_READ:
 		return !f->pread;
 	case OP_WRITE:
-		return !f->pwrite && fua;
+		return !f->pwrite;
 	case OP_FLUSH:
 		return !f->flush;
 	case OP_TRIM:
-		return !f->trim && fua;
+		return !f->trim;
 	case OP_ZERO:
-		return (o->zero_native ? !f->zero : !f->pwrite) && fua;
+		return o->zero_native ? !f->zero : !f->pwrite;
 	case OP_CACHE:
 		return o->cache_native ? !f->cache : !f->pread;
 	case OP_EXTENTS:

@@ -74,7 +74,7 @@ void stages_stop(struct stages *ss)
 		if (ss->at[i].mod->cleanup)
 			ss->at[i].mod->cleanup(&ss->at[i]);
 	ss->forked = false;
-	for (unsigned i = 0; i < ss->count; i++) {
+	for (unsigned i = ss->count; i-- > 0;) {
 		struct stage *s = &ss->at[i];
 		if (!s->block)
 			continue;

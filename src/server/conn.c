@@ -186,6 +186,7 @@ static void conn_free(struct conn *c)
 	c->loop->connections--;
 	exports_free(&c->exports);
 	free(c->meta_export);
+	free(c->default_export);
 	free((char *)c->client.export);
 	c->stack = NULL;
 	c->rx = NULL;

@@ -90,6 +90,7 @@ struct conn {
 	unsigned options;                    /* how many there were */
 	void (*came_home)(struct conn *, struct req *); /* what to do with the handshake request */
 	void (*came_open)(struct conn *, struct req *); /* the same with OPEN, while DEFAULT is on its way */
+	char *default_export;                /* DEFAULT's answer, asked for once; ours; NULL: not yet */
 	bool by_default;                     /* the client named no export: client.export is DEFAULT's */
 	struct buf out;                      /* handshake bytes to be sent */
 	size_t out_sent;

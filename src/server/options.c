@@ -104,6 +104,17 @@ static void settle_contexts(struct conn *c)
 		c->meta_allocation = false;
 }
 
+static void open_default(struct conn *c)
+{
+	char *name = strdup(c->default_export);
+	if (!name) {
+		conn_hang_up(c, "out of memory");
+		return;
+	}
+	set_export(c, name);
+	conn_ask(c, OP_OPEN, NULL, c->came_open);
+}
+
 static void default_told(struct conn *c, struct req *r)
 {
 	struct exports *x = &c->exports;
@@ -117,17 +128,19 @@ static void default_told(struct conn *c, struct req *r)
 		return;
 	}
 	x->list[0].name = NULL; /* ours now */
-	set_export(c, name);
+	c->default_export = name;
 	exports_free(x);
 	req_free(r);
-	conn_ask(c, OP_OPEN, NULL, c->came_open);
+	open_default(c);
 }
 
 void export_open(struct conn *c, void (*then)(struct conn *, struct req *))
 {
 	c->by_default = !*c->client.export;
 	c->came_open = then;
-	if (c->by_default)
+	if (c->by_default && c->default_export)
+		open_default(c);
+	else if (c->by_default)
 		conn_ask(c, OP_DEFAULT, &c->exports, default_told);
 	else
 		conn_ask(c, OP_OPEN, NULL, then);
