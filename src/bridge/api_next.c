@@ -15,7 +15,9 @@ static struct opened *opened_of(nbdkit_context *context_of_open)
 
 nbdkit_backend *nbdkit_context_get_backend(nbdkit_context *c)
 {
-	return (nbdkit_backend *)opened_of(c)->conn.layer->stage;
+	struct layer *l = opened_of(c)->conn.layer;
+	atomic_store(&loaded_of(l->mod)->opens, true);
+	return (nbdkit_backend *)l->stage;
 }
 
 /* A next of the connection that this thread serves, or of none. */

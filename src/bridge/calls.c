@@ -113,6 +113,22 @@ static int data(struct loaded *p, const struct opened *o, struct req *r)
 	return !err && flush_after ? p->calls->flush(p, o) : err;
 }
 
+int call_data(struct layer *l, struct req *r)
+{
+	struct opened *o = l->data;
+	struct loaded *p = loaded_of(l->mod);
+	struct context *before = context;
+	struct context c = { .module = p->mod.name, .client = l->client, .stack = l->stack, .layer = l,
+			     .export = l->client->export, .strings = &o->strings,
+			     .cancelled = before ? before->cancelled : NULL };
+
+	context = &c;
+	errno = 0;
+	int err = data(p, o, r);
+	context = before;
+	return err;
+}
+
 /* --- which --- */
 
 void call_run(struct loaded *p, struct call *c)

@@ -228,6 +228,8 @@ const struct module *filter_load(const char *path, const struct debug_flag *flag
 	if (!p)
 		return NULL;
 	p->calls = &filter_calls;
+	/* It gets hold of its backend outside of open, too: then nobody knows when it will open what. */
+	atomic_init(&p->opens, p->f.after_fork || p->f.preconnect || p->f.list_exports || p->f.default_export);
 	p->mod = (struct module){
 		.name = p->f.name,
 		.longname = p->f.longname,

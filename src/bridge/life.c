@@ -113,6 +113,8 @@ int life_threads(struct loaded *p, struct err *e)
 {
 	if (p->model >= SERIALIZE_REQUESTS)
 		p->many = pool_new(POOL_THREADS, e);
+	if (p->model == PARALLEL)
+		p->mod.direct = models_direct;
 	return p->model < SERIALIZE_REQUESTS || p->many ? 0 : -1;
 }
 

@@ -31,6 +31,7 @@ struct loaded {
 	bool forked;                /* after_fork was called: cleanup is owed */
 	atomic_uint call_ns;        /* what a call takes, about: a moving average of data requests */
 	struct shared shared;       /* a filter's: what it opens below for all connections */
+	atomic_bool opens;          /* a filter that may open more below at any time */
 	/* SERIALIZE_CONNECTIONS: the connection that is served, and who waits for it to go */
 	pthread_mutex_t turn_lock;
 	struct stack *turn;
@@ -128,10 +129,16 @@ const char *life_model_name(int model);
 
 void models_submit(struct layer *l, struct req *r);
 void models_gone(struct layer *l);
+/* module.direct of a parallel plug-in or filter. */
+int models_direct(struct layer *l, struct req *r);
+/* Any thread: whether all calls below the filter of this layer are direct. */
+bool models_direct_below(const struct layer *l);
 
 /* --- calls.c: on a thread that may block; sets c->err --- */
 
 void call_run(struct loaded *p, struct call *c);
+/* The same for a data request, on this thread's stack. */
+int call_data(struct layer *l, struct req *r);
 /* Whether a filter leaves this request alone: then it needs no call. */
 bool call_passes(const struct loaded *p, const struct opened *o, const struct req *r);
 /* The errno of a call that failed just now. */

@@ -60,6 +60,18 @@ static void cancel_waiting(struct layer *l, struct req *r)
 	req_up(l, r, ESHUTDOWN);
 }
 
+int models_direct(struct layer *l, struct req *r)
+{
+	return call_data(l, r);
+}
+
+bool models_direct_below(const struct layer *l)
+{
+	const struct opened *o = l->data;
+	const struct next *n = atomic_load(&o->next);
+	return n && !atomic_load(&loaded_of(l->mod)->opens) && next_is_direct(n);
+}
+
 /* Handing a request to another thread and back takes longer than a quick plug-in needs for it.  So where it may
  * run on any thread, and this loop serves nobody else, it runs here.  Should it block after all, this client
  * waits for itself alone, and the plug-in counts as slow from then on. */
@@ -67,7 +79,7 @@ static void done(struct task *t);
 
 static bool may_run_here(const struct loaded *p, const struct call *c)
 {
-	return p->many && !p->mod.filter && c->req->op >= OP_READ && c->layer->stack->loop->connections == 1
+	return p->many && (!p->mod.filter || models_direct_below(c->layer)) && c->req->op >= OP_READ && c->layer->stack->loop->connections == 1
 	       && atomic_load(&p->call_ns) < CALL_NS_QUICK;
 }
 

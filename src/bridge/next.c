@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/say.h"
+#include "bridge/loaded.h"
 #include "bridge/next_ops.h"
 
 /* --- have something done on a loop, and wait for it --- */
@@ -97,8 +98,30 @@ static void send_wanted(struct task *t)
 	req_down(top, r);
 }
 
+/* The layer next to the filter, when it can do without the loop. */
+static struct layer *direct_layer(const struct next *n)
+{
+	struct layer *l = stack_top(n->stack) + 1;
+	return l->mod->direct ? l : NULL;
+}
+
+bool next_is_direct(const struct next *n)
+{
+	struct layer *l = direct_layer(n);
+	return l && (!l->mod->filter || models_direct_below(l));
+}
+
+static int call_direct(struct layer *l, struct wanted *w)
+{
+	struct req r = { .op = w->op, .flags = w->flags, .off = w->off, .len = w->len, .data = w->data, .err_off = UINT64_MAX };
+	return w->err = l->mod->direct(l, &r);
+}
+
 int next_want(struct next *n, struct wanted *w)
 {
+	struct layer *l = w->op >= OP_READ ? direct_layer(n) : NULL;
+	if (l)
+		return call_direct(l, w);
 	w->next = n;
 	task_init(&w->task, send_wanted);
 	sem_init(&w->done, 0, 0);

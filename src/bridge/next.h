@@ -7,7 +7,9 @@
  *       [filter] -- calls ----+    [memory]
  *
  * A filter calls downwards and waits for the answer, so it runs on a thread that may block; what lies below is
- * asynchronous as ever, in a stack of its own on the loop of its connection.  A next of a connection is made for
+ * asynchronous as ever, in a stack of its own on the loop of its connection.  But where the very next layer can do data
+ * requests on any thread (module.direct: a memory disk, a parallel plug-in, a parallel filter), they are done there and
+ * then, as a call.  A next of a connection is made for
  * it when it comes; a filter may make more (nbdkit_next_context_open), also such as are no connection's: those
  * run on a loop that the filter has for itself.
  *
@@ -47,6 +49,8 @@ void next_gone(struct next *n);
 /* Any of the list, but not except; NULL: none. */
 struct next *next_left(struct loop *l, struct list *whose, const struct next *except);
 
+/* Any thread: whether the data of n can be had without its loop. */
+bool next_is_direct(const struct next *n);
 /* Open what lies below for the export of that name ("": the default one).  0 or an errno. */
 int next_open(struct next *n, bool readonly, const char *export);
 void next_close(struct next *n); /* not open: nothing happens */

@@ -144,6 +144,10 @@ struct module {
 	void (*stop)(struct stage *);   /* after the last client; also after a failed start, or none */
 	void (*submit)(struct layer *, struct req *); /* NULL: not interested, passes on */
 	void (*done)(struct layer *, struct req *);   /* NULL: not interested */
+	/* Of a plug-in, or a filter that is a bottom: a data request carried out before it returns; 0 or an errno.  On any
+	 * thread that may block, many at once; the request has no slots, is not parked, and a READ is stored where data
+	 * points.  NULL: only by submit. */
+	int  (*direct)(struct layer *, struct req *);
 	void (*gone)(struct layer *);   /* the connection is over, whatever came of it; NULL: not interested */
 	void (*dump)(const struct module *); /* --dump-plugin's lines, when they are not those of a built-in one */
 };

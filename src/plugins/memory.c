@@ -67,20 +67,12 @@ static void map_disk(const struct memory *m, const struct req *r, struct extents
 	}
 }
 
-static void submit(struct layer *l, struct req *r)
+static int direct(struct layer *l, struct req *r)
 {
-	struct memory *m = l->stage->block;
+	const struct memory *m = l->stage->block;
 	int err = 0;
 
-	if (plugin_common(l, r))
-		return;
 	switch (r->op) {
-	case OP_OPEN:
-		l->limits = (struct limits){
-			.size = m->size, .can_write = true, .can_flush = true, .can_trim = true, .can_extents = true,
-			.can_multi_conn = true, .can_fast_zero = true, .zero = NATIVE, .fua = NATIVE, .cache = NATIVE,
-		};
-		break;
 	case OP_READ:
 		read_disk(m, r);
 		break;
@@ -97,6 +89,23 @@ static void submit(struct layer *l, struct req *r)
 	default: /* FLUSH and CACHE: it is all in memory */
 		break;
 	}
+	return err;
+}
+
+static void submit(struct layer *l, struct req *r)
+{
+	const struct memory *m = l->stage->block;
+	int err = 0;
+
+	if (plugin_common(l, r))
+		return;
+	if (r->op == OP_OPEN)
+		l->limits = (struct limits){
+			.size = m->size, .can_write = true, .can_flush = true, .can_trim = true, .can_extents = true,
+			.can_multi_conn = true, .can_fast_zero = true, .zero = NATIVE, .fua = NATIVE, .cache = NATIVE,
+		};
+	else
+		err = direct(l, r);
 	req_up(l, r, err);
 }
 
@@ -148,4 +157,5 @@ const struct module mod_memory = {
 	.start = start,
 	.stop = stop,
 	.submit = submit,
+	.direct = direct,
 };

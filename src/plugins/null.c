@@ -15,6 +15,17 @@ static void read_zeroes(struct req *r)
 		memset(r->data, 0, r->len);
 }
 
+static int direct(struct layer *l, struct req *r)
+{
+	const struct null *n = l->stage->block;
+
+	if (r->op == OP_READ)
+		read_zeroes(r);
+	else if (r->op == OP_EXTENTS)
+		extents_add(r->data, n->size - r->off, EXTENT_HOLE | EXTENT_ZERO);
+	return 0;
+}
+
 static void submit(struct layer *l, struct req *r)
 {
 	const struct null *n = l->stage->block;
@@ -26,10 +37,8 @@ static void submit(struct layer *l, struct req *r)
 			.size = n->size, .can_write = true, .can_flush = true, .can_trim = true, .can_extents = true,
 			.can_multi_conn = true, .can_fast_zero = true, .zero = NATIVE, .fua = NATIVE, .cache = NATIVE,
 		};
-	else if (r->op == OP_READ)
-		read_zeroes(r);
-	else if (r->op == OP_EXTENTS)
-		extents_add(r->data, n->size - r->off, EXTENT_HOLE | EXTENT_ZERO);
+	else
+		direct(l, r);
 	req_up(l, r, 0);
 }
 
@@ -45,4 +54,5 @@ const struct module mod_null = {
 	.stage_size = sizeof(struct null),
 	.options = options,
 	.submit = submit,
+	.direct = direct,
 };
