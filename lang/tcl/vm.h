@@ -23,7 +23,7 @@ enum proc {
 
 enum { ARGS_MAX = 6 }; /* of a proc, without its name */
 
-enum call_state { CALL_WAITS, CALL_ASKS, CALL_DONE };
+enum call_state { CALL_WAITS, CALL_ASKS, CALL_DONE, CALL_SLEEPS = 4 /* or-ed: the other side sleeps until it changes */ };
 
 struct worker;
 struct call;

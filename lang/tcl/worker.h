@@ -14,7 +14,11 @@ struct worker {
 	pthread_cond_t work;
 	struct call *first, **last;
 	atomic_uint load;          /* calls that wait or run */
+	atomic_int waiting;        /* is there a first?  To look at without the lock */
+	_Atomic int64_t call_ns;   /* what a call takes, a mean */
+	int64_t arrived;           /* when the first came */
 	bool asleep, stop;
+	bool look_out;             /* the last call came soon; the worker's own */
 };
 
 /* 0, or an errno. */
