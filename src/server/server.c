@@ -265,9 +265,12 @@ unsigned server_cores(void)
 
 struct server *server_new(const struct server_options *o, struct err *e)
 {
-	/* Waves of requests come and go: memory given back after each would be asked for again by the next. */
+	/* Waves of requests come and go: memory given back after each would be asked for again by the next.  Whoever sets
+	 * one of these stops malloc from learning the third, and then each block of 128 KiB is mapped, faulted in page by
+	 * page and unmapped: that is what plug-ins in Tcl have 256 KiB reads in. */
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	mallopt(M_TOP_PAD, 1 << 20);
+	mallopt(M_MMAP_THRESHOLD, 8 << 20);
 	struct server *s = calloc(1, sizeof *s);
 	if (!s || !(s->servings = calloc(o->loops, sizeof *s->servings))) {
 		err_set(e, "out of memory");
