@@ -118,7 +118,7 @@ static int access_bytes(Tcl_Interp *tcl, struct buffer *b, int what, Tcl_Obj *co
 	return TCL_OK;
 }
 
-int buffer_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+int buffer_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	static const char *const words[] = { "create", "get", "set", "size", "zero", NULL };
 	static const char *const usage[] = { "name size", "name offset count", "name offset bytes", "name", "name offset count" };

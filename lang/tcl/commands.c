@@ -3,10 +3,12 @@
 #define NBDKIT_API_VERSION 2
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include "nbdkit-plugin.h"
+#include "text.h"
 #include "worker.h"
 
 static int fail(Tcl_Interp *tcl, const char *words)
@@ -16,7 +18,7 @@ static int fail(Tcl_Interp *tcl, const char *words)
 }
 
 /* nbd::error NAME ?WORDS?: the errno for the client, the words for the log. */
-static int error_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int error_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	if (n < 2 || n > 3) {
 		Tcl_WrongNumArgs(tcl, 1, args, "errno ?message?");
@@ -34,13 +36,15 @@ static int error_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const
 	return TCL_ERROR;
 }
 
-static int debug_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int debug_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	if (n != 2) {
 		Tcl_WrongNumArgs(tcl, 1, args, "message");
 		return TCL_ERROR;
 	}
-	nbdkit_debug("%s", Tcl_GetString(args[1]));
+	char *words = text_to_system(Tcl_GetString(args[1]));
+	nbdkit_debug("%s", words ? words : "");
+	free(words);
 	return TCL_OK;
 }
 
@@ -122,7 +126,7 @@ static void ask_address(void *arg)
 		q->answer = NULL;
 }
 
-static int text_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[], void (*ask)(void *))
+static int text_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[], void (*ask)(void *), Tcl_Obj *(*text)(const char *))
 {
 	struct question q = { 0 };
 	if (n != 1) {
@@ -132,17 +136,17 @@ static int text_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const 
 	on_asking_thread(data, ask, &q);
 	if (!q.answer)
 		return fail(tcl, "there is no client here");
-	Tcl_SetObjResult(tcl, Tcl_NewStringObj(q.answer, -1));
+	Tcl_SetObjResult(tcl, text(q.answer));
 	free(q.answer);
 	return TCL_OK;
 }
 
-static int export_name_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int export_name_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
-	return text_command(data, tcl, n, args, ask_export_name);
+	return text_command(data, tcl, n, args, ask_export_name, text_from_wire);
 }
 
-static int number(ClientData data, Tcl_Interp *tcl, const char *text, void (*ask)(void *), const char *bad)
+static int number(void *data, Tcl_Interp *tcl, const char *text, void (*ask)(void *), const char *bad)
 {
 	struct question q = { .text = text };
 	on_asking_thread(data, ask, &q);
@@ -152,7 +156,7 @@ static int number(ClientData data, Tcl_Interp *tcl, const char *text, void (*ask
 	return TCL_OK;
 }
 
-static int parse_size_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int parse_size_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	if (n == 2)
 		return number(data, tcl, Tcl_GetString(args[1]), ask_size, "no size");
@@ -160,7 +164,7 @@ static int parse_size_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *
 	return TCL_ERROR;
 }
 
-static int parse_bool_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int parse_bool_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	if (n == 2)
 		return number(data, tcl, Tcl_GetString(args[1]), ask_bool, "neither true nor false");
@@ -168,7 +172,7 @@ static int parse_bool_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *
 	return TCL_ERROR;
 }
 
-static int is_tls_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int is_tls_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	if (n == 1)
 		return number(data, tcl, NULL, ask_is_tls, "there is no client here");
@@ -176,7 +180,7 @@ static int is_tls_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *cons
 	return TCL_ERROR;
 }
 
-static int peer_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int peer_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	static const char *const words[] = { "address", "pid", "uid", "gid", NULL };
 	static void (*const asks[])(void *) = { ask_address, ask_pid, ask_uid, ask_gid };
@@ -188,13 +192,13 @@ static int peer_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const 
 	if (Tcl_GetIndexFromObj(tcl, args[1], words, "part", TCL_EXACT, &which) != TCL_OK)
 		return TCL_ERROR;
 	if (which == 0)
-		return text_command(data, tcl, 1, args, ask_address);
+		return text_command(data, tcl, 1, args, ask_address, text_from_system);
 	return number(data, tcl, NULL, asks[which], "not known of this client");
 }
 
 /* --- the end --- */
 
-static int shutdown_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int shutdown_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	if (n != 1) {
 		Tcl_WrongNumArgs(tcl, 1, args, "");
@@ -205,7 +209,7 @@ static int shutdown_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *co
 }
 
 /* A script that calls exit must not tear the server from under its clients. */
-static int exit_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+static int exit_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
 {
 	struct vm *vm = data;
 	if (n > 2) {

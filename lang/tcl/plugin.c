@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "nbdkit-plugin.h"
+#include "text.h"
 
 struct plugin plugin = { .model = NBDKIT_THREAD_MODEL_SERIALIZE_ALL_REQUESTS, .wanted = 1, .cwd = -1 };
 
@@ -69,9 +70,16 @@ static void run_script(struct vm *vm, struct call *c)
 
 static int configure(struct vm *vm, struct call *c, const char *key, const char *value)
 {
-	if (!vm->procs[CONFIG].there)
-		return vm_fail(c, EINVAL, "%s=%s: this plugin does not need command line configuration", key, value);
-	return vm_do(vm, c, CONFIG, 2, (Tcl_Obj *[]){ Tcl_NewStringObj(key, -1), Tcl_NewStringObj(value, -1) });
+	Tcl_Obj *words[] = { text_from_system(key), text_from_system(value) };
+	for (int i = 0; i < 2; i++)
+		Tcl_IncrRefCount(words[i]);
+	int rc = vm->procs[CONFIG].there
+			 ? vm_do(vm, c, CONFIG, 2, words)
+			 : vm_fail(c, EINVAL, "%s=%s: this plugin does not need command line configuration", Tcl_GetString(words[0]),
+				   Tcl_GetString(words[1]));
+	for (int i = 0; i < 2; i++)
+		Tcl_DecrRefCount(words[i]);
+	return rc;
 }
 
 static void run_config(struct vm *vm, struct call *c)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "nbdkit-plugin.h"
 #include "serve.h"
+#include "text.h"
 
 /* --- which interpreter --- */
 
@@ -31,7 +32,7 @@ static int perform(struct io *io)
 
 Tcl_Obj *new_bool(int yes)
 {
-	return Tcl_NewBooleanObj(yes);
+	return Tcl_NewWideIntObj(yes != 0);
 }
 
 Tcl_Obj *handle_of(struct vm *vm, struct io *io)
@@ -118,7 +119,7 @@ static void run_text(struct vm *vm, struct call *c)
 	Tcl_Obj *value = ask(vm, io);
 	if (!value)
 		return;
-	io->text = strdup(Tcl_GetString(value));
+	io->text = text_to_wire(value);
 	Tcl_DecrRefCount(value);
 }
 
@@ -150,6 +151,15 @@ static void run_preconnect(struct vm *vm, struct call *c)
 	vm_do(vm, c, PRECONNECT, 1, (Tcl_Obj *[]){ new_bool(io->readonly) });
 }
 
+static int add_export(struct nbdkit_exports *exports, Tcl_Size n, Tcl_Obj *const words[])
+{
+	char *name = n ? text_to_wire(words[0]) : NULL, *text = n == 2 ? text_to_wire(words[1]) : NULL;
+	int rc = nbdkit_add_export(exports, name ? name : "", text);
+	free(name);
+	free(text);
+	return rc;
+}
+
 /* A list of {NAME ?DESCRIPTION?}. */
 static void run_list_exports(struct vm *vm, struct call *c)
 {
@@ -165,7 +175,7 @@ static void run_list_exports(struct vm *vm, struct call *c)
 			vm_bad_value(vm, c, io->proc);
 		else if (k > 2)
 			vm_fail(c, EIO, "list_exports: '%s' is not a name, or a name and a description", Tcl_GetString(items[i]));
-		else if (nbdkit_add_export(io->to, k ? Tcl_GetString(words[0]) : "", k == 2 ? Tcl_GetString(words[1]) : NULL) < 0)
+		else if (add_export(io->to, k, words) < 0)
 			vm_fail(c, EIO, "list_exports: '%s' was refused", Tcl_GetString(items[i]));
 	Tcl_DecrRefCount(value);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "nbdkit-plugin.h"
+#include "text.h"
 #include "vm.h"
 
 /* plain: the words that nbdkit's Tcl plug-in passes; a proc that takes one more gets the flags. */
@@ -54,6 +55,13 @@ const char *vm_proc_name(enum proc proc)
 
 /* --- failing --- */
 
+static bool all_ascii(const char *s)
+{
+	while (*s && (unsigned char)*s < 0x80)
+		s++;
+	return !*s;
+}
+
 int vm_fail(struct call *c, int errnum, const char *fmt, ...)
 {
 	va_list ap;
@@ -62,6 +70,11 @@ int vm_fail(struct call *c, int errnum, const char *fmt, ...)
 	if (vasprintf(&c->words, fmt, ap) < 0)
 		c->words = NULL;
 	va_end(ap);
+	if (c->words && !all_ascii(c->words)) {
+		char *words = text_to_system(c->words);
+		free(c->words);
+		c->words = words;
+	}
 	c->errnum = errnum;
 	return c->rc = -1;
 }
@@ -103,6 +116,14 @@ static int errno_of_error(struct vm *vm, Tcl_Obj *options)
 	return err ? err : EIO;
 }
 
+static void debug_line(const char *s, int len)
+{
+	char *line = strndup(s, (size_t)len), *words = line ? text_to_system(line) : NULL;
+	nbdkit_debug("%s", words ? words : "");
+	free(words);
+	free(line);
+}
+
 /* The first line is for the log; how it came to it are debug lines. */
 static void debug_lines(Tcl_Obj *options)
 {
@@ -111,7 +132,7 @@ static void debug_lines(Tcl_Obj *options)
 	if (Tcl_DictObjGet(NULL, options, key, &info) == TCL_OK && info)
 		for (const char *s = Tcl_GetString(info), *end; *s; s = *end ? end + 1 : end) {
 			end = strchrnul(s, '\n');
-			nbdkit_debug("%.*s", (int)(end - s), s);
+			debug_line(s, (int)(end - s));
 		}
 	Tcl_DecrRefCount(key);
 }
@@ -193,6 +214,7 @@ void vm_look_up(struct vm *vm)
 static int check_required(struct vm *vm, struct call *c, const char *script)
 {
 	static const enum proc required[] = { PLUGIN_OPEN, GET_SIZE, PREAD };
+	vm_look_up(vm);
 	for (size_t i = 0; i < sizeof required / sizeof *required; i++)
 		if (!vm->procs[required[i]].there)
 			return vm_fail(c, EINVAL, "%s: missing proc: %s", script, table[required[i]].name);
@@ -207,15 +229,19 @@ int vm_start(struct vm *vm, struct call *c, const char *script)
 	if (Tcl_Init(vm->tcl) != TCL_OK)
 		return vm_fail(c, EIO, "Tcl cannot start: %s", Tcl_GetStringResult(vm->tcl));
 	commands_add(vm);
-	Tcl_SetVar2Ex(vm->tcl, "argv0", NULL, Tcl_NewStringObj(script, -1), TCL_GLOBAL_ONLY);
+	Tcl_Obj *path = text_from_system(script);
+	Tcl_IncrRefCount(path);
+	Tcl_SetVar2Ex(vm->tcl, "argv0", NULL, path, TCL_GLOBAL_ONLY);
 	Tcl_SetVar2Ex(vm->tcl, "argv", NULL, Tcl_NewListObj(0, NULL), TCL_GLOBAL_ONLY);
 	Tcl_SetVar2Ex(vm->tcl, "argc", NULL, Tcl_NewWideIntObj(0), TCL_GLOBAL_ONLY);
-	int code = Tcl_EvalFile(vm->tcl, script);
+	int code = Tcl_FSEvalFile(vm->tcl, path);
 	if (code != TCL_OK && code != TCL_RETURN)
-		return script_error(vm, c, script, code);
+		script_error(vm, c, Tcl_GetString(path), code);
+	else
+		check_required(vm, c, Tcl_GetString(path));
 	Tcl_ResetResult(vm->tcl);
-	vm_look_up(vm);
-	return check_required(vm, c, script);
+	Tcl_DecrRefCount(path);
+	return c->rc;
 }
 
 void vm_stop(struct vm *vm)

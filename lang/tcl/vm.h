@@ -69,6 +69,6 @@ int vm_bad_value(struct vm *vm, struct call *c, enum proc proc);
 /* commands.c: the commands nbd::... and our exit */
 void commands_add(struct vm *vm);
 /* buffer.c: nbd::buffer */
-int buffer_command(ClientData data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[]);
+int buffer_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[]);
 /* The number of NAME in errno.h, or 0. */
 int errno_of(const char *name);
