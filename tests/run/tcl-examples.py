@@ -3,9 +3,10 @@
 """The examples of disks in Tcl, with real clients.
 # timeout: 240
 """
+import os, random, tempfile
 import nbd
-from harness import SRC, case, main, read_file, run, same
-from tcllib import EXAMPLES, HOSTS, client, flags_of, script, server, tmp
+from harness import BIN, SRC, case, main, read_file, run, same
+from tcllib import EXAMPLES, HOSTS, SO, client, flags_of, script, server, tmp
 
 # --- the examples ---
 
@@ -60,6 +61,75 @@ def the_living_disk_moves_on():
             same(world(tmp + '/life0'), glider, 'the first generation')
             same(world(tmp + '/life1') != glider, True, 'the next differs')
             same(world(tmp + '/life4'), {(x + 1, y + 1) for x, y in glider}, 'four later it has moved')
+
+
+def tree(where):
+    """A folder with what is hard for copies: empty, hidden, large, long-named, nested, not ASCII, with NULs."""
+    files = {'empty': b'', '.hidden': b'h', 'large': random.Random(5).randbytes(3_000_001), 'sub/deep/er': b'\0\xff' * 3000,
+             'sub/' + 'long' * 30: b'l', 'ümlaut €': 'ü'.encode(), **{f'many/{i}': str(i).encode() for i in range(200)}}
+    for name, data in files.items():
+        os.makedirs(os.path.dirname(f'{where}/{name}'), exist_ok=True)
+        with open(f'{where}/{name}', 'wb') as f:
+            f.write(data)
+    return files
+
+
+def files_of_ext2(image):
+    run('e2fsck', '-fn', image)
+    out = tempfile.mkdtemp(dir=tmp)
+    run('debugfs', '-R', f'rdump / {out}', image)
+    return {os.path.relpath(os.path.join(d, n), out): read_bytes(os.path.join(d, n)) for d, _, names in os.walk(out) for n in names}
+
+
+def files_of_fat(image):
+    run('fsck.fat', '-n', image)
+    out = tempfile.mkdtemp(dir=tmp)
+    run('mcopy', '-s', '-i', image, '::*', out)
+    return {os.path.relpath(os.path.join(d, n), out): read_bytes(os.path.join(d, n)) for d, _, names in os.walk(out) for n in names}
+
+
+def read_bytes(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+@case
+def a_folder_is_a_disk_and_each_connection_sees_it_as_it_is_now():
+    for host in HOSTS:
+        for fs, files_of in (('ext2', files_of_ext2), ('fat', files_of_fat)):
+            where = tempfile.mkdtemp(dir=tmp)
+            want = tree(where)
+            with server(host, EXAMPLES + 'dir.tcl', 'dir=' + where, 'fs=' + fs, 'label=PHOTOS') as s:
+                image = f'{tmp}/image'
+                run('nbdcopy', s.uri, image)
+                same(files_of(image), want, f'the files of the {fs}')
+                old = client(s)
+                with open(where + '/new', 'wb') as f:
+                    f.write(b'new')
+                os.unlink(where + '/large')
+                now = {**want, 'new': b'new'}
+                del now['large']
+                run('nbdcopy', s.uri, image)
+                same(files_of(image), now, f'the files of the {fs}, later')
+                with open(image, 'wb') as f:
+                    for off in range(0, old.get_size(), 65536):
+                        f.write(old.pread(min(65536, old.get_size() - off), off))
+                same(files_of(image), want, 'what an old connection sees')
+                same(old.is_read_only(), True, 'read-only')
+                old.shutdown()
+                same([x for x in os.listdir(os.environ.get('TMPDIR', '/tmp')) if x.startswith('nbd-dir')], [], 'images left behind')
+
+
+@case
+def an_empty_folder_is_a_disk_and_no_folder_is_an_error():
+    empty = tempfile.mkdtemp(dir=tmp)
+    for fs, files_of in (('ext2', files_of_ext2), ('fat', lambda image: {} if run('mdir', '-b', '-i', image, '::', status=None).out == '' else None)):
+        with server(None, EXAMPLES + 'dir.tcl', 'dir=' + empty, 'fs=' + fs) as s:
+            run('nbdcopy', s.uri, tmp + '/image')
+            same(files_of(tmp + '/image'), {}, fs)
+    for args, words in (([], 'dir=FOLDER is missing'), (['dir=/dev/null'], '/dev/null is no folder'), (['dir=/', 'fs=xfs'], 'fs=xfs is neither')):
+        r = run(BIN + '/nbdkit', '-U', '-', SO, EXAMPLES + 'dir.tcl', *args, '--run', 'exit 42', status=1)
+        same(words in r.err, True, r.err)
 
 
 main()
