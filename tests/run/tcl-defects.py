@@ -7,7 +7,7 @@ the server.
 """
 import os, re, tempfile
 import nbd
-from harness import BIN, MODE, case, main, read_file, run, same, until
+from harness import BIN, MODE, main, read_file, run, same, until
 from tcllib import SO, client, hosts, refused, said, script, server, tmp
 
 # --- what the plug-in for nbdkit does wrong, and this one must not ---

@@ -126,6 +126,41 @@ def random_logs_of_two_disks_side_by_side():
 
 
 @case
+def a_log_of_2018_is_read_as_well():
+    size = 16 << 20
+    with temp_dir() as d, display() as screen:
+        path = random_log(size, 2000, seed=3, age='2018').save(d + '/log')
+        with viewer(screen, path, str(size)) as p:
+            same(len(shows(p, screen, path, size)), 4, 'colours')
+
+
+@case
+def a_widget_that_is_destroyed_leaves_nothing_and_others_go_on():
+    size = 1 << 20
+    with temp_dir() as d, display() as screen:
+        log = Log(size)
+        log.request('Write', 0, 65536)
+        log.begin('Read', 0, 65536)
+        log.save(d + '/log')
+        with open(d + '/mine.tcl', 'w') as f: # a program of somebody's own
+            f.write(f'source {SCRIPT}\npack [diskmap::create .a 1M] [diskmap::create .b 1M] -side left\n'
+                    f'diskmap::follow .a {d}/log\ndiskmap::follow .b {d}/log\n'
+                    'proc bgerror {words} { puts stderr $words; exit 3 }\n'
+                    'after 300 { destroy .b; after 300 { puts "[info commands .b][array names diskmap::d .b,*]'
+                    '[llength [lsearch -all -inline [image names] image*]]"; flush stdout } }\n')
+        p = subprocess.Popen(['wish', d + '/mine.tcl'], env=dict(os.environ, DISPLAY=screen), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
+            same(p.stdout.readline(), b'1\n', 'what is left of the widget, and how many images')
+            log.end('Read', log.ids[1])
+            log.request('Trim', 0, 4096)
+            log.save(d + '/log')
+            shows(p, screen, d + '/log', size)
+        finally:
+            p.kill()
+            p.wait()
+
+
+@case
 def wrong_words_are_one_line():
     with display() as screen:
         for args, words in (([], 'usage:'), (['/no/such/log', '1M'], 'no such file'), (['/dev/null', 'big'], "'big' is no size")):

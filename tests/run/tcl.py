@@ -6,7 +6,7 @@
 """
 import os, threading
 import nbd
-from harness import case, main, read_file, same, until
+from harness import main, read_file, same, until
 from tcllib import client, hosts, refused, said, script, server, tmp
 
 # --- what nbdkit's plug-in does not have ---
