@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include "nbdkit-plugin.h"
 #include "text.h"
 #include "worker.h"
@@ -46,6 +47,28 @@ static int debug_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args
 	nbdkit_debug("%s", words ? words : "");
 	free(words);
 	return TCL_OK;
+}
+
+/* nbd::sync CHANNEL: what was written is on the disk.  Tcl's flush only hands it to the kernel. */
+static int sync_command(void *data, Tcl_Interp *tcl, int n, Tcl_Obj *const args[])
+{
+	void *handle;
+	int mode;
+
+	if (n != 2) {
+		Tcl_WrongNumArgs(tcl, 1, args, "channel");
+		return TCL_ERROR;
+	}
+	Tcl_Channel channel = Tcl_GetChannel(tcl, Tcl_GetString(args[1]), &mode);
+	if (!channel)
+		return TCL_ERROR;
+	if (!(mode & TCL_WRITABLE) || Tcl_GetChannelHandle(channel, TCL_WRITABLE, &handle) != TCL_OK)
+		return fail(tcl, "not a file that is open for writing");
+	if (Tcl_Flush(channel) == TCL_OK && fdatasync((int)(intptr_t)handle) == 0)
+		return TCL_OK;
+	const char *words = Tcl_PosixError(tcl); /* sets errorCode */
+	Tcl_SetObjResult(tcl, Tcl_ObjPrintf("cannot sync %s: %s", Tcl_GetString(args[1]), words));
+	return TCL_ERROR;
 }
 
 /* --- what only the thread that waits may ask the server --- */
@@ -230,6 +253,7 @@ void commands_add(struct vm *vm)
 	} commands[] = {
 		{ "nbd::error", error_command },
 		{ "nbd::debug", debug_command },
+		{ "nbd::sync", sync_command },
 		{ "nbd::parse_size", parse_size_command },
 		{ "nbd::parse_bool", parse_bool_command },
 		{ "nbd::export_name", export_name_command },

@@ -40,6 +40,31 @@ def flags_go_to_those_who_take_one_more_word(host):
 
 
 @hosts
+def a_flush_may_reach_the_disk(host):
+    disk = tmp + '/sync'
+    with open(disk, 'wb') as f:
+        f.truncate(1 << 20)
+    path = script('proc config {k v} { set ::$k $v }\nproc plugin_open {r} { list [open $::disk r+b] [open |cat wb] }\n'
+                  'proc plugin_close {h} { close [lindex $h 0]; close [lindex $h 1] }\n'
+                  'proc pread {h n o} { seek [lindex $h 0] $o; read [lindex $h 0] $n }\n'
+                  'proc pwrite {h b o} { set ::at $o; seek [lindex $h 0] $o; puts -nonewline [lindex $h 0] $b }\n'
+                  'proc plugin_flush {h} { switch $::at { 0 { nbd::sync [lindex $h 0] } 512 { nbd::sync [lindex $h 1] }\n'
+                  '1024 { nbd::sync stdin } 1536 { nbd::sync nothing } } }\n')
+    with server(host, path, 'disk=' + disk) as s:
+        h = client(s)
+        h.pwrite(b'y' * 512, 0)
+        h.flush()
+        with open(disk, 'rb') as f:
+            same(f.read(512), b'y' * 512, 'what another process sees behind a flush')
+        for at, err, words in ((512, 'EINVAL', 'invalid argument'), # a pipe is no disk: the kernel was asked
+                               (1024, 'EIO', 'not a file that is open for writing'), (1536, 'EIO', 'can not find channel')):
+            h.pwrite(b'z' * 512, at)
+            refused(h.flush, err=err)
+            said(s, words)
+        h.shutdown()
+
+
+@hosts
 def zero_may_leave_it_to_the_server(host):
     path = script('set ::disk [string repeat x 4096]\nproc get_size {h} { return 4096 }\n'
                   'proc zero {h count offset may_trim} { nbd::error EOPNOTSUPP }\n'

@@ -34,7 +34,7 @@ typedef void(Tcl_CmdDeleteProc)(void *data);
 typedef void(Tcl_NamespaceDeleteProc)(void *data);
 
 enum { TCL_OK, TCL_ERROR, TCL_RETURN };
-enum { TCL_EXACT = 1, TCL_GLOBAL_ONLY = 1, TCL_EVAL_GLOBAL = 0x20000, TCL_STDOUT = 1 << 2 };
+enum { TCL_EXACT = 1, TCL_GLOBAL_ONLY = 1, TCL_EVAL_GLOBAL = 0x20000, TCL_WRITABLE = 1 << 2, TCL_STDOUT = 1 << 2 };
 
 /* beginning and end */
 const char *Tcl_FindExecutable(const char *argv0);
@@ -80,6 +80,7 @@ void Tcl_SetObjErrorCode(Tcl_Interp *tcl, Tcl_Obj *code);
 void Tcl_SetErrorCode(Tcl_Interp *tcl, ...);
 Tcl_Obj *Tcl_GetReturnOptions(Tcl_Interp *tcl, int code);
 const char *Tcl_ErrnoId(void);
+const char *Tcl_PosixError(Tcl_Interp *tcl);
 
 /* encodings and channels */
 Tcl_Encoding Tcl_GetEncoding(Tcl_Interp *tcl, const char *name);
@@ -88,4 +89,6 @@ char *Tcl_ExternalToUtfDString(Tcl_Encoding encoding, const char *s, Tcl_Size le
 char *Tcl_UtfToExternalDString(Tcl_Encoding encoding, const char *s, Tcl_Size len, Tcl_DString *out);
 void Tcl_DStringFree(Tcl_DString *d);
 Tcl_Channel Tcl_GetStdChannel(int type);
+Tcl_Channel Tcl_GetChannel(Tcl_Interp *tcl, const char *name, int *mode);
+int Tcl_GetChannelHandle(Tcl_Channel channel, int direction, void **handle);
 int Tcl_Flush(Tcl_Channel channel);
