@@ -52,6 +52,8 @@ static int do_trim(struct loaded *p, const struct opened *o, uint32_t n, uint64_
 
 static int do_zero(struct loaded *p, const struct opened *o, uint32_t n, uint64_t off, uint32_t flags)
 {
+	if (is_v1(p) && flags & NBDKIT_FLAG_FAST_ZERO)
+		return EOPNOTSUPP; /* it could not be told */
 	context->errnum = 0;
 	int rc = is_v1(p) ? p->p.zero_v1_(o->handle, n, off, flags & NBDKIT_FLAG_MAY_TRIM ? 1 : 0)
 		 : p->p.zero(o->handle, n, off, flags);
@@ -93,41 +95,48 @@ static int block_size(struct loaded *p, void *h, struct limits *m)
 	return call_block_size(m, min, pref, max) ? 0 : -1;
 }
 
-static int abilities(struct loaded *p, struct opened *o, struct limits *m)
+/* Asked in nbdkit's order, until one fails; what a read-only export cannot use is not asked. */
+static int abilities(struct loaded *p, struct opened *o, bool readonly, struct limits *m)
 {
 	const struct nbdkit_plugin *f = &p->p;
 	void *h = o->handle;
 	bool v1 = is_v1(p);
 	bool has_write = v1 ? f->pwrite_v1_ != NULL : f->pwrite != NULL, has_flush = v1 ? f->flush_v1_ != NULL : f->flush != NULL;
 	bool has_trim = v1 ? f->trim_v1_ != NULL : f->trim != NULL, has_zero = v1 ? f->zero_v1_ != NULL : f->zero != NULL;
+	int write = 0, can_zero = 0, fast = 0, trim = 0, fua = NBDKIT_FUA_NONE, flush, rotational, multi, caches, tells_extents;
 	int64_t size = f->get_size(h);
-	int write = ask(f->can_write, h, has_write), flush = ask(f->can_flush, h, has_flush);
-	int rotational = ask(f->is_rotational, h, 0), trim = ask(f->can_trim, h, has_trim);
-	int can_zero = has_zero ? ask(f->can_zero, h, 1) : 0;
-	int fast = ask(f->can_fast_zero, h, !has_zero || !can_zero);
-	int tells_extents = f->extents ? ask(f->can_extents, h, 1) : 0;
-	int fua = ask(f->can_fua, h, has_flush ? NBDKIT_FUA_EMULATE : NBDKIT_FUA_NONE);
-	int multi = ask(f->can_multi_conn, h, 0);
-	int caches = ask(f->can_cache, h, f->cache ? NBDKIT_CACHE_NATIVE : NBDKIT_CACHE_NONE);
 
-	if (size < 0 || write < 0 || flush < 0 || rotational < 0 || trim < 0 || can_zero < 0 || fast < 0 || tells_extents < 0
-	    || fua < 0 || fua > NBDKIT_FUA_NATIVE || multi < 0 || caches < 0 || caches > NBDKIT_CACHE_NATIVE
-	    || block_size(p, h, m) < 0)
+	if (size < 0 || (!readonly && (write = ask(f->can_write, h, has_write)) < 0))
 		return -1;
+	/* A fast zero fails at once where there is no .zero, or none that is told what is asked of it. */
+	if (write && ((can_zero = ask(f->can_zero, h, has_zero)) < 0
+		      || (fast = ask(f->can_fast_zero, h, v1 || !has_zero || !can_zero)) < 0
+		      || (trim = ask(f->can_trim, h, has_trim)) < 0
+		      || (fua = ask(f->can_fua, h, has_flush ? NBDKIT_FUA_EMULATE : NBDKIT_FUA_NONE)) < 0))
+		return -1;
+	if ((flush = ask(f->can_flush, h, has_flush)) < 0 || (rotational = ask(f->is_rotational, h, 0)) < 0
+	    || (multi = ask(f->can_multi_conn, h, 0)) < 0
+	    || (caches = ask(f->can_cache, h, f->cache ? NBDKIT_CACHE_NATIVE : NBDKIT_CACHE_NONE)) < 0
+	    || (tells_extents = ask(f->can_extents, h, f->extents != NULL)) < 0 || block_size(p, h, m) < 0)
+		return -1;
+	if (fua > NBDKIT_FUA_NATIVE || caches > NBDKIT_CACHE_NATIVE) {
+		nbdkit_error("can_fua and can_cache must return NONE, EMULATE or NATIVE");
+		return -1;
+	}
 	if (v1 && fua == NBDKIT_FUA_NATIVE)
 		fua = NBDKIT_FUA_EMULATE; /* its calls have no flags */
-	o->zero_native = can_zero;
+	o->zero_native = can_zero && has_zero;
 	o->fua = fua;
 	o->cache_native = caches == NBDKIT_CACHE_NATIVE;
 	m->size = (uint64_t)size;
 	m->can_write = write;
 	m->can_flush = flush;
 	m->rotational = rotational;
-	m->can_trim = write && trim;
-	m->zero = !write ? NONE : can_zero ? NATIVE : EMULATE;
-	m->can_fast_zero = write && fast;
-	m->can_extents = tells_extents;
-	m->fua = write ? (enum ability)fua : NONE;
+	m->can_trim = trim;
+	m->zero = !write ? NONE : o->zero_native ? NATIVE : EMULATE;
+	m->can_fast_zero = fast;
+	m->can_extents = tells_extents && f->extents;
+	m->fua = (enum ability)fua;
 	m->can_multi_conn = multi;
 	m->cache = (enum ability)caches;
 	const char *text = f->export_description ? f->export_description(h) : NULL;
@@ -138,7 +147,7 @@ static int abilities(struct loaded *p, struct opened *o, struct limits *m)
 static int do_open(struct loaded *p, struct opened *o, const struct client *client, struct limits *m)
 {
 	o->handle = p->p.open(client->readonly);
-	if (o->handle && abilities(p, o, m) == 0)
+	if (o->handle && abilities(p, o, client->readonly, m) == 0)
 		return 0;
 	int err = call_failed(p);
 	if (o->handle && p->p.close)
