@@ -8,7 +8,7 @@
 #include "nbdkit-plugin.h"
 
 static struct interned *server_strings; /* until the process ends */
-static pthread_mutex_t server_strings_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t strings_lock = PTHREAD_MUTEX_INITIALIZER; /* of all chains: requests of a connection run side by side */
 
 static const struct client *client(const char *function)
 {
@@ -84,15 +84,11 @@ static const char *keep(struct interned *s)
 		nbdkit_error("out of memory");
 		return NULL;
 	}
-	if (context && context->strings) {
-		s->next = *context->strings;
-		*context->strings = s;
-		return s->text;
-	}
-	pthread_mutex_lock(&server_strings_lock);
-	s->next = server_strings;
-	server_strings = s;
-	pthread_mutex_unlock(&server_strings_lock);
+	struct interned **strings = context && context->strings ? context->strings : &server_strings;
+	pthread_mutex_lock(&strings_lock);
+	s->next = *strings;
+	*strings = s;
+	pthread_mutex_unlock(&strings_lock);
 	return s->text;
 }
 

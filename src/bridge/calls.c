@@ -2,6 +2,7 @@
 /* One request, carried out by calls into a plug-in or filter: what it lacks is replaced here, as nbdkit-plugin(3)
  * tells for each callback.  On a thread that may block. */
 #include <errno.h>
+#include <stdlib.h>
 #include "base/say.h"
 #include "bridge/loaded.h"
 
@@ -55,15 +56,16 @@ static int zero(struct loaded *p, const struct opened *o, uint32_t n, uint64_t o
 
 static int cache(struct loaded *p, const struct opened *o, uint32_t n, uint64_t off)
 {
-	static uint8_t thrown_away[ZERO_PIECE]; /* nobody looks at it */
-	int err = 0;
-
 	if (o->cache_native)
 		return p->calls->cache(p, o, n, off);
-	for (uint32_t k; n && !err; n -= k, off += k) {
-		k = MIN(n, (uint32_t)ZERO_PIECE);
+	uint32_t piece = MIN(n, (uint32_t)ZERO_PIECE), k;
+	uint8_t *thrown_away = malloc(piece);
+	int err = thrown_away ? 0 : ENOMEM;
+	for (; n && !err; n -= k, off += k) {
+		k = MIN(n, piece);
 		err = p->calls->read(p, o, thrown_away, k, off);
 	}
+	free(thrown_away);
 	return err;
 }
 

@@ -5,9 +5,9 @@
 from and, where that may be, written to, under this server and under nbdkit, and must serve the same bytes, size and
 flags.  Lines that begin with `| ` are a table that make check prints.
 """
-import glob, gzip, hashlib, lzma, os, shutil, subprocess, tarfile, tempfile
+import contextlib, glob, gzip, hashlib, lzma, os, pwd, shutil, socket, subprocess, tarfile, tempfile
 import nbd
-from harness import MODE, NBDKIT_REF, REAL, Server, Skip, case, main, run, same
+from harness import MODE, NBDKIT_REF, REAL, Server, Skip, case, main, run, same, until
 
 # What the plug-ins and their interpreters never free is not ours to mend.
 os.environ['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'
@@ -64,7 +64,7 @@ TABLE = {
     'file': [DISK],
     'floppy': [tmp + '/tree'],
     'full': ['1M'],
-    'guestfs': 'boots an appliance',
+    'guestfs': ['disk=' + DISK, 'format=raw', 'export=/dev/sda'] if MODE == 'plain' and glob.glob('/boot/vmlinu*') else 'boots an appliance, which one build does',
     'info': ['exportname'],
     'iso': [tmp + '/tree'] if shutil.which('xorriso') else 'needs xorriso',
     'libvirt': 'needs a running libvirtd',
@@ -83,7 +83,7 @@ TABLE = {
     'sh': [SH],
     'sparse-random': ['1M', 'seed=42'],
     'split': [DISK, CC],
-    'ssh': 'needs a running sshd',
+    'ssh': 'SSHD',
     'tcl': [TCL],
     'tmpdisk': ['16M'],
     'torrent': 'needs peers of a torrent',
@@ -224,14 +224,44 @@ def debian(name, kind):
     return other
 
 
+@contextlib.contextmanager
+def sshd():
+    """A server of our own on the loopback address, with keys of its own; the plug-in's parameters for DISK there."""
+    program = shutil.which('sshd', path='/usr/sbin:/usr/bin')
+    if not program or not shutil.which('ssh-keygen'):
+        raise Skip('needs sshd and ssh-keygen')
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    for key in ('host', 'user'):
+        run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', f'{tmp}/{key}')
+    config = put('sshd', f'Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp}/host\nAuthorizedKeysFile {tmp}/user.pub\nPermitRootLogin yes\n'
+                 f'StrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n')
+    os.makedirs('/run/sshd', exist_ok=True)
+    server = subprocess.Popen([program, '-D', '-e', '-f', config], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        def listens():
+            with socket.socket() as s:
+                return s.connect_ex(('127.0.0.1', port)) == 0
+        until('sshd listens', listens)
+        yield ['host=127.0.0.1', f'port={port}', 'user=' + pwd.getpwuid(os.getuid()).pw_name, f'identity={tmp}/user', 'verify-remote-host=false', 'config=/dev/null',
+               'path=' + DISK]
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def one(name):
     args = TABLE.get(name, 'not in the table of this test')
-    if isinstance(args, str) and args != 'URI':
+    if isinstance(args, str) and args not in ('URI', 'SSHD'):
         raise Skip(args)
     other = debian(name, 'plugin')
     if args == 'URI':
         with Server('pattern', '1M', program=NBDKIT_REF) as below:
             return served([other, 'uri=' + below.uri]), served([other, 'uri=' + below.uri], NBDKIT_REF)
+    if args == 'SSHD':
+        with sshd() as args:
+            return served([other] + args), served([other] + args, NBDKIT_REF)
     ours = served([other] + args)
     if name in CRASHES_UNDER_NBDKIT:
         return ours, ours
