@@ -254,6 +254,12 @@ void args_free(struct args *a)
 {
 	free(a->filters);
 	free(a->flags);
+	if (a->script_words) {
+		free(a->script_words[0]);
+		free(a->script_words[1]);
+		free(a->script_words);
+	}
+	a->script_words = NULL;
 	a->filters = NULL;
 	a->flags = NULL;
 	a->flag_count = 0;

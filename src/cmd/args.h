@@ -39,6 +39,7 @@ struct args {
 	unsigned filter_count;
 	char **words;             /* plug-in and parameters: the end of argv; word_count may be 0 */
 	unsigned word_count;
+	char **script_words;      /* NULL, or words, ours with the first two (script.h) */
 };
 
 /* 0, or -1 with e set; a is to be freed in both cases. */

@@ -73,21 +73,24 @@ static bool in_build_tree(const char *name, char *path, size_t room)
 	return n < (int)room && access(path, R_OK) == 0;
 }
 
-typedef const struct module *load_file(const char *path, const struct debug_flag *flags, unsigned count, struct err *e);
+/* The file nbdkit-NAME-KIND with that ending in the first folder that has one. */
+static bool in_folders(const char *name, const char *kind, const char *ending, char *path, size_t room)
+{
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		int n = snprintf(path, room, "%s/%ss/nbdkit-%s-%s%s", dirs[i], kind, name, kind, ending);
+		if (n < (int)room && access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
 
 static const struct module *load_by_name(const char *name, bool filter, const struct debug_flag *flags, unsigned count, struct err *e)
 {
 	const char *kind = filter ? "filter" : "plugin";
-	load_file *load = filter ? filter_load : plugin_load;
 	char path[PATH_MAX];
 
-	if (!filter && in_build_tree(name, path, sizeof path))
-		return load(path, flags, count, e);
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		int n = snprintf(path, sizeof path, "%s/%ss/nbdkit-%s-%s.so", dirs[i], kind, name, kind);
-		if (n < (int)sizeof path && access(path, R_OK) == 0)
-			return load(path, flags, count, e);
-	}
+	if ((!filter && in_build_tree(name, path, sizeof path)) || in_folders(name, kind, ".so", path, sizeof path))
+		return (filter ? filter_load : plugin_load)(path, flags, count, e);
 	struct buf list = { .limit = 512 };
 	for (const struct module *const *b = modules; *b; b++)
 		if ((*b)->filter == filter)
@@ -96,6 +99,12 @@ static const struct module *load_by_name(const char *name, bool filter, const st
 		kind, name, buf_str(&list), name, kind, dirs[0], kind);
 	buf_free(&list);
 	return NULL;
+}
+
+bool module_script(const char *name, char *path, size_t room)
+{
+	return !strpbrk(name, "/.") && !built_in(name, strlen(name), false) && !in_build_tree(name, path, room)
+	       && !in_folders(name, "plugin", ".so", path, room) && in_folders(name, "plugin", "", path, room);
 }
 
 const struct module *module_find(const char *word, bool filter, const struct debug_flag *flags, unsigned count, struct err *e)

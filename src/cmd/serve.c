@@ -17,6 +17,7 @@
 #include "cmd/daemon.h"
 #include "cmd/inform.h"
 #include "cmd/run.h"
+#include "cmd/script.h"
 #include "cmd/signals.h"
 #include "cmd/uri.h"
 #include "server/listen.h"
@@ -277,6 +278,8 @@ int main(int argc, char **argv)
 	rc = args_parse(&s.args, argc, argv, &e);
 	say_start(say_name(), SAY_STDERR, s.args.verbose);
 	bridge_stdio_safe = !s.args.single;
+	if (rc == 0)
+		rc = script_expand(&s.args, &e);
 	if (rc == 0 && (s.activated = listen_activated(&e)) < 0)
 		rc = -1;
 	if (rc == 0 && informed(&s, &rc, &e)) {

@@ -5,7 +5,7 @@
 from and, where that may be, written to, under this server and under nbdkit, and must serve the same bytes, size and
 flags.  Lines that begin with `| ` are a table that make check prints.
 """
-import contextlib, glob, gzip, hashlib, lzma, os, pwd, shutil, socket, subprocess, tarfile, tempfile
+import contextlib, glob, gzip, hashlib, lzma, os, pwd, re, shutil, socket, subprocess, tarfile, tempfile
 import nbd
 from harness import MODE, NBDKIT_REF, REAL, Server, Skip, case, main, run, same, until
 
@@ -60,7 +60,8 @@ TABLE = {
     'example1': [],
     'example2': ['file=' + DISK],
     'example3': ['size=1M'],
-    'example4': 'a Perl script, not a .so: run through the perl plug-in',
+    'example4': ['size=1048576'], # a script for the Perl plug-in
+    'S3': 'a script that fetches from a store in the network, and needs boto3',
     'file': [DISK],
     'floppy': [tmp + '/tree'],
     'full': ['1M'],
@@ -216,6 +217,8 @@ def served(argv, program=None, write=False, ends=False):
 def debian(name, kind):
     """Its path under another name, or the built-in one would be taken; and not the distribution's folder."""
     path = next((p for d in DIRS for p in [f'{d}/{kind}s/nbdkit-{name}-{kind}.so'] if os.path.exists(p)), None)
+    if not path and any(os.path.exists(f'{d}/{kind}s/nbdkit-{name}-{kind}') for d in DIRS):
+        return name
     if not path:
         raise Skip(f'nbdkit-{name}-{kind}.so is not installed')
     other = os.path.join(tmp, f'debian-{name}-{kind}.so')
@@ -315,7 +318,7 @@ def make_case(kind, name):
 
 
 def shipped(kind):
-    return {os.path.basename(p)[len('nbdkit-'):-len(f'-{kind}.so')] for d in DIRS for p in glob.glob(f'{d}/{kind}s/nbdkit-*-{kind}.so')}
+    return {re.fullmatch(f'nbdkit-(.*)-{kind}(\\.so)?', os.path.basename(p))[1] for d in DIRS for p in glob.glob(f'{d}/{kind}s/nbdkit-*')}
 
 
 for plugin in sorted(set(TABLE) | shipped('plugin')):
