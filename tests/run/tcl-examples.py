@@ -10,14 +10,80 @@ from tcllib import EXAMPLES, HOSTS, SO, client, flags_of, script, server, tmp
 
 # --- the examples ---
 
+def guide():
+    return [x.split('```')[0] for x in read_file(SRC + '/docs/tcl.md').split('```tcl\n')[1:]]
+
+
+def block(word):
+    found = [x for x in guide() if word in x]
+    same(len(found), 1, f'scripts in the guide with {word}')
+    return found[0]
+
+
 @case
-def the_first_script_of_the_guide_runs():
-    text = read_file(SRC + '/docs/tcl.md').split('```tcl\n')[1].split('```')[0]
+def the_scripts_of_the_guide_run():
+    """A newcomer's file, step by step; a proc that is defined again replaces the one before."""
+    first = guide()[0]
+    settings = first + [x for x in guide() if 'proc config {' in x][0]
+    disk = settings + block('nbd::buffer create')
     for host in HOSTS:
-        with server(host, script(text, '')) as s:
+        with server(host, script(first, '')) as s:
             h = client(s)
             same(h.pread(512, 0).rstrip(b'\0'), b'Hello from a disk that is a Tcl script.\n', 'the disk')
             h.shutdown()
+        for text in (settings, disk):
+            for args, words in (([], 'config_complete: size=SIZE is missing'), (['color=red'], 'unknown parameter color=red')):
+                r = run(host or BIN + '/nbdkit', '-U', '-', SO, script(text, ''), *args, '--run', 'true', status=1)
+                same(r.err.strip().endswith(words), True, r.err)
+        for more in ('', block('{parallel 8}')):
+            with server(host, script(disk + more, ''), 'size=1M') as s:
+                out = run('qemu-io', '-f', 'raw', '-c', 'write -P 5 4k 4k', '-c', 'read -P 5 4k 4k', '-c', 'read -P 0 0 4k', s.uri).out
+                same('failed' in out, False, out)
+
+
+@case
+def the_guides_words_on_flush_and_fua_hold():
+    name = tmp + '/fua'
+    text = ('proc plugin_open {r} { open ' + name + ' r+b }\nproc get_size {h} { file size ' + name + ' }\n'
+            'proc plugin_close {h} { close $h }\nproc pread {h n o} { seek $h $o; read $h $n }\n' + block('proc plugin_flush') + block('proc can_fua'))
+    for host in HOSTS:
+        with open(name, 'wb') as f:
+            f.truncate(65536)
+        with server(host, script(text, '')) as s:
+            h = client(s)
+            same((h.can_flush(), h.can_fua()), (True, True), 'what is promised')
+            h.pwrite(b'f' * 100, 1000, nbd.CMD_FLAG_FUA)
+            same(read_bytes(name)[1000:1100], b'f' * 100, 'the file behind FUA')
+            h.pwrite(b'g' * 100, 2000)
+            h.flush()
+            same(read_bytes(name)[2000:2100], b'g' * 100, 'the file behind a flush')
+            h.shutdown()
+
+
+@case
+def the_commands_of_the_guide_run():
+    """Those that need no screen, as they are printed."""
+    lines = [x.strip() for x in read_file(SRC + '/docs/tcl.md').splitlines() if x.startswith('    ') and 'nbdkit -U -' in x and '$ ' not in x]
+    here = tempfile.mkdtemp(dir=tmp)
+    os.symlink(SRC + '/examples/tcl', here + '/examples')
+    for name in ('ram', 'dir', 'life'):
+        os.symlink(f'{EXAMPLES}{name}.tcl', f'{here}/{name}.tcl')
+    os.makedirs(here + '/build/lang')
+    os.symlink(os.path.dirname(SO), here + '/build/lang/tcl')
+    os.makedirs(here + '/doc')
+    with open(here + '/hello.tcl', 'w') as f:
+        f.write(guide()[0])
+    done = 0
+    for line in lines:
+        if 'size=1M' in line:
+            with open(here + '/hello.tcl', 'a') as f:
+                f.write([x for x in guide() if 'proc config {' in x][0] + block('nbd::buffer create'))
+        if '/usr/bin/nbdkit' in line and len(HOSTS) < 2:
+            continue
+        r = run('sh', '-c', line.split('; ./nbdview')[0].replace('/usr/share/doc', here + '/examples/'), cwd=here)
+        same('failed' in r.out + r.err, False, line + r.out + r.err)
+        done += 1
+    same(done, 7 if len(HOSTS) > 1 else 6, f'commands: {lines}')
 
 
 @case
