@@ -6,8 +6,8 @@
 """
 import os, threading
 import nbd
-from harness import main, read_file, same, until
-from tcllib import client, hosts, refused, said, script, server, tmp
+from harness import BIN, main, read_file, run, same, until
+from tcllib import EXAMPLES, client, hosts, refused, said, script, server, tmp
 
 # --- what nbdkit's plug-in does not have ---
 
@@ -185,6 +185,15 @@ def a_parallel_script_has_several_interpreters(host):
     with server(host, path) as s:
         answered_together(s, 1, 3)
         answered_together(s, 4, 3)
+
+
+@hosts
+def many_requests_on_many_connections_keep_their_bytes(host):
+    load = os.path.dirname(BIN) + '/bench/bench-load'
+    for interpreters in (1, 3):
+        for size in ('512', '256k'):
+            with server(host, EXAMPLES + 'ram.tcl', 'size=8M', f'interpreters={interpreters}') as s:
+                run(load, '--verify', '--op=mixed', '--connections=3', '--depth=16', '--requests=3000', '--warmup=0', '--size=' + size, s.sock)
 
 
 @hosts
