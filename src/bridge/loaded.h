@@ -150,4 +150,4 @@ enum { NBD_NAME_MAX = 4096 }; /* bytes of an export's name or description: proto
 /* The size of the static buffer of zeroes, and how far one call goes: counts have 32 bits. */
 enum { ZERO_PIECE = 1 << 20, PIECE_MAX = 1 << 30 };
 /* A plug-in is slow until it has shown that it is quick; once quick, one slow call makes it slow for a while. */
-enum { CALL_NS_UNKNOWN = 1000000, CALL_NS_QUICK = 20000 };
+enum { CALL_NS_UNKNOWN = 1000000, CALL_NS_SHORT = 200000, CALL_NS_QUICK = 20000 };

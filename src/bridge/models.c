@@ -43,6 +43,8 @@ static void launch(struct call *c)
 {
 	struct loaded *p = loaded_of(c->layer->mod);
 	req_park(c->layer, c->req, cancel_running);
+	if (!p->many && c->req->op >= OP_READ) /* its thread has to do it; while calls are short it may as well do our turns */
+		pool_drive(p->own, c->layer->stack->loop, atomic_load(&p->call_ns) < CALL_NS_SHORT);
 	pool_run(pool_for(p), &c->job);
 }
 

@@ -98,7 +98,7 @@ void loop_later(struct loop *l, struct task *t)
 		list_add_tail(&l->late, &t->link);
 }
 
-static void wake(struct loop *l)
+void loop_wake(struct loop *l)
 {
 	uint64_t one = 1;
 	while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
@@ -108,18 +108,19 @@ static void wake(struct loop *l)
 void loop_post(struct loop *l, struct task *t)
 {
 	pthread_mutex_lock(&l->inbox_lock);
-	bool first = list_empty(&l->inbox);
 	list_add_tail(&l->inbox, &t->link);
+	atomic_store(&l->mail, true);
 	/* Inside the lock: once it is free, the loop may run t and be gone. */
-	if (first)
-		wake(l);
+	if (l->asleep)
+		loop_wake(l);
+	l->asleep = false;
 	pthread_mutex_unlock(&l->inbox_lock);
 }
 
 void loop_stop(struct loop *l)
 {
 	atomic_store(&l->stopping, true);
-	wake(l);
+	loop_wake(l);
 }
 
 /* Only the tasks that are there now: those that they add wait for the next turn. */
@@ -140,6 +141,7 @@ static void run_inbox(struct loop *l)
 	list_init(&mail);
 	pthread_mutex_lock(&l->inbox_lock);
 	list_splice(&mail, &l->inbox);
+	atomic_store(&l->mail, false);
 	pthread_mutex_unlock(&l->inbox_lock);
 	run_tasks(&mail);
 }
@@ -171,7 +173,7 @@ static int look_out(struct loop *l, struct epoll_event *events)
 	read_clock(l);
 	do {
 		int n = epoll_wait(l->epoll_fd, events, EVENTS_A_TURN, 0);
-		if (n > 0) {
+		if (n > 0 || atomic_load(&l->mail)) {
 			l->luck = MIN(MAX(l->luck, 0) + 2, (int)LUCK_MAX);
 			return n;
 		}
@@ -180,13 +182,31 @@ static int look_out(struct loop *l, struct epoll_event *events)
 	return 0;
 }
 
+/* From now on who posts wakes us; but not for what was posted before. */
+static void fall_asleep(struct loop *l, struct timespec **timeout)
+{
+	static struct timespec now;
+	pthread_mutex_lock(&l->inbox_lock);
+	l->asleep = list_empty(&l->inbox);
+	if (!l->asleep)
+		*timeout = &now;
+	pthread_mutex_unlock(&l->inbox_lock);
+}
+
+static void wake_up(struct loop *l)
+{
+	pthread_mutex_lock(&l->inbox_lock);
+	l->asleep = false;
+	pthread_mutex_unlock(&l->inbox_lock);
+}
+
 void loop_turn(struct loop *l, bool may_wait)
 {
 	struct epoll_event events[EVENTS_A_TURN];
 	struct timespec wait = { 0 }, *timeout = &wait;
 	int n = 0;
 
-	if (may_wait && list_empty(&l->late) && !l->clock_by_hand) {
+	if (may_wait && list_empty(&l->late) && !l->clock_by_hand && !atomic_load(&l->mail)) {
 		uint64_t next = timers_next(&l->timers);
 		if (next == UINT64_MAX) {
 			timeout = NULL;
@@ -199,25 +219,31 @@ void loop_turn(struct loop *l, bool may_wait)
 	}
 	if (!timeout || wait.tv_sec || wait.tv_nsec > LOOK_OUT_NS)
 		n = look_out(l, events);
-	if (n == 0)
+	if (n == 0) {
+		bool sleeps = !timeout || wait.tv_sec || wait.tv_nsec;
+		if (sleeps)
+			fall_asleep(l, &timeout);
 		n = wait_for_events(l, events, timeout);
+		if (sleeps)
+			wake_up(l);
+	}
 	read_clock(l);
-	bool mail = false;
 	for (int i = 0; i < n; i++) {
 		struct watch *w = events[i].data.ptr;
-		if (w == &l->wake)
-			mail = true;
 		if (w->fd >= 0) /* not stopped by an earlier event of this turn */
 			w->ready(w, events[i].events);
 	}
 	timers_fire(&l->timers, l->now);
-	if (mail)
+	if (atomic_load(&l->mail))
 		run_inbox(l);
 	run_tasks(&l->late);
 }
 
 void loop_run(struct loop *l)
 {
-	while (!atomic_load(&l->stopping))
+	while (!atomic_load(&l->stopping)) {
 		loop_turn(l, true);
+		if (l->between)
+			l->between(l, l->between_arg);
+	}
 }

@@ -5,8 +5,9 @@
  * other threads posted; then the tasks that asked for the end of the turn.  Whatever frees memory
  * that an event of the same turn may point at does so in such a task.
  *
- * Everything here is for the loop's own thread, but loop_post() and loop_stop(), which any thread
- * may call.  The clock is CLOCK_MONOTONIC in ns, read once or twice a turn; a test sets it by hand. */
+ * Everything here is for the thread that runs the loop's turns, but loop_post(), loop_wake() and loop_stop(),
+ * which any thread may call.  That is the thread in loop_run(), but for the time that it lets another run them
+ * (pool_drive(), loop/pool.h).  The clock is CLOCK_MONOTONIC in ns, read once or twice a turn; a test sets it by hand. */
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -42,8 +43,12 @@ struct loop {
 	bool coarse_wait;            /* the kernel has no epoll_pwait2(): another way to wait */
 	bool clock_by_hand;          /* a test: now changes only when the test says so */
 	atomic_bool stopping;
-	pthread_mutex_t inbox_lock;  /* guards inbox */
+	pthread_mutex_t inbox_lock;  /* guards inbox and asleep */
 	struct list inbox;           /* struct task from other threads */
+	bool asleep;                 /* who posts must wake it */
+	atomic_bool mail;            /* something is in the inbox */
+	void (*between)(struct loop *, void *arg); /* loop_run() calls it after a turn, while it is there */
+	void *between_arg;
 	unsigned connections;        /* that live here */
 };
 
@@ -52,6 +57,7 @@ void loop_free(struct loop *l); /* nothing may be watched or posted any more */
 void loop_run(struct loop *l);  /* turns until loop_stop() */
 void loop_turn(struct loop *l, bool may_wait);
 void loop_stop(struct loop *l); /* any thread: loop_run() returns after its turn */
+void loop_wake(struct loop *l); /* any thread: the turn that waits, or the next that would, does not */
 
 static inline void task_init(struct task *t, void (*run)(struct task *))
 {

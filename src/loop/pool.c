@@ -5,6 +5,9 @@
 #include <string.h>
 #include "base/say.h"
 
+/* A loop that is driven gets its turn after this much work, and is taken back when it had none for so long. */
+enum { WORK_NS = 200 * 1000, TURNLESS_NS = 5 * 1000 * 1000 };
+
 struct pool {
 	pthread_mutex_t lock;      /* guards all that follows */
 	pthread_cond_t work;       /* a job came, or the end */
@@ -13,37 +16,125 @@ struct pool {
 	bool calling;              /* a thread was woken or started, and has not looked yet */
 	bool ending;
 	pthread_t *threads;        /* count of them */
+	/* of the loop that the one thread drives: */
+	struct loop *guest;        /* NULL: none */
+	pthread_cond_t home;       /* to its own thread: it is given back, or there is work again */
+	unsigned turns;            /* that were run here, of any guest */
+	bool turning;              /* just now */
+	bool watched;              /* its own thread wakes up to see how it goes; false: when there is work again */
+	bool stuck;                /* a guest was taken back because of the job that still runs */
 };
 
 static void call_one(struct pool *p);
 
+/* Lock held, as in the next three. */
+static void run_job(struct pool *p, struct job *j)
+{
+	call_one(p); /* for what is left, should this one block */
+	pthread_mutex_unlock(&p->lock);
+	struct loop *home = j->home;
+	j->work(j);
+	if (home)
+		loop_post(home, &j->done);
+	pthread_mutex_lock(&p->lock);
+	p->stuck = false;
+}
+
+static void wait_for_work(struct pool *p)
+{
+	p->idle++;
+	pthread_cond_wait(&p->work, &p->lock);
+	p->idle--;
+	p->calling = false;
+}
+
+/* One turn of the guest, which waits for events when there is no work; or its way home. */
+static void drive(struct pool *p)
+{
+	struct loop *l = p->guest;
+	if (!l->between || atomic_load(&l->stopping)) {
+		p->guest = NULL;
+		pthread_cond_signal(&p->home);
+		return;
+	}
+	bool may_wait = list_empty(&p->waiting);
+	p->turning = true;
+	pthread_mutex_unlock(&p->lock);
+	loop_turn(l, may_wait);
+	pthread_mutex_lock(&p->lock);
+	p->turning = false;
+	p->turns++;
+	if (!p->watched && !list_empty(&p->waiting)) {
+		p->watched = true;
+		pthread_cond_signal(&p->home);
+	}
+}
+
 static void *run_jobs(void *arg)
 {
 	struct pool *p = arg;
-	struct list *link;
+	uint64_t turned = 0; /* ns: the end of the guest's last turn */
 
 	pthread_mutex_lock(&p->lock);
 	p->calling = false;
 	for (;;) {
-		while (!(link = list_pop(&p->waiting)) && !p->ending) {
-			p->idle++;
-			pthread_cond_wait(&p->work, &p->lock);
-			p->idle--;
-			p->calling = false;
-		}
-		if (!link)
+		if (p->guest && (list_empty(&p->waiting) || monotonic_ns() - turned > WORK_NS)) {
+			drive(p);
+			turned = monotonic_ns();
+		} else if (!list_empty(&p->waiting)) {
+			run_job(p, list_entry(list_pop(&p->waiting), struct job, link));
+		} else if (p->ending) {
 			break;
-		call_one(p); /* for what is left, should this one block */
-		pthread_mutex_unlock(&p->lock);
-		struct job *j = list_entry(link, struct job, link);
-		struct loop *home = j->home;
-		j->work(j);
-		if (home)
-			loop_post(home, &j->done);
-		pthread_mutex_lock(&p->lock);
+		} else {
+			wait_for_work(p);
+		}
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
+}
+
+/* Lock held: until the guest is given back, or has to be taken. */
+static void wait_for_guest(struct pool *p, struct loop *l)
+{
+	p->watched = true;
+	while (p->guest == l) {
+		unsigned before = p->turns;
+		if (!p->watched) {
+			pthread_cond_wait(&p->home, &p->lock);
+			continue;
+		}
+		uint64_t end = monotonic_ns() + TURNLESS_NS;
+		struct timespec until = { .tv_sec = (time_t)(end / NS_PER_S), .tv_nsec = (long)(end % NS_PER_S) };
+		if (pthread_cond_timedwait(&p->home, &p->lock, &until) != ETIMEDOUT || p->guest != l || p->turns != before)
+			continue;
+		if (p->turning) {
+			p->watched = false; /* it waits for events */
+		} else {
+			p->guest = NULL;
+			p->stuck = true;
+		}
+	}
+}
+
+/* On the loop's own thread, between two turns. */
+static void lend(struct loop *l, void *arg)
+{
+	struct pool *p = arg;
+	pthread_mutex_lock(&p->lock);
+	if (!p->guest && !p->stuck) {
+		p->guest = l;
+		if (p->idle)
+			pthread_cond_signal(&p->work);
+		wait_for_guest(p, l);
+	}
+	pthread_mutex_unlock(&p->lock);
+	l->between = NULL;
+}
+
+void pool_drive(struct pool *p, struct loop *l, bool yes)
+{
+	l->between = yes ? lend : NULL;
+	l->between_arg = p;
 }
 
 /* Lock held. */
@@ -76,6 +167,8 @@ static void call_one(struct pool *p)
 void pool_run(struct pool *p, struct job *j)
 {
 	pthread_mutex_lock(&p->lock);
+	if (p->turning && j->home != p->guest && list_empty(&p->waiting))
+		loop_wake(p->guest); /* our thread may be waiting there */
 	list_add_tail(&p->waiting, &j->link);
 	call_one(p);
 	pthread_mutex_unlock(&p->lock);
@@ -136,6 +229,11 @@ struct pool *pool_new(unsigned max, struct err *e)
 	list_init(&p->waiting);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->work, NULL);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->home, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	return p;
 }
 
@@ -150,6 +248,7 @@ void pool_free(struct pool *p)
 	for (unsigned i = 0; i < p->count; i++)
 		pthread_join(p->threads[i], NULL);
 	pthread_cond_destroy(&p->work);
+	pthread_cond_destroy(&p->home);
 	pthread_mutex_destroy(&p->lock);
 	free(p->threads);
 	free(p);
