@@ -16,10 +16,16 @@ static uint8_t *put_chunk(struct conn *c, uint8_t *p, struct req *r, uint16_t fl
 	return nbd_put_chunk(p, extended(c), flags, type, reply_of(c, r)->cookie, r->off, len);
 }
 
+/* ENOTSUP has a meaning only where a zero was to be fast: proto.md, "Error values". */
+static uint32_t wire_error(const struct req *r)
+{
+	return nbd_error(r->err == EOPNOTSUPP && !(r->flags & REQ_FAST) ? EINVAL : r->err);
+}
+
 static void simple(struct conn *c, struct req *r)
 {
 	struct reply *rep = reply_of(c, r);
-	rep->head_len = (uint8_t)(nbd_put_simple_reply(rep->head, nbd_error(r->err), rep->cookie) - rep->head);
+	rep->head_len = (uint8_t)(nbd_put_simple_reply(rep->head, wire_error(r), rep->cookie) - rep->head);
 	rep->size = rep->head_len + (r->op == OP_READ && !r->err ? r->len : 0);
 }
 
@@ -47,7 +53,7 @@ static void error_chunk(struct conn *c, struct req *r)
 	uint8_t *p = put_chunk(c, rep->head, r, NBD_REPLY_FLAG_DONE,
 			       where ? NBD_REPLY_TYPE_ERROR_OFFSET : NBD_REPLY_TYPE_ERROR, len);
 	uint8_t *body = rep->more ? rep->more : p;
-	uint8_t *q = put_be32(body, nbd_error(r->err));
+	uint8_t *q = put_be32(body, wire_error(r));
 	q = put_be16(q, (uint16_t)text_len);
 	memcpy(q, text, text_len);
 	if (where)

@@ -74,8 +74,6 @@ uint32_t nbd_error(int err)
 	case EDQUOT:
 	case EFBIG:
 		return 28;
-	case EOVERFLOW:
-		return 75;
 	case EOPNOTSUPP:
 		return 95;
 	case ESHUTDOWN:

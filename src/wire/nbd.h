@@ -141,7 +141,8 @@ uint8_t *nbd_put_simple_reply(uint8_t *p, uint32_t err, uint64_t cookie);
 uint8_t *nbd_put_chunk(uint8_t *p, bool extended, uint16_t flags, uint16_t type, uint64_t cookie, uint64_t off, uint32_t len);
 uint8_t *nbd_put_oldstyle(uint8_t *p, uint64_t size, uint32_t flags);
 
-/* The protocol's number for a positive errno: those it defines, EINVAL for the rest. */
+/* The protocol's number for a positive errno: those it defines, EINVAL for the rest; so for EOVERFLOW, which is for
+ * servers that cannot read in one piece. */
 uint32_t nbd_error(int err);
 /* "NBD_OPT_GO" ...; "unknown" for the rest. */
 const char *nbd_option_name(uint32_t option);
