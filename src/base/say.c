@@ -26,7 +26,7 @@ const char *say_name(void)
 	return say_as;
 }
 
-static void say(enum say_where where, const char *kind, const char *fmt, va_list ap)
+static void say(enum say_where where, const char *who, const char *kind, const char *fmt, va_list ap)
 {
 	int saved = errno;
 	char line[2048];
@@ -36,10 +36,11 @@ static void say(enum say_where where, const char *kind, const char *fmt, va_list
 	case SAY_NULL:
 		break;
 	case SAY_SYSLOG:
-		vsyslog(LOG_ERR, fmt, ap);
+		vsnprintf(line, sizeof line, fmt, ap);
+		syslog(LOG_ERR, "%s%s%s", who, *who ? ": " : "", line);
 		break;
 	case SAY_STDERR:
-		n = snprintf(line, sizeof line, "%s: %s: ", say_as, kind);
+		n = snprintf(line, sizeof line, "%s: %.200s%s%s: ", say_as, who, *who ? ": " : "", kind);
 		n += vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
 		n = MIN(n, (int)sizeof line - 2);
 		line[n++] = '\n';
@@ -50,11 +51,29 @@ static void say(enum say_where where, const char *kind, const char *fmt, va_list
 	errno = saved;
 }
 
+void say_error_of(const char *who, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say(say_to, who, "error", fmt, ap);
+	va_end(ap);
+}
+
 void say_error(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	say(say_to, "error", fmt, ap);
+	say(say_to, "", "error", fmt, ap);
+	va_end(ap);
+}
+
+void say_debug_of(const char *who, const char *fmt, ...)
+{
+	if (!say_verbose)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	say(SAY_STDERR, who, "debug", fmt, ap);
 	va_end(ap);
 }
 
@@ -64,6 +83,6 @@ void say_debug(const char *fmt, ...)
 		return;
 	va_list ap;
 	va_start(ap, fmt);
-	say(SAY_STDERR, "debug", fmt, ap);
+	say(SAY_STDERR, "", "debug", fmt, ap);
 	va_end(ap);
 }

@@ -15,4 +15,7 @@ extern bool say_verbose; /* constant after the command line was read */
 void say_start(const char *name, enum say_where where, bool verbose);
 const char *say_name(void);
 void say_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* As `NAME: who: error: text`; who may be "". */
+void say_error_of(const char *who, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void say_debug_of(const char *who, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void say_debug(const char *fmt, ...) PRINTF_LIKE(1, 2); /* only when verbose, and always to stderr: nbdkit-service(1) */

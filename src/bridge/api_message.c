@@ -17,12 +17,12 @@ void (*bridge_shutdown)(void);
 static pthread_mutex_t sleep_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t sleep_over = PTHREAD_COND_INITIALIZER;
 
-/* "memory[3]: " before what is said during a connection, as nbdkit has it. */
+/* "memory[3]" before what is said during a connection, as nbdkit has it. */
 static const char *prefix(char *p, size_t room)
 {
 	*p = '\0';
 	if (context && context->module && context->client)
-		snprintf(p, room, "%s[%" PRIu64 "]: ", context->module, context->client->id);
+		snprintf(p, room, "%s[%" PRIu64 "]", context->module, context->client->id);
 	return p;
 }
 
@@ -37,7 +37,7 @@ void nbdkit_verror(const char *msg, va_list args)
 			say_error("%s", context->err->msg); /* one comes after another: only the last is main's */
 		err_set(context->err, "%s", text);
 	} else {
-		say_error("%s%s", prefix(who, sizeof who), text);
+		say_error_of(prefix(who, sizeof who), "%s", text);
 	}
 	errno = saved;
 }
@@ -58,7 +58,7 @@ void nbdkit_vdebug(const char *msg, va_list args)
 	if (!say_verbose)
 		return;
 	vsnprintf(text, sizeof text, msg, args);
-	say_debug("%s%s", prefix(who, sizeof who), text);
+	say_debug_of(prefix(who, sizeof who), "%s", text);
 	errno = saved;
 }
 
