@@ -58,8 +58,6 @@ static void leave_terminal(bool keep_stderr)
 {
 	setsid(); /* not before: a plug-in may ask for a password */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (chdir("/") < 0)
-		say_debug("chdir /: %s", strerror(errno));
 	if (null < 0)
 		return;
 	for (int fd = STDIN_FILENO; fd <= (keep_stderr ? STDOUT_FILENO : STDERR_FILENO); fd++)
@@ -99,6 +97,12 @@ void daemon_ready(struct daemon *d, bool keep_stderr)
 		say_debug("the starting process is gone: %s", strerror(errno));
 	close(d->ready_fd);
 	d->ready_fd = -1;
+}
+
+void daemon_leave_directory(const struct daemon *d)
+{
+	if (d->forked && chdir("/") < 0)
+		say_debug("chdir /: %s", strerror(errno));
 }
 
 int daemon_write_pid(const char *path, struct err *e)

@@ -16,6 +16,8 @@ struct daemon {
  * only; the parent leaves with status 0 when the child called daemon_ready(), else with the child's.
  * -1 with e set: no child. */
 int daemon_fork(struct daemon *d, struct err *e);
+/* In the background: into the root directory, which nobody wants to unmount. */
+void daemon_leave_directory(const struct daemon *d);
 /* Clients can be served.  In the background: leave the terminal (stderr stays open if asked for) and let
  * the parent go.  Tells systemd, if it wants to know. */
 void daemon_ready(struct daemon *d, bool keep_stderr);
