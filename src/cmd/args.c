@@ -34,16 +34,17 @@ static int ipv6(struct args *a, const char *v, struct err *e)
 static int debug(struct args *a, const char *v, struct err *e)
 {
 	const char *dot = strchr(v, '.'), *eq = strchr(v, '=');
+	const char *digits = eq ? eq + 1 + (eq[1] == '-') : NULL; /* any int: parse_u64() takes no sign */
 	uint64_t n;
 	if (!dot || !eq || dot == v || dot + 1 >= eq)
 		return err_set(e, "-D (debug flag) must have the format NAME.FLAG=N: '%s'", v);
-	if (parse_u64("-D", eq + 1, 0, INT32_MAX, &n, e) < 0)
+	if (parse_u64("-D", digits, 0, INT32_MAX, &n, e) < 0)
 		return -1;
 	struct debug_flag *more = realloc(a->flags, (a->flag_count + 1) * sizeof *more);
 	if (!more)
 		return err_set(e, "-D %s: out of memory", v);
 	a->flags = more;
-	a->flags[a->flag_count++] = (struct debug_flag){ .name = v, .name_len = (size_t)(dot - v), .value = (int)n };
+	a->flags[a->flag_count++] = (struct debug_flag){ .name = v, .name_len = (size_t)(dot - v), .value = digits > eq + 1 ? -(int)n : (int)n };
 	return 0;
 }
 
