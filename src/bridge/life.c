@@ -27,6 +27,7 @@ int life_step(struct step *s, const char *what)
 {
 	s->err->msg[0] = '\0';
 	pool_call(s->p->own, run_step, s);
+	s->p->failed |= s->rc < 0;
 	if (s->rc < 0 && !s->err->msg[0])
 		return err_set(s->err, "%s: %s failed", s->p->path, what);
 	return s->rc;
@@ -46,7 +47,8 @@ void life_over(struct step *s)
 	struct loaded *p = s->p;
 	pool_free(p->many);
 	p->many = NULL;
-	life_end(s, "unload");
+	if (!p->failed) /* nbdkit ends at once then, and plug-ins may rely on it */
+		life_end(s, "unload");
 	pool_free(p->own);
 	p->own = NULL;
 }

@@ -28,6 +28,7 @@ struct loaded {
 	struct pool *own;           /* one thread: the plug-in's */
 	struct pool *many;          /* PARALLEL, SERIALIZE_REQUESTS; NULL otherwise */
 	enum thread_model model;    /* its own wish */
+	bool failed;                /* a step of its life did: there is no other */
 	bool forked;                /* after_fork was called: cleanup is owed */
 	atomic_uint call_ns;        /* what a call takes, about: a moving average of data requests */
 	struct shared shared;       /* a filter's: what it opens below for all connections */

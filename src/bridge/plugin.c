@@ -155,6 +155,8 @@ static void dump_lines(struct step *s)
 #define HAS(field) if (f->field) printf("has_" #field "=1\n")
 #define HAS_EITHER(field) if (f->_api_version < 2 ? f->field##_v1_ != NULL : f->field != NULL) printf("has_" #field "=1\n")
 	HAS(longname);
+	HAS(description);
+	HAS(load);
 	HAS(unload);
 	HAS(dump_plugin);
 	HAS(config);
@@ -169,8 +171,8 @@ static void dump_lines(struct step *s)
 	HAS(default_export);
 	HAS(open);
 	HAS(close);
-	HAS(get_size);
 	HAS(export_description);
+	HAS(get_size);
 	HAS(block_size);
 	HAS(can_write);
 	HAS(can_flush);
