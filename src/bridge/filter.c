@@ -224,7 +224,7 @@ static void dump(const struct module *m)
 
 const struct module *filter_load(const char *path, const struct debug_flag *flags, unsigned count, struct err *e)
 {
-	struct loaded *p = life_new(path, load, flags, count, e);
+	struct loaded *p = life_new(path, "filter", load, flags, count, e);
 	if (!p)
 		return NULL;
 	p->calls = &filter_calls;

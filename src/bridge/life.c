@@ -136,7 +136,8 @@ const char *life_model_name(int model)
 	return names[model];
 }
 
-struct loaded *life_new(const char *path, void (*load)(struct step *), const struct debug_flag *flags, unsigned count, struct err *e)
+struct loaded *life_new(const char *path, const char *kind, void (*load)(struct step *), const struct debug_flag *flags,
+			unsigned count, struct err *e)
 {
 	struct loaded *p = calloc(1, sizeof *p);
 	struct step s = { .p = p, .run = load, .flags = flags, .count = count, .err = e };
@@ -144,7 +145,7 @@ struct loaded *life_new(const char *path, void (*load)(struct step *), const str
 	if (!p)
 		return err_set(e, "out of memory"), NULL;
 	if (!(p->path = realpath(path, NULL))) {
-		err_set(e, "cannot open '%s': %s", path, strerror(errno));
+		err_set(e, "cannot open %s '%s': %s", kind, path, strerror(errno));
 		free(p);
 		return NULL;
 	}

@@ -114,7 +114,8 @@ void life_end(struct step *s, const char *what);
  * be in it. */
 void life_over(struct step *s);
 /* A plug-in or filter on a thread of its own, in which load has run; NULL with e set. */
-struct loaded *life_new(const char *path, void (*load)(struct step *), const struct debug_flag *flags, unsigned count, struct err *e);
+struct loaded *life_new(const char *path, const char *kind, void (*load)(struct step *), const struct debug_flag *flags,
+			unsigned count, struct err *e);
 /* In load: the result of the function called init in the file; NULL with err set. */
 void *life_open(struct step *s, const char *init, const char *kind);
 /* In load: set the debug flags of its name, and say that it is there. */

@@ -204,7 +204,7 @@ static void dump(const struct module *m)
 
 const struct module *plugin_load(const char *path, const struct debug_flag *flags, unsigned count, struct err *e)
 {
-	struct loaded *p = life_new(path, load, flags, count, e);
+	struct loaded *p = life_new(path, "plugin", load, flags, count, e);
 	if (!p)
 		return NULL;
 	p->calls = &plugin_calls;
