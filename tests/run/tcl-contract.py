@@ -7,7 +7,7 @@ for Tcl and under this one, and what they see compared.
 import hashlib, os, random, re
 import nbd
 from harness import BIN, NBDKIT_REF, Server, Skip, case, main, read_file, run, same, until
-from tcllib import BASE, EXAMPLES, HOSTS, SO, client, flags_of, hosts, script, server, tmp
+from tcllib import BASE, EXAMPLES, HOSTS, SO, client, flags_of, hosts, run_in_vain, script, server, tmp
 
 # --- the founding example, and the words of nbdkit-tcl-plugin(3) ---
 
@@ -35,7 +35,7 @@ def the_founding_example_serves_a_file(host):
 @case
 def the_founding_example_tells_what_is_wrong():
     for args, words in ((['file.tcl'], 'file parameter missing'), (['file.tcl', 'colour=red'], 'unknown parameter colour=red')):
-        r = run(BIN + '/nbdkit', '-U', '-', 'tcl', EXAMPLES + args[0], *args[1:], status=1)
+        r = run_in_vain(BIN + '/nbdkit', '-U', '-', 'tcl', EXAMPLES + args[0], *args[1:])
         same(words in r.err, True, r.err)
     lines = run(BIN + '/nbdkit', 'tcl', EXAMPLES + 'file.tcl', '--dump-plugin').out.splitlines()
     same('example_tcl=1' in lines, True, 'what dump_plugin prints')
@@ -221,12 +221,12 @@ def at_the_start_a_proc_that_fails_or_is_missing_ends_it_as_under_nbdkit():
               'too few words': ('proc config {k} {}', ['a=b'], 'wrong # args')}
     for what, (text, args, words) in cases.items():
         for host, plugin in targets[:len(HOSTS)] if text is None else targets: # nbdkit's starts without a script, and fails later
-            r = run(host or BIN + '/nbdkit', '-U', '-', plugin, *([script(text)] if text is not None else []), *args, '--run', 'exit 42', status=1)
+            r = run_in_vain(host or BIN + '/nbdkit', '-U', '-', plugin, *([script(text)] if text is not None else []), *args, '--run', 'exit 42')
             same(words in r.err, True, f'{what}, {host}, {plugin}: {r.err}')
     for proc in ('get_ready', 'after_fork', 'thread_model'):
         for host, plugin in targets[:len(HOSTS)]:
             run_it = ['--run', 'exit 42'] if proc != 'after_fork' else ['-f'] # where nbdkit runs the command all the same
-            r = run(host or BIN + '/nbdkit', '-U', '-', plugin, script(f'proc {proc} {{}} {{ error "no {proc} today" }}'), *run_it, status=1)
+            r = run_in_vain(host or BIN + '/nbdkit', '-U', '-', plugin, script(f'proc {proc} {{}} {{ error "no {proc} today" }}'), *run_it)
             same(f'{proc}: no {proc} today' in r.err, True, r.err)
     for proc in ('list_exports', 'export_description', 'cleanup'): # a client can do without what they tell
         for host, plugin in targets[:len(HOSTS)]:

@@ -3,7 +3,7 @@
 cases run under this server and under nbdkit (there only without sanitizers, which nbdkit does not have)."""
 import os, tempfile
 import nbd
-from harness import BIN, MODE, NBDKIT_REF, SRC, Server, case, same, until
+from harness import BIN, MODE, NBDKIT_REF, SRC, Server, case, run, same, until
 
 SO = os.path.join(os.path.dirname(BIN), 'lang/tcl/nbdkit-tcl-plugin.so')
 EXAMPLES = SRC + '/examples/tcl/'
@@ -28,6 +28,11 @@ def script(text, base=BASE):
     with open(path, 'wb') as f:
         f.write((base + text).encode())
     return path
+
+
+def run_in_vain(*argv):
+    """A start that fails, with status 1.  Nobody is called again then, as under nbdkit: what the script has is not freed."""
+    return run(*argv, status=1, env=dict(os.environ, ASAN_OPTIONS=os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'))
 
 
 def server(host, path, *args, plugin=None, env=None):
