@@ -111,7 +111,7 @@ static int config(struct stage *stage, const char *key, const char *value, struc
 	if (!p->f.config)
 		return stage_param(stage + 1, key, value, e);
 	s.key = nbdkit_strdup_intern(key); /* a plug-in may keep it */
-	return life_step(&s, "config");
+	return s.key ? life_step(&s, "config") : err_set(e, "out of memory");
 }
 
 static int next_complete(nbdkit_backend *backend)

@@ -50,7 +50,7 @@ static int configure(struct stage *stage, const char *key, const char *value, st
 	struct step s = { .p = p, .run = config, .key = nbdkit_strdup_intern(key), .value = value, .err = e };
 	if (!p->p.config)
 		return err_set(e, "%s: this plugin does not need command line configuration", p->path);
-	return life_step(&s, "config");
+	return s.key ? life_step(&s, "config") : err_set(e, "out of memory");
 }
 
 static void config_complete(struct step *s)

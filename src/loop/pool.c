@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/say.h"
 
 /* A loop that is driven gets its turn after this much work, and is taken back when it had none for so long. */
 enum { WORK_NS = 200 * 1000, TURNLESS_NS = 5 * 1000 * 1000 };
@@ -138,15 +137,14 @@ void pool_drive(struct pool *p, struct loop *l, bool yes)
 }
 
 /* Lock held. */
-static void one_more_thread(struct pool *p)
+static int one_more_thread(struct pool *p)
 {
 	int err = pthread_create(&p->threads[p->count], NULL, run_jobs, p);
 	if (!err)
 		p->count++;
 	else
-		p->calling = false;
-	if (err && !p->count)
-		say_error("cannot start a thread: %s", strerror(err)); /* the job waits until one can be had */
+		p->calling = false; /* those that are there do it all */
+	return err;
 }
 
 /* Lock held.  Threads come one by one, each called by the one before when it leaves work behind: so a batch of
@@ -234,7 +232,13 @@ struct pool *pool_new(unsigned max, struct err *e)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&p->home, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	return p;
+	p->calling = true;
+	int err = one_more_thread(p);
+	if (!err)
+		return p;
+	err_set(e, "cannot start a thread: %s", strerror(err));
+	pool_free(p);
+	return NULL;
 }
 
 void pool_free(struct pool *p)

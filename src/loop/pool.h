@@ -23,7 +23,7 @@ struct job {
 
 struct pool;
 
-/* Threads start when there is work for them, up to max.  NULL with e set. */
+/* One thread starts at once, so that every job is done; others when there is work for them, up to max.  NULL with e set. */
 struct pool *pool_new(unsigned max, struct err *e);
 /* Waits for the jobs that run; none may wait any more.  NULL is fine. */
 void pool_free(struct pool *p);
