@@ -127,9 +127,8 @@ static void call_complete(struct step *s)
 
 static int complete(struct stage *stage, struct err *e)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = call_complete, .stage = stage, .err = e };
-	return p->f.config_complete ? life_step(&s, "config_complete") : stage_complete(stage + 1, e);
+	return loaded_of(stage->mod)->f.config_complete ? life_do(stage, call_complete, "config_complete", e)
+							 : stage_complete(stage + 1, e);
 }
 
 /* --- start, fork, stop --- */
@@ -144,11 +143,7 @@ static void ask_model(struct step *s)
 
 static int thread_model(struct stage *stage, struct err *e)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = ask_model, .stage = stage, .err = e };
-	int model = life_step(&s, "thread_model");
-	p->model = model < 0 ? SERIALIZE_CONNECTIONS : (enum thread_model)model;
-	return model;
+	return life_model(stage, life_do(stage, ask_model, "thread_model", e));
 }
 
 static void get_ready(struct step *s)
@@ -158,9 +153,7 @@ static void get_ready(struct step *s)
 
 static int start(struct stage *stage, struct err *e)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = get_ready, .stage = stage, .err = e };
-	return life_step(&s, "get_ready") < 0 ? -1 : life_threads(p, e);
+	return life_do(stage, get_ready, "get_ready", e) < 0 ? -1 : life_threads(loaded_of(stage->mod), e);
 }
 
 static void after_fork(struct step *s)
@@ -170,11 +163,9 @@ static void after_fork(struct step *s)
 
 static int forked(struct stage *stage, bool daemon, struct err *e)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = after_fork, .stage = stage, .err = e };
 	(void)daemon;
-	p->forked = true;
-	return life_step(&s, "after_fork");
+	loaded_of(stage->mod)->forked = true;
+	return life_do(stage, after_fork, "after_fork", e);
 }
 
 /* The filter closes what it shared; what lies below still works. */
@@ -187,10 +178,8 @@ static void call_cleanup(struct step *s)
 
 static void cleanup(struct stage *stage)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = call_cleanup, .stage = stage };
-	life_end(&s, "cleanup");
-	shared_stop(&p->shared);
+	life_end(stage, call_cleanup, "cleanup");
+	shared_stop(&loaded_of(stage->mod)->shared);
 }
 
 static void unload(struct step *s)
@@ -202,8 +191,7 @@ static void unload(struct step *s)
 
 static void stop(struct stage *stage)
 {
-	struct step s = { .p = loaded_of(stage->mod), .run = unload };
-	life_over(&s);
+	life_over(stage, unload);
 }
 
 /* --- --dump-plugin --- */
@@ -216,10 +204,9 @@ static void dump_lines(struct step *s)
 	s->rc = 0;
 }
 
-static void dump(const struct module *m)
+static void dump(struct stage *stage)
 {
-	struct step s = { .p = loaded_of(m), .run = dump_lines };
-	life_end(&s, "dump_plugin");
+	life_end(stage, dump_lines, "dump_plugin");
 }
 
 const struct module *filter_load(const char *path, const struct debug_flag *flags, unsigned count, struct err *e)

@@ -33,22 +33,33 @@ int life_step(struct step *s, const char *what)
 	return s->rc;
 }
 
-void life_end(struct step *s, const char *what)
+int life_do(struct stage *stage, void (*run)(struct step *), const char *what, struct err *e)
+{
+	struct step s = { .p = loaded_of(stage->mod), .run = run, .stage = stage, .err = e };
+	return life_step(&s, what);
+}
+
+void life_end(struct stage *stage, void (*run)(struct step *), const char *what)
 {
 	struct err e;
-	s->err = &e;
-	life_step(s, what);
+	life_do(stage, run, what, &e);
 	if (e.msg[0])
 		say_error("%s", e.msg);
 }
 
-void life_over(struct step *s)
+int life_model(struct stage *stage, int wanted)
 {
-	struct loaded *p = s->p;
+	loaded_of(stage->mod)->model = wanted < 0 ? SERIALIZE_CONNECTIONS : (enum thread_model)wanted;
+	return wanted;
+}
+
+void life_over(struct stage *stage, void (*unload)(struct step *))
+{
+	struct loaded *p = loaded_of(stage->mod);
 	pool_free(p->many);
 	p->many = NULL;
 	if (!p->failed) /* nbdkit ends at once then, and plug-ins may rely on it */
-		life_end(s, "unload");
+		life_end(stage, unload, "unload");
 	pool_free(p->own);
 	p->own = NULL;
 }

@@ -5,12 +5,14 @@
  *   models.c       which thread a request runs on, and when
  *   calls.c        one request: what is missing is replaced
  *   plugin_calls.c ... by calls into a plug-in      filter_calls.c  ... into a filter
- *   next.c         what lies below a filter, as the filter sees it */
+ *   next.c         what lies below a filter             next_ops.c   ... as the filter sees it
+ *   shared.c       a loop for what a filter opens for all */
 #pragma once
 #define NBDKIT_API_VERSION 2
 #include "bridge/context.h"
 #include "bridge/next.h"
 #include "bridge/plugin.h"
+#include "bridge/shared.h"
 #include "loop/pool.h"
 #include "nbdkit-filter.h"
 #include "nbdkit-plugin.h"
@@ -108,11 +110,15 @@ struct step {
 };
 /* 0, or -1 with e set, to the plug-in's words when it had any; else that what failed. */
 int life_step(struct step *s, const char *what);
+/* The same for a step that needs no more than its stage. */
+int life_do(struct stage *stage, void (*run)(struct step *), const char *what, struct err *e);
 /* The same where nobody can be told but the log. */
-void life_end(struct step *s, const char *what);
-/* The last step: no thread of ours is inside any more.  The code stays mapped: threads that a plug-in left behind may
- * be in it. */
-void life_over(struct step *s);
+void life_end(struct stage *stage, void (*run)(struct step *), const char *what);
+/* The last step, unload: no thread of ours is inside any more.  The code stays mapped: threads that a plug-in left behind
+ * may be in it. */
+void life_over(struct stage *stage, void (*unload)(struct step *));
+/* Take the wish that a step got; the step's result. */
+int life_model(struct stage *stage, int wanted);
 /* A plug-in or filter on a thread of its own, in which load has run; NULL with e set. */
 struct loaded *life_new(const char *path, const char *kind, void (*load)(struct step *), const struct debug_flag *flags,
 			unsigned count, struct err *e);
@@ -133,8 +139,6 @@ void models_submit(struct layer *l, struct req *r);
 void models_gone(struct layer *l);
 /* module.direct of a parallel plug-in or filter. */
 int models_direct(struct layer *l, struct req *r);
-/* Any thread: whether all calls below the filter of this layer are direct. */
-bool models_direct_below(const struct layer *l);
 
 /* --- calls.c: on a thread that may block; sets c->err --- */
 

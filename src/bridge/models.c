@@ -67,11 +67,13 @@ int models_direct(struct layer *l, struct req *r)
 	return call_data(l, r);
 }
 
-bool models_direct_below(const struct layer *l)
+/* Whether all that the filter of this layer can call is direct: then its calls need no loop. */
+static bool direct_below(const struct layer *l)
 {
 	const struct opened *o = l->data;
 	const struct next *n = atomic_load(&o->next);
-	return n && !atomic_load(&loaded_of(l->mod)->opens) && next_is_direct(n);
+	const struct layer *below = n && !atomic_load(&loaded_of(l->mod)->opens) ? next_direct(n) : NULL;
+	return below && (!below->mod->filter || direct_below(below));
 }
 
 /* Handing a request to another thread and back takes longer than a quick plug-in needs for it.  So where it may
@@ -81,7 +83,7 @@ static void done(struct task *t);
 
 static bool may_run_here(const struct loaded *p, const struct call *c)
 {
-	return p->many && (!p->mod.filter || models_direct_below(c->layer)) && c->req->op >= OP_READ && c->layer->stack->loop->connections == 1
+	return p->many && (!p->mod.filter || direct_below(c->layer)) && c->req->op >= OP_READ && c->layer->stack->loop->connections == 1
 	       && atomic_load(&p->call_ns) < CALL_NS_QUICK;
 }
 

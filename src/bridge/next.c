@@ -5,8 +5,6 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/say.h"
-#include "bridge/loaded.h"
 #include "bridge/next_ops.h"
 
 /* --- have something done on a loop, and wait for it --- */
@@ -98,17 +96,10 @@ static void send_wanted(struct task *t)
 	req_down(top, r);
 }
 
-/* The layer next to the filter, when it can do without the loop. */
-static struct layer *direct_layer(const struct next *n)
+struct layer *next_direct(const struct next *n)
 {
 	struct layer *l = stack_top(n->stack) + 1;
 	return l->mod->direct ? l : NULL;
-}
-
-bool next_is_direct(const struct next *n)
-{
-	struct layer *l = direct_layer(n);
-	return l && (!l->mod->filter || models_direct_below(l));
 }
 
 static int call_direct(struct layer *l, struct wanted *w)
@@ -119,7 +110,7 @@ static int call_direct(struct layer *l, struct wanted *w)
 
 int next_want(struct next *n, struct wanted *w)
 {
-	struct layer *l = w->op >= OP_READ ? direct_layer(n) : NULL;
+	struct layer *l = w->op >= OP_READ ? next_direct(n) : NULL;
 	if (l)
 		return call_direct(l, w);
 	w->next = n;
@@ -341,42 +332,4 @@ void next_close(struct next *n)
 	ask(n, OP_CLOSE, NULL);
 	on_loop(n->loop, forget, n);
 	n->open = false;
-}
-
-/* --- a loop that serves nobody in particular --- */
-
-static void *run_loop(void *arg)
-{
-	loop_run(arg);
-	return NULL;
-}
-
-struct loop *shared_loop(struct shared *s)
-{
-	struct err e;
-
-	pthread_mutex_lock(&s->lock);
-	if (!s->running) {
-		s->running = loop_start(&s->loop, &e) == 0;
-		if (s->running && pthread_create(&s->thread, NULL, run_loop, &s->loop) != 0) {
-			err_set(&e, "cannot start a thread");
-			loop_free(&s->loop);
-			s->running = false;
-		}
-		if (!s->running)
-			say_error("%s", e.msg);
-	}
-	struct loop *l = s->running ? &s->loop : NULL;
-	pthread_mutex_unlock(&s->lock);
-	return l;
-}
-
-void shared_stop(struct shared *s)
-{
-	if (!s->running)
-		return;
-	loop_stop(&s->loop);
-	pthread_join(s->thread, NULL);
-	loop_free(&s->loop);
-	s->running = false;
 }

@@ -15,7 +15,6 @@
  *
  * Everything here is for threads that may block, but where it says otherwise.  Facts: nbdkit-filter(3). */
 #pragma once
-#include <pthread.h>
 #include "core/core.h"
 #include "nbdkit-filter.h"
 
@@ -31,14 +30,6 @@ struct next {
 	struct list link;            /* among those of the connection; loop thread */
 };
 
-/* The loop for what a filter shares between connections; started when first needed. */
-struct shared {
-	pthread_mutex_t lock;        /* guards running */
-	bool running;
-	struct loop loop;
-	pthread_t thread;
-};
-
 /* A next for client on loop l; whose: the list to be in, of loop l, or NULL.  NULL: out of memory.
  * make: on l's thread; new: on any other. */
 struct next *next_make(struct stage *below, struct loop *l, const struct client *c, struct stack *above, struct list *whose);
@@ -49,8 +40,8 @@ void next_gone(struct next *n);
 /* Any of the list, but not except; NULL: none. */
 struct next *next_left(struct loop *l, struct list *whose, const struct next *except);
 
-/* Any thread: whether the data of n can be had without its loop. */
-bool next_is_direct(const struct next *n);
+/* Any thread: the layer that can be called for n's data without its loop; NULL: it cannot. */
+struct layer *next_direct(const struct next *n);
 /* Open what lies below for the export of that name ("": the default one).  0 or an errno. */
 int next_open(struct next *n, bool readonly, const char *export);
 void next_close(struct next *n); /* not open: nothing happens */
@@ -61,7 +52,3 @@ int next_ask(struct next *n, const struct client *c, bool readonly, enum op op, 
 void next_pass(struct next *n, struct layer *from, struct req *r);
 /* Loop thread: who waits below comes up early. */
 void next_cancel(struct next *n);
-
-/* The loop that serves nobody in particular; NULL: it cannot be had. */
-struct loop *shared_loop(struct shared *s);
-void shared_stop(struct shared *s);

@@ -60,8 +60,7 @@ static void config_complete(struct step *s)
 
 static int complete(struct stage *stage, struct err *e)
 {
-	struct step s = { .p = loaded_of(stage->mod), .run = config_complete, .err = e };
-	return life_step(&s, "config_complete");
+	return life_do(stage, config_complete, "config_complete", e);
 }
 
 /* The least of what it was built for and what it says. */
@@ -74,11 +73,7 @@ static void ask_model(struct step *s)
 
 static int thread_model(struct stage *stage, struct err *e)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = ask_model, .err = e };
-	int model = life_step(&s, "thread_model");
-	p->model = model < 0 ? SERIALIZE_CONNECTIONS : (enum thread_model)model;
-	return model;
+	return life_model(stage, life_do(stage, ask_model, "thread_model", e));
 }
 
 static void get_ready(struct step *s)
@@ -88,9 +83,7 @@ static void get_ready(struct step *s)
 
 static int start(struct stage *stage, struct err *e)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = get_ready, .err = e };
-	return life_step(&s, "get_ready") < 0 ? -1 : life_threads(p, e);
+	return life_do(stage, get_ready, "get_ready", e) < 0 ? -1 : life_threads(loaded_of(stage->mod), e);
 }
 
 static void after_fork(struct step *s)
@@ -100,11 +93,9 @@ static void after_fork(struct step *s)
 
 static int forked(struct stage *stage, bool daemon, struct err *e)
 {
-	struct loaded *p = loaded_of(stage->mod);
-	struct step s = { .p = p, .run = after_fork, .err = e };
 	(void)daemon;
-	p->forked = true;
-	return life_step(&s, "after_fork");
+	loaded_of(stage->mod)->forked = true;
+	return life_do(stage, after_fork, "after_fork", e);
 }
 
 static void call_cleanup(struct step *s)
@@ -116,8 +107,7 @@ static void call_cleanup(struct step *s)
 
 static void cleanup(struct stage *stage)
 {
-	struct step s = { .p = loaded_of(stage->mod), .run = call_cleanup };
-	life_end(&s, "cleanup");
+	life_end(stage, call_cleanup, "cleanup");
 }
 
 static void unload(struct step *s)
@@ -129,8 +119,7 @@ static void unload(struct step *s)
 
 static void stop(struct stage *stage)
 {
-	struct step s = { .p = loaded_of(stage->mod), .run = unload };
-	life_over(&s);
+	life_over(stage, unload);
 }
 
 /* --- --dump-plugin --- */
@@ -196,10 +185,9 @@ static void dump_lines(struct step *s)
 	fflush(stdout);
 }
 
-static void dump(const struct module *m)
+static void dump(struct stage *stage)
 {
-	struct step s = { .p = loaded_of(m), .run = dump_lines };
-	life_end(&s, "dump_plugin");
+	life_end(stage, dump_lines, "dump_plugin");
 }
 
 const struct module *plugin_load(const char *path, const struct debug_flag *flags, unsigned count, struct err *e)

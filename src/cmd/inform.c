@@ -119,7 +119,7 @@ static void dump_filters(const struct stages *ss)
 	fflush(stdout);
 	for (unsigned i = ss->count - 1; i-- > 0;)
 		if (ss->at[i].mod->dump)
-			ss->at[i].mod->dump(ss->at[i].mod);
+			ss->at[i].mod->dump(&ss->at[i]);
 }
 
 void inform_plugin(const struct stages *ss)
@@ -129,7 +129,7 @@ void inform_plugin(const struct stages *ss)
 	char path[PATH_MAX];
 
 	if (m->dump) {
-		m->dump(m);
+		m->dump(&ss->at[ss->count - 1]);
 		dump_filters(ss);
 		return;
 	}

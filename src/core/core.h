@@ -149,7 +149,7 @@ struct module {
 	 * points.  NULL: only by submit. */
 	int  (*direct)(struct layer *, struct req *);
 	void (*gone)(struct layer *);   /* the connection is over, whatever came of it; NULL: not interested */
-	void (*dump)(const struct module *); /* --dump-plugin's lines, when they are not those of a built-in one */
+	void (*dump)(struct stage *);   /* --dump-plugin's lines, when they are not those of a built-in one */
 };
 
 struct stage {
