@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -54,6 +55,13 @@ extern void nbdkit_error(const char *msg, ...) NBDKIT_PRINTF_(1, 2);
 extern void nbdkit_verror(const char *msg, va_list args) NBDKIT_PRINTF_(1, 0);
 extern void nbdkit_debug(const char *msg, ...) NBDKIT_PRINTF_(1, 2);
 extern void nbdkit_vdebug(const char *msg, va_list args) NBDKIT_PRINTF_(1, 0);
+/* Debug lines of 16 bytes in hex and as text; prefix may be NULL, start is the first byte's offset. */
+extern void nbdkit_debug_hexdump(const void *buf, size_t len, const char *prefix, uint64_t start);
+extern void nbdkit_debug_hexdiff(const void *buf1, const void *buf2, size_t len, const char *prefix, uint64_t start);
+/* The time now, UTC, to put into messages; valid until the thread's next call. */
+extern const char *nbdkit_timestamp(void);
+/* How this server was called by its starter; NULL: it was not. */
+extern const char *nbdkit_name(void);
 
 /* Parsing: 0, or -1 after nbdkit_error(); parse_size returns bytes, parse_bool 0 or 1. */
 extern int nbdkit_parse_int(const char *what, const char *str, int *r);
@@ -68,7 +76,8 @@ extern int nbdkit_parse_int64_t(const char *what, const char *str, int64_t *r);
 extern int nbdkit_parse_uint64_t(const char *what, const char *str, uint64_t *r);
 extern int64_t nbdkit_parse_size(const char *str);
 extern int nbdkit_parse_bool(const char *str);
-extern int nbdkit_parse_probability(const char *what, const char *str, double *r);
+extern int nbdkit_parse_probability(const char *what, const char *str, double *r); /* may be more than 1 */
+extern int nbdkit_parse_delay(const char *what, const char *str, unsigned *sec, unsigned *nsec); /* 1.5, 40ms, 100us */
 extern int nbdkit_read_password(const char *value, char **password);
 
 /* Files: malloc'd, for the caller to free; before the server changes directory. */
@@ -76,7 +85,7 @@ extern char *nbdkit_absolute_path(const char *path);
 extern char *nbdkit_realpath(const char *path);
 extern int nbdkit_stdio_safe(void);
 
-/* Ends early, with -1 and EINTR-like errno, when the client or the server goes. */
+/* Ends early, with -1 after nbdkit_error(), when the client or the server goes. */
 extern int nbdkit_nanosleep(unsigned sec, unsigned nsec);
 
 /* Strings that live as long as the connection, or the server when there is none. */
@@ -92,7 +101,10 @@ extern int nbdkit_peer_name(struct sockaddr *addr, socklen_t *addrlen);
 extern int64_t nbdkit_peer_pid(void);
 extern int64_t nbdkit_peer_uid(void);
 extern int64_t nbdkit_peer_gid(void);
+/* These are malloc'd, for the caller to free.  No label: NULL, which is no error; no certificate: "". */
 extern char *nbdkit_peer_security_context(void);
+extern char *nbdkit_peer_tls_dn(void);
+extern char *nbdkit_peer_tls_issuer_dn(void);
 
 /* The end: of the server, of this connection. */
 extern void nbdkit_shutdown(void);

@@ -77,7 +77,7 @@ static uint64_t duration_unit(const char *s)
 {
 	static const struct { const char *name; uint64_t ns; } units[] = {
 		{ "", NS_PER_S }, { "s", NS_PER_S }, { "ms", NS_PER_MS }, { "us", NS_PER_US },
-		{ "\xc2\xb5s", NS_PER_US }, { "ns", 1 }, { "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S },
+		{ "\xc2\xb5s", NS_PER_US }, { "\xce\xbcs", NS_PER_US }, { "ns", 1 }, { "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		if (strcmp(s, units[i].name) == 0)

@@ -62,11 +62,31 @@ int64_t nbdkit_peer_pid(void) { return peer_number("nbdkit_peer_pid", get_pid); 
 int64_t nbdkit_peer_uid(void) { return peer_number("nbdkit_peer_uid", get_uid); }
 int64_t nbdkit_peer_gid(void) { return peer_number("nbdkit_peer_gid", get_gid); }
 
+static char *copy(const char *text)
+{
+	char *s = strdup(text);
+	if (!s)
+		nbdkit_error("out of memory");
+	return s;
+}
+
 char *nbdkit_peer_security_context(void)
 {
-	nbdkit_error("nbdkit_peer_security_context: not known in this build");
-	errno = ENOTSUP;
-	return NULL;
+	const struct client *c = client("nbdkit_peer_security_context");
+	if (c && !c->peer.label)
+		nbdkit_debug("nbdkit_peer_security_context: the client's socket has no label");
+	return c && c->peer.label ? copy(c->peer.label) : NULL;
+}
+
+/* There is no TLS here yet, so no client shows a certificate. */
+char *nbdkit_peer_tls_dn(void)
+{
+	return client("nbdkit_peer_tls_dn") ? copy("") : NULL;
+}
+
+char *nbdkit_peer_tls_issuer_dn(void)
+{
+	return client("nbdkit_peer_tls_issuer_dn") ? copy("") : NULL;
 }
 
 void nbdkit_disconnect(int force)

@@ -2,6 +2,7 @@
 /* What a plug-in says, and the time it waits: nbdkit-plugin(3), "Error handling", "Debugging", nbdkit_nanosleep. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,26 @@ void nbdkit_debug(const char *msg, ...)
 	va_end(ap);
 }
 
+/* No option gives a server a name of its own. */
+const char *nbdkit_name(void)
+{
+	return NULL;
+}
+
+const char *nbdkit_timestamp(void)
+{
+	static _Thread_local char text[48];
+	struct timespec t;
+	struct tm tm;
+	char day[32];
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &tm);
+	strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S", &tm);
+	snprintf(text, sizeof text, "%s.%06u", day, (unsigned)(t.tv_nsec / 1000) % 1000000u);
+	return text;
+}
+
 void nbdkit_set_error(int err)
 {
 	if (context)
@@ -95,17 +116,22 @@ int nbdkit_nanosleep(unsigned sec, unsigned nsec)
 	atomic_bool *cancelled = context ? context->cancelled : NULL;
 	int rc = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += nsec % NS_PER_S;
-	until.tv_sec += sec + nsec / NS_PER_S + until.tv_nsec / (long)NS_PER_S;
-	until.tv_nsec %= NS_PER_S;
+	if (sec > INT_MAX - nsec / NS_PER_S) {
+		nbdkit_error("nbdkit_nanosleep: more than INT_MAX seconds");
+		errno = EINVAL;
+		return -1;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)(nsec % NS_PER_S);
+	until.tv_sec += (time_t)sec + (time_t)(nsec / NS_PER_S) + until.tv_nsec / (long)NS_PER_S;
+	until.tv_nsec %= (long)NS_PER_S;
 	pthread_mutex_lock(&sleep_lock);
 	while (rc == 0 && !(cancelled && atomic_load(cancelled)))
-		rc = pthread_cond_timedwait(&sleep_over, &sleep_lock, &until);
+		rc = pthread_cond_clockwait(&sleep_over, &sleep_lock, CLOCK_MONOTONIC, &until);
 	pthread_mutex_unlock(&sleep_lock);
 	if (rc == ETIMEDOUT)
 		return 0;
 	nbdkit_error("aborting sleep because the connection or the server ends");
-	errno = ESHUTDOWN;
+	errno = EINTR;
 	return -1;
 }

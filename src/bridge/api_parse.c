@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers, sizes, passwords and paths for plug-ins: nbdkit-plugin(3), "Parsing numbers" and what follows. */
+/* Numbers, sizes and times for plug-ins: nbdkit-plugin(3), "Parsing numbers" and what follows; nbdkit_parse_delay(3),
+ * nbdkit_parse_probability(3). */
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 #include "base/parse.h"
-#include "bridge/context.h"
 #include "nbdkit-plugin.h"
-
-enum { PASSWORD_MAX = 4096 };
 
 static int refuse(const char *what, const char *str, const char *why)
 {
@@ -93,12 +88,21 @@ UNSIGNED(nbdkit_parse_uint16_t, uint16_t, UINT16_MAX)
 UNSIGNED(nbdkit_parse_uint32_t, uint32_t, UINT32_MAX)
 UNSIGNED(nbdkit_parse_uint64_t, uint64_t, UINT64_MAX)
 
+/* Blanks and a sign may stand in front, as nbdkit has it; parse_size() is stricter. */
 int64_t nbdkit_parse_size(const char *str)
 {
+	const char *digits = str + strspn(str, " \t\n\v\f\r");
+	bool minus = *digits == '-';
 	struct err e;
 	uint64_t n;
-	if (parse_size("size", str, &n, &e) == 0)
-		return (int64_t)n;
+
+	if ((minus || *digits == '+') && isdigit((unsigned char)digits[1]))
+		digits++;
+	if (parse_size("size", digits, &n, &e) == 0) {
+		if (!minus || n == 0)
+			return (int64_t)n;
+		err_set(&e, "size: negative numbers are not allowed: \"%s\"", str);
+	}
 	nbdkit_error("%s", e.msg);
 	errno = EINVAL;
 	return -1;
@@ -115,128 +119,46 @@ int nbdkit_parse_bool(const char *str)
 	return -1;
 }
 
+/* 0.1, 1e-1, 10%, 1:10 or 1/10: finite and not negative, but more than 1 is the caller's affair. */
 int nbdkit_parse_probability(const char *what, const char *str, double *r)
 {
 	char *end;
-	double d = strtod(str, &end), scale = 1;
-	if (end != str && *end == '%') {
-		scale = 100;
+	double d = strtod(str, &end), below = 1;
+	bool ok = end != str;
+	if (ok && *end == '%') {
+		below = 100;
 		end++;
-	} else if (end != str && *end == ':') {
-		const char *below = end + 1;
-		scale = strtod(below, &end);
-		end = end == below ? (char *)str : end;
+	} else if (ok && (*end == ':' || *end == '/')) {
+		const char *second = end + 1;
+		below = strtod(second, &end);
+		ok = end != second;
 	}
-	if (end == str || *end || !(scale > 0) || !(d / scale >= 0 && d / scale <= 1)) {
+	d /= below;
+	if (!ok || *end || !isfinite(d) || signbit(d)) {
 		nbdkit_error("%s: could not parse probability \"%s\": expected for example 0.5, 50%% or 1:2", what, str);
 		errno = EINVAL;
 		return -1;
 	}
 	if (r)
-		*r = d / scale;
+		*r = d;
 	return 0;
 }
 
-/* --- files --- */
-
-int nbdkit_stdio_safe(void)
+int nbdkit_parse_delay(const char *what, const char *str, unsigned *sec, unsigned *nsec)
 {
-	return bridge_stdio_safe;
-}
-
-char *nbdkit_absolute_path(const char *path)
-{
-	char *full = NULL, *dir = NULL;
-	if (!path || !*path) {
-		nbdkit_error("cannot convert null or empty path to an absolute path");
-		return NULL;
-	}
-	if (*path == '/')
-		full = strdup(path);
-	else if ((dir = getcwd(NULL, 0)) && asprintf(&full, "%s/%s", dir, path) < 0)
-		full = NULL;
-	free(dir);
-	if (!full)
-		nbdkit_error("cannot make the path %s absolute: %s", path, strerror(errno));
-	return full;
-}
-
-char *nbdkit_realpath(const char *path)
-{
-	if (!path || !*path) {
-		nbdkit_error("cannot resolve a null or empty path");
-		return NULL;
-	}
-	char *full = realpath(path, NULL);
-	if (!full)
-		nbdkit_error("realpath: %s: %s", path, strerror(errno));
-	return full;
-}
-
-/* --- passwords --- */
-
-/* The first line of f, without its newline. */
-static int read_line(FILE *f, const char *what, char **password)
-{
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n = getline(&line, &room, f);
-	if (n < 0 || n > PASSWORD_MAX) {
-		nbdkit_error("could not read a password from %s", what);
-		free(line);
+	struct err e;
+	uint64_t ns = 0;
+	int rc = parse_duration(what, str, &ns, &e);
+	if (rc == 0 && ns / NS_PER_S > UINT_MAX)
+		rc = err_set(&e, "%s: duration out of range: \"%s\"", what, str);
+	if (rc < 0) {
+		nbdkit_error("%s", e.msg);
+		errno = EINVAL;
 		return -1;
 	}
-	if (n && line[n - 1] == '\n')
-		line[n - 1] = '\0';
-	*password = line;
+	if (sec)
+		*sec = (unsigned)(ns / NS_PER_S);
+	if (nsec)
+		*nsec = (unsigned)(ns % NS_PER_S);
 	return 0;
-}
-
-static int ask(char **password)
-{
-	struct termios quiet, before;
-	if (!isatty(STDIN_FILENO) || !bridge_stdio_safe || tcgetattr(STDIN_FILENO, &before) < 0) {
-		nbdkit_error("a password can only be asked for on a terminal");
-		return -1;
-	}
-	printf("password: ");
-	fflush(stdout);
-	quiet = before;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	int rc = read_line(stdin, "the terminal", password);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-	putchar('\n');
-	return rc;
-}
-
-int nbdkit_read_password(const char *value, char **password)
-{
-	int fd = -1, rc;
-	FILE *f;
-
-	*password = NULL;
-	if (value[0] == '-' && !value[1])
-		return ask(password);
-	if (value[0] == '-') {
-		if (nbdkit_parse_int("password file descriptor", value + 1, &fd) < 0)
-			return -1;
-		if (fd <= STDERR_FILENO) {
-			nbdkit_error("cannot use password=-FD with stdin, stdout or stderr");
-			return -1;
-		}
-		f = fdopen(fd, "r");
-	} else if (value[0] == '+') {
-		f = fopen(value + 1, "re");
-	} else {
-		*password = strdup(value);
-		return *password ? 0 : -1;
-	}
-	if (!f) {
-		nbdkit_error("cannot open the password file %s: %s", value + 1, strerror(errno));
-		return -1;
-	}
-	rc = read_line(f, value + 1, password);
-	fclose(f);
-	return rc;
 }

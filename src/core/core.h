@@ -75,6 +75,7 @@ struct peer {
 	struct sockaddr_storage addr;
 	socklen_t len;
 	int64_t pid, uid, gid;
+	const char *label;    /* of a security module: SO_PEERSEC in unix(7); or NULL.  The connection's */
 };
 
 /* Who is served.  The connection's, shared by all layers of a stack; but a filter may open what lies below it

@@ -188,6 +188,7 @@ static void conn_free(struct conn *c)
 	free(c->meta_export);
 	free(c->default_export);
 	free((char *)c->client.export);
+	free((char *)c->client.peer.label);
 	c->stack = NULL;
 	c->rx = NULL;
 	if (freed)

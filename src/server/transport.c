@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -72,6 +73,22 @@ static void out_ready(struct watch *w, uint32_t events)
 	t->ready(t, events & (EPOLLHUP | EPOLLERR) ? TRANSPORT_GONE : TRANSPORT_OUT);
 }
 
+/* NULL: there is none, as without a security module that labels sockets; or no memory. */
+static char *peer_label(int fd)
+{
+	char none[1];
+	socklen_t len = 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERSEC, none, &len) == 0 || errno != ERANGE)
+		return NULL;
+	char *label = malloc((size_t)len + 1); /* it need not end in a zero */
+	if (!label || getsockopt(fd, SOL_SOCKET, SO_PEERSEC, label, &len) < 0) {
+		free(label);
+		return NULL;
+	}
+	label[len] = '\0';
+	return label;
+}
+
 void transport_peer(int fd, struct peer *p)
 {
 	struct ucred who;
@@ -81,6 +98,7 @@ void transport_peer(int fd, struct peer *p)
 	if (getpeername(fd, (struct sockaddr *)&p->addr, &p->len) < 0)
 		p->len = 0;
 	p->pid = p->uid = p->gid = -1;
+	p->label = p->len ? peer_label(fd) : NULL;
 	if (p->len && p->addr.ss_family == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0) {
 		p->pid = who.pid;
 		p->uid = who.uid;

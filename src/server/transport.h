@@ -33,6 +33,6 @@ struct transport {
 };
 
 /* Who is at the other end of fd. */
-void transport_peer(int fd, struct peer *p);
+void transport_peer(int fd, struct peer *p); /* p->label is malloc'd, the caller's */
 /* Descriptors become non-blocking; they are the transport's, also on failure.  0, or -1 with errno. */
 int transport_open(struct transport *t, struct loop *l, int in, int out);
