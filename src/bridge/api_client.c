@@ -21,7 +21,12 @@ static const struct client *client(const char *function)
 
 const char *nbdkit_export_name(void)
 {
-	return client("nbdkit_export_name") ? context->export : NULL;
+	const struct client *c = client("nbdkit_export_name");
+	if (!c || context->export)
+		return c ? context->export : NULL;
+	nbdkit_error("nbdkit_export_name: no export is chosen yet");
+	errno = EINVAL;
+	return NULL;
 }
 
 int nbdkit_is_tls(void)

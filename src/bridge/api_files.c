@@ -9,8 +9,6 @@
 #include "bridge/context.h"
 #include "nbdkit-plugin.h"
 
-enum { PASSWORD_MAX = 4096 };
-
 /* --- files --- */
 
 int nbdkit_stdio_safe(void)
@@ -49,19 +47,18 @@ char *nbdkit_realpath(const char *path)
 
 /* --- passwords --- */
 
-/* The first line of f, without its newline. */
+/* The first line of f, without its newline; "" when there is none. */
 static int read_line(FILE *f, const char *what, char **password)
 {
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t n = getline(&line, &room, f);
-	if (n < 0 || n > PASSWORD_MAX) {
-		nbdkit_error("could not read a password from %s", what);
+	if (n < 0 && (!line || ferror(f))) {
+		nbdkit_error("could not read a password from %s: %s", what, strerror(errno));
 		free(line);
 		return -1;
 	}
-	if (n && line[n - 1] == '\n')
-		line[n - 1] = '\0';
+	line[n < 0 ? 0 : n && line[n - 1] == '\n' ? n - 1 : n] = '\0';
 	*password = line;
 	return 0;
 }

@@ -140,8 +140,9 @@ void call_run(struct loaded *p, struct call *c)
 	const struct client *client = c->layer->client;
 	struct context *before = context;
 
-	c->context = (struct context){ .module = p->mod.name, .client = client, .stack = c->layer->stack,
-				       .layer = c->layer, .export = client->export, .strings = &o->strings,
+	/* Before it is opened no export is chosen, as nbdkit_export_name() has it. */
+	c->context = (struct context){ .module = p->mod.name, .client = client, .stack = c->layer->stack, .layer = c->layer,
+				       .export = r->op < OP_OPEN ? NULL : client->export, .strings = &o->strings,
 				       .cancelled = &c->cancelled };
 	context = &c->context;
 	errno = 0;

@@ -20,7 +20,7 @@ struct context {
 	const struct client *client;   /* NULL: no connection */
 	struct stack *stack;           /* its; or NULL */
 	struct layer *layer;           /* where the call was made; or NULL */
-	const char *export;            /* the export's name, after default_export had its say */
+	const char *export;            /* the export's name, after default_export had its say; NULL: not chosen yet */
 	struct interned **strings;     /* where interned strings go */
 	struct err *err;               /* start-up: messages go here, for main to print; NULL: printed */
 	atomic_bool *cancelled;        /* the client or the server goes: don't sleep on.  Or NULL */

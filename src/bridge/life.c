@@ -28,6 +28,10 @@ int life_step(struct step *s, const char *what)
 	s->err->msg[0] = '\0';
 	pool_call(s->p->own, run_step, s);
 	s->p->failed |= s->rc < 0;
+	if (s->rc >= 0 && s->err->msg[0]) { /* it went on all the same: nothing for main */
+		say_error("%s", s->err->msg);
+		s->err->msg[0] = '\0';
+	}
 	if (s->rc < 0 && !s->err->msg[0])
 		return err_set(s->err, "%s: %s failed", s->p->path, what);
 	return s->rc;

@@ -203,6 +203,7 @@ static int start_server(struct serve *s, struct err *e)
 	const struct server_options o = { .stages = &s->stages, .loops = a->single ? 1 : loops_wanted(a->threads, &s->stages),
 					  .readonly = a->readonly, .oldstyle = a->oldstyle,
 					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
+	bridge_stdio_safe = false; /* they may be closed */
 	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */
 	/* nbdkit forks for --run, too, and its log says so */
 	if (stages_forked(&s->stages, s->daemon.forked || a->run, e) < 0)

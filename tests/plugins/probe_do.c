@@ -12,9 +12,46 @@
 #include <unistd.h>
 #include "probe.h"
 
+/* Later than nbdkit 1.32: a server need not have them. */
+#pragma weak nbdkit_debug_hexdiff
+#pragma weak nbdkit_debug_hexdump
+#pragma weak nbdkit_disconnect
+#pragma weak nbdkit_name
+#pragma weak nbdkit_parse_delay
+#pragma weak nbdkit_parse_probability
+#pragma weak nbdkit_peer_security_context
+#pragma weak nbdkit_peer_tls_dn
+#pragma weak nbdkit_peer_tls_issuer_dn
+#pragma weak nbdkit_timestamp
+
 static void noted(const char *what, const char *arg, long long rc, const char *result)
 {
 	note("  %s(%s) = %lld %s", what, arg, rc, rc < 0 || !result ? "" : result);
+}
+
+static void do_probability(const char *arg)
+{
+	double d = 99;
+	int rc = nbdkit_parse_probability("what", arg, &d);
+	note("  parse_probability(%s) = %d %g, without a place %d", arg, rc, d, nbdkit_parse_probability("what", arg, NULL));
+}
+
+static void do_delay(const char *arg)
+{
+	unsigned sec = 99, nsec = 99;
+	int rc = nbdkit_parse_delay("what", arg, &sec, &nsec);
+	note("  parse_delay(%s) = %d %u %u", arg, rc, sec, nsec);
+}
+
+static void do_hexdump(bool twice, const char *arg)
+{
+	static const char text[] = "0123456789abcdef\x01\x80~ XYZ and more of it";
+	static const char other[] = "0123456789abcdef\x01\x80~ xYz and more of it";
+	uint64_t start = strtoull(arg, NULL, 0);
+	if (twice)
+		nbdkit_debug_hexdiff(text, other, sizeof text - 1, "data: ", start);
+	else
+		nbdkit_debug_hexdump(text, sizeof text - 1, start ? "data: " : NULL, start);
 }
 
 static void do_parse(const char *word, const char *arg)
@@ -42,6 +79,10 @@ static void do_parse(const char *word, const char *arg)
 		noted(word, arg, nbdkit_parse_size(arg), NULL);
 	else if (strcmp(word, "parse_bool") == 0)
 		noted(word, arg, nbdkit_parse_bool(arg), NULL);
+	else if (strcmp(word, "parse_probability") == 0)
+		do_probability(arg);
+	else if (strcmp(word, "parse_delay") == 0)
+		do_delay(arg);
 	else
 		note("  unknown word %s", word);
 }
@@ -134,6 +175,20 @@ static void do_word(const char *word, const char *arg)
 		do_password(arg);
 	} else if (strcmp(word, "realpath") == 0 || strcmp(word, "absolute_path") == 0) {
 		do_path(word, arg);
+	} else if (strcmp(word, "label") == 0) {
+		char *label = nbdkit_peer_security_context(), *dn = nbdkit_peer_tls_dn(), *issuer = nbdkit_peer_tls_issuer_dn();
+		note("  label %s dn <%s> issuer <%s>", label ? label : "NULL", dn ? dn : "NULL", issuer ? issuer : "NULL");
+		free(label);
+		free(dn);
+		free(issuer);
+	} else if (strcmp(word, "names") == 0) {
+		note("  name %s timestamp %zu", nbdkit_name() ? nbdkit_name() : "NULL", strlen(nbdkit_timestamp()));
+	} else if (strcmp(word, "hexdump") == 0 || strcmp(word, "hexdiff") == 0) {
+		do_hexdump(strcmp(word, "hexdiff") == 0, arg);
+	} else if (strcmp(word, "disconnect") == 0) {
+		nbdkit_disconnect(atoi(arg));
+	} else if (strcmp(word, "exit") == 0) {
+		exit(atoi(arg));
 	} else if (strcmp(word, "crash") == 0) {
 		abort();
 	} else {
