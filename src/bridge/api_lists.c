@@ -19,15 +19,22 @@ int nbdkit_add_extent(struct nbdkit_extents *e, uint64_t offset, uint64_t length
 	}
 	if (!length)
 		return 0;
-	if (e->begun ? offset != e->next : offset > x->start) {
-		nbdkit_error("nbdkit_add_extent: extents must follow each other: offset %" PRIu64 ", expected %" PRIu64,
-			     offset, e->begun ? e->next : x->start);
+	if (e->begun && offset != e->next) {
+		nbdkit_error("nbdkit_add_extent: extents must follow each other: offset %" PRIu64 ", expected %" PRIu64, offset, e->next);
 		errno = EINVAL;
 		return -1;
 	}
+	bool first = !e->begun;
 	e->begun = true;
 	if (__builtin_add_overflow(offset, length, &e->next))
 		e->next = UINT64_MAX;
+	if (offset >= x->end) /* behind the disk: not wanted */
+		return 0;
+	if (first && offset > x->start) {
+		nbdkit_error("nbdkit_add_extent: the first extent must not begin behind offset %" PRIu64 ": %" PRIu64, x->start, offset);
+		errno = EINVAL;
+		return -1;
+	}
 	if (e->next > x->at) /* what lies before the question is not wanted */
 		extents_add(x, e->next - x->at, type);
 	return 0;

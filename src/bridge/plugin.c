@@ -142,7 +142,7 @@ static void dump_lines(struct step *s)
 	if (f->magic_config_key)
 		printf("magic_config_key=%s\n", f->magic_config_key);
 #define HAS(field) if (f->field) printf("has_" #field "=1\n")
-#define HAS_EITHER(field) if (f->_api_version < 2 ? f->field##_v1_ != NULL : f->field != NULL) printf("has_" #field "=1\n")
+#define HAS_V1(field) if (f->field##_v1_) printf("has__" #field "_v1=1\n") /* nbdkit's words */
 	HAS(longname);
 	HAS(description);
 	HAS(load);
@@ -173,13 +173,18 @@ static void dump_lines(struct step *s)
 	HAS(can_fua);
 	HAS(can_multi_conn);
 	HAS(can_cache);
-	HAS_EITHER(pread);
-	HAS_EITHER(pwrite);
-	HAS_EITHER(flush);
-	HAS_EITHER(trim);
-	HAS_EITHER(zero);
+	HAS(pread);
+	HAS(pwrite);
+	HAS(flush);
+	HAS(trim);
+	HAS(zero);
 	HAS(extents);
 	HAS(cache);
+	HAS_V1(pread);
+	HAS_V1(pwrite);
+	HAS_V1(flush);
+	HAS_V1(trim);
+	HAS_V1(zero);
 	if (f->dump_plugin)
 		f->dump_plugin();
 	fflush(stdout);

@@ -32,6 +32,8 @@ void note(const char *fmt, ...)
 	va_start(ap, fmt);
 	n += vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
 	va_end(ap);
+	if (n > (int)sizeof line - 2)
+		n = (int)sizeof line - 2;
 	line[n++] = '\n';
 	if (write(fd, line, (size_t)n) < 0)
 		abort();
