@@ -171,7 +171,7 @@ static int forked(struct stage *stage, bool daemon, struct err *e)
 /* The filter closes what it shared; what lies below still works. */
 static void call_cleanup(struct step *s)
 {
-	if (s->p->forked && s->p->f.cleanup)
+	if (s->p->forked && !s->p->failed && s->p->f.cleanup)
 		s->p->f.cleanup((nbdkit_backend *)s->stage);
 	s->rc = 0;
 }

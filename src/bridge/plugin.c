@@ -100,7 +100,7 @@ static int forked(struct stage *stage, bool daemon, struct err *e)
 
 static void call_cleanup(struct step *s)
 {
-	if (s->p->forked && s->p->p.cleanup)
+	if (s->p->forked && !s->p->failed && s->p->p.cleanup)
 		s->p->p.cleanup();
 	s->rc = 0;
 }
