@@ -101,18 +101,26 @@ int errno_of(const char *name)
 	return found;
 }
 
-/* The NAME of an errorCode {POSIX NAME ...}; anything else is EIO. */
-static int errno_of_error(struct vm *vm, Tcl_Obj *options)
+/* A value of the dictionary that describes how a script ended, or NULL; the dictionary's. */
+static Tcl_Obj *option(Tcl_Obj *options, const char *name)
 {
-	Tcl_Obj *key = Tcl_NewStringObj("-errorcode", -1), *code = NULL, **words;
+	Tcl_Obj *key = Tcl_NewStringObj(name, -1), *value = NULL;
+	Tcl_IncrRefCount(key);
+	if (Tcl_DictObjGet(NULL, options, key, &value) != TCL_OK)
+		value = NULL;
+	Tcl_DecrRefCount(key);
+	return value;
+}
+
+/* The NAME of an errorCode {POSIX NAME ...}; anything else is EIO. */
+static int errno_of_error(Tcl_Obj *options)
+{
+	Tcl_Obj *code = option(options, "-errorcode"), **words;
 	Tcl_Size n;
 	int err = 0;
 
-	Tcl_IncrRefCount(key);
-	if (Tcl_DictObjGet(NULL, options, key, &code) == TCL_OK && code && Tcl_ListObjGetElements(NULL, code, &n, &words) == TCL_OK
-	    && n >= 2 && strcmp(Tcl_GetString(words[0]), "POSIX") == 0)
+	if (code && Tcl_ListObjGetElements(NULL, code, &n, &words) == TCL_OK && n >= 2 && strcmp(Tcl_GetString(words[0]), "POSIX") == 0)
 		err = errno_of(Tcl_GetString(words[1]));
-	Tcl_DecrRefCount(key);
 	return err ? err : EIO;
 }
 
@@ -124,30 +132,30 @@ static void debug_line(const char *s, int len)
 	free(line);
 }
 
-/* The first line is for the log; how it came to it are debug lines. */
-static void debug_lines(Tcl_Obj *options)
+static void debug_lines(const char *s)
 {
-	Tcl_Obj *key = Tcl_NewStringObj("-errorinfo", -1), *info = NULL;
-	Tcl_IncrRefCount(key);
-	if (Tcl_DictObjGet(NULL, options, key, &info) == TCL_OK && info)
-		for (const char *s = Tcl_GetString(info), *end; *s; s = *end ? end + 1 : end) {
-			end = strchrnul(s, '\n');
-			debug_line(s, (int)(end - s));
-		}
-	Tcl_DecrRefCount(key);
+	for (const char *end; *s; s = *end ? end + 1 : end) {
+		end = strchrnul(s, '\n');
+		debug_line(s, (int)(end - s));
+	}
 }
 
+/* The message is the first line of errorInfo, unless the script says otherwise; how it came to it are debug lines. */
 static int script_error(struct vm *vm, struct call *c, const char *what, int code)
 {
 	Tcl_Obj *options = Tcl_GetReturnOptions(vm->tcl, code);
-	const char *words = Tcl_GetStringResult(vm->tcl);
-
 	Tcl_IncrRefCount(options);
+	Tcl_Obj *errorinfo = option(options, "-errorinfo");
+	const char *words = Tcl_GetStringResult(vm->tcl), *info = errorinfo ? Tcl_GetString(errorinfo) : "";
+	int len = (int)strcspn(words, "\n"), info_len = (int)strcspn(info, "\n");
+
 	if (code != TCL_ERROR && !*words)
 		vm_fail(c, EIO, "%s: ended with code %d", what, code);
+	else if (!info_len || (info_len == len && memcmp(words, info, (size_t)len) == 0))
+		vm_fail(c, errno_of_error(options), "%s: %.*s", what, len, words);
 	else
-		vm_fail(c, errno_of_error(vm, options), "%s: %.*s", what, (int)strcspn(words, "\n"), words);
-	debug_lines(options);
+		vm_fail(c, errno_of_error(options), "%s: %.*s (%.*s)", what, len, words, info_len, info);
+	debug_lines(info);
 	Tcl_DecrRefCount(options);
 	Tcl_ResetResult(vm->tcl);
 	return -1;

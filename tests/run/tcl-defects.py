@@ -182,13 +182,15 @@ def an_error_code_reaches_the_client(host):
     path = script('proc pwrite {h b o} { switch $o { 0 { nbd::error ENOSPC "the disk is full" }\n'
                   '512 { return -code error -errorcode {POSIX EPERM {not owner}} "not you" }\n'
                   '1024 { open /no/such/file } 1536 { nbd::error ENOMEM } 2048 { error plain } 2560 { return -code 7 }\n'
-                  '3072 { nbd::error EWRONG } 3584 { proc forever {} forever; forever } } }\n')
+                  '3072 { nbd::error EWRONG } 3584 { proc forever {} forever; forever }\n'
+                  '4096 { error short {at the pump\nline 2} } 4608 { error {} } 5120 { error [string repeat long\\n 100000] } } }\n')
     with server(host, path, '-v') as s:
         h = client(s)
-        for off, err in ((0, 'ENOSPC'), (512, 'EPERM'), (1536, 'ENOMEM'), (2048, 'EIO'), (2560, 'EIO'), (3072, 'EIO'), (3584, 'EIO')):
+        for off, err in ((0, 'ENOSPC'), (512, 'EPERM'), (1536, 'ENOMEM'), (2048, 'EIO'), (2560, 'EIO'), (3072, 'EIO'), (3584, 'EIO'),
+                         (4096, 'EIO'), (4608, 'EIO'), (5120, 'EIO')):
             refused(h.pwrite, b'x' * 512, off, err=err)
         refused(h.pwrite, b'x' * 512, 1024)
-        for words in ('pwrite: the disk is full', 'pwrite: not you', 'couldn\'t open "/no/such/file": no such file', 'pwrite: plain',
+        for words in ('pwrite: the disk is full', 'pwrite: not you', 'couldn\'t open "/no/such/file": no such file', 'pwrite: plain\n', 'pwrite: short (at the pump)\n', 'pwrite: long\n',
                       'code: 7', 'unknown errno "EWRONG"', 'too many nested evaluations', '(procedure "pwrite" line'):
             said(s, words)
         h.pwrite(b'x' * 512, 8192)
