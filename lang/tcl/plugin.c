@@ -159,7 +159,9 @@ static int read_script(const char *path)
 	plugin.script = nbdkit_absolute_path(path);
 	if (!plugin.script)
 		return -1;
-	Tcl_FindExecutable("/proc/self/exe"); /* also sets the system's encoding, from the locale */
+	/* Also sets the system's encoding, from the locale.  In Tcl 9 TclZipfs_AppHook may come first instead, but that is for
+	 * programs that carry scripts in a zip of their own. */
+	Tcl_FindExecutable("/proc/self/exe");
 	plugin.cwd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!plugin.direct && start_worker(0) < 0)
 		return -1;

@@ -32,8 +32,9 @@ static bool two_cores(void)
 {
 	static atomic_int known;
 	int n = atomic_load(&known);
+	cpu_set_t cpus;
 	if (!n)
-		atomic_store(&known, n = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1);
+		atomic_store(&known, n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1 ? 2 : 1);
 	return n > 1;
 }
 
