@@ -149,5 +149,7 @@ void inform_plugin(const struct stages *ss)
 	has_each(m->options ? "config config_help" : "");
 	has_each("open get_size pread");
 	has_each(module_abilities(m));
+	if (m->dump_more)
+		m->dump_more();
 	dump_filters(ss);
 }

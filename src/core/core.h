@@ -151,6 +151,7 @@ struct module {
 	int  (*direct)(struct layer *, struct req *);
 	void (*gone)(struct layer *);   /* the connection is over, whatever came of it; NULL: not interested */
 	void (*dump)(struct stage *);   /* --dump-plugin's lines, when they are not those of a built-in one */
+	void (*dump_more)(void);        /* further lines behind those of a built-in one; or NULL */
 };
 
 struct stage {
