@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include "plugins/nbd.h"
 
 #define PATIENCE_NS (500 * NS_PER_MS) /* for an answer that nobody waits for, and for the far side to hang up */
@@ -214,21 +215,28 @@ void far_leave(struct far *f)
 	free(f);
 }
 
-/* Several answers lie in the socket when many requests fly; libnbd takes one at a time. */
+/* libnbd takes one answer at a time, and several may lie there.  It must not be told to read where there is nothing
+ * to: it would go on waiting for an answer, and keep what is to be sent until one comes. */
+static bool more_to_read(const struct far *f)
+{
+	int bytes = 0;
+	return nbd_aio_in_flight(f->nbd) > 0 && ioctl(f->watch.fd, FIONREAD, &bytes) == 0 && bytes > 0
+	       && nbd_aio_get_direction(f->nbd) & LIBNBD_AIO_DIRECTION_READ;
+}
+
 static void notify(struct watch *w, uint32_t events)
 {
 	struct far *f = container_of(w, struct far, watch);
 	unsigned way = nbd_aio_get_direction(f->nbd), left = ANSWERS_A_TURN;
 	int rc = 0;
-	bool again;
 
 	far_enter(f);
 	if (way & LIBNBD_AIO_DIRECTION_READ && (events & EPOLLIN || !(events & EPOLLOUT))) {
+		struct list *before;
 		do {
-			struct list *before = f->came.prev;
+			before = f->came.prev;
 			rc = nbd_aio_notify_read(f->nbd);
-			again = rc == 0 && f->came.prev != before && nbd_aio_in_flight(f->nbd) > 0;
-		} while (again && --left && nbd_aio_get_direction(f->nbd) & LIBNBD_AIO_DIRECTION_READ);
+		} while (rc == 0 && f->came.prev != before && --left && more_to_read(f));
 	} else if (way & LIBNBD_AIO_DIRECTION_WRITE) {
 		rc = nbd_aio_notify_write(f->nbd);
 	}
