@@ -114,6 +114,7 @@ struct call {
 	struct far *far;
 	struct list link;              /* in far->came */
 	uint64_t from, at;             /* the last piece began there; the next one begins there */
+	uint64_t seen;                 /* READ: bytes that came */
 	unsigned flying;               /* pieces in libnbd's hands */
 	bool more, answered, told;
 };

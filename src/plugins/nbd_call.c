@@ -56,9 +56,12 @@ static void piece_freed(void *user)
 static int chunk_came(void *user, const void *data, size_t len, uint64_t off, unsigned status, int *error)
 {
 	struct call *c = user;
-	if (status == LIBNBD_READ_ERROR)
+	if (status == LIBNBD_READ_ERROR) {
 		c->err_off = off;
-	else if (off == c->extents->at) /* else they come in disorder, and the range will not be told */
+		return 0;
+	}
+	c->seen += len;
+	if (c->extents && off == c->extents->at) /* else they come in disorder, and the range will not be told */
 		extents_add(c->extents, len, status == LIBNBD_READ_HOLE ? EXTENT_HOLE | EXTENT_ZERO : 0);
 	return 0;
 }
@@ -99,8 +102,7 @@ static int64_t issue(struct call *c, uint64_t off, uint64_t n)
 
 	switch (c->op) {
 	case OP_READ:
-		return c->extents ? nbd_aio_pread_structured(h, (uint8_t *)c->data + (off - c->off), n, off, chunk, then, 0)
-		                  : nbd_aio_pread(h, (uint8_t *)c->data + (off - c->off), n, off, then, 0);
+		return nbd_aio_pread_structured(h, (uint8_t *)c->data + (off - c->off), n, off, chunk, then, 0);
 	case OP_WRITE:
 		return nbd_aio_pwrite(h, (uint8_t *)c->data + (off - c->off), n, off, then, fua);
 	case OP_FLUSH:
@@ -161,8 +163,11 @@ void call_go_on(struct call *c)
 	if (c->op == OP_EXTENTS && !c->flying)
 		after_extents(c);
 	send_more(c);
-	if (!c->flying && list_empty(&c->link))
-		c->done(c);
+	if (c->flying || !list_empty(&c->link))
+		return;
+	if (c->op == OP_READ && !c->err && c->seen < c->len)
+		c->err = EIO; /* chunks were missing, which libnbd 1.14 does not mind */
+	c->done(c);
 }
 
 void call_start(struct far *f, struct call *c)
@@ -173,6 +178,7 @@ void call_start(struct far *f, struct call *c)
 	c->err = 0;
 	c->err_off = UINT64_MAX;
 	c->flying = 0;
+	c->seen = 0;
 	c->more = true;
 	c->answered = c->told = false;
 	list_init(&c->link);

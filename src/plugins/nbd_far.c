@@ -81,7 +81,7 @@ static int answer_came(void *user, int *error)
 {
 	struct far *f = user;
 	f->answered = true;
-	f->err = call_errno(*error);
+	f->err = *error ? call_errno(*error) : 0;
 	return 1;
 }
 

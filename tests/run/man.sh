@@ -60,4 +60,5 @@ parameters_match filter offset "--filter=offset null"
 parameters_match filter partition "--filter=partition null"
 parameters_match filter passthrough "--filter=passthrough null"
 parameters_match plugin memory memory
+parameters_match plugin nbd nbd
 parameters_match plugin null null
