@@ -246,4 +246,5 @@ void loop_run(struct loop *l)
 		if (l->between)
 			l->between(l, l->between_arg);
 	}
+	run_tasks(&l->late); /* what the last turn's tasks left for the end of another one */
 }

@@ -79,6 +79,7 @@ struct far {
 	bool working, breaking;        /* the pool has the handle; to be broken when it is back */
 	unsigned busy;                 /* calls of ours on the C stack: who came first deals with what came */
 	bool freeing;
+	struct task bury;              /* the end of the turn in which it was freed */
 	struct list came;              /* struct call: pieces ended */
 	uint64_t max_data;             /* bytes of a READ or WRITE */
 	bool writes_zeroes;            /* it has no command for zeroes */
@@ -95,7 +96,7 @@ void far_close(struct far *f);
 void far_free(struct far *f); /* no call in flight; in a callback, too; NULL is fine */
 /* Around whatever calls libnbd on f->nbd. */
 void far_enter(struct far *f);
-void far_leave(struct far *f); /* f may be gone afterwards */
+void far_leave(struct far *f);
 
 /* --- a request on it --- */
 

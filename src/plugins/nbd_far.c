@@ -210,9 +210,13 @@ void far_leave(struct far *f)
 				call_go_on(list_entry(link, struct call, link));
 		}
 	}
-	if (--f->busy || !f->freeing || f->working)
-		return;
-	free(f);
+	if (--f->busy == 0 && f->freeing && !f->working)
+		loop_later(f->loop, &f->bury); /* an event of this turn may point at the watch */
+}
+
+static void bury(struct task *t)
+{
+	free(container_of(t, struct far, bury));
 }
 
 /* libnbd takes one answer at a time, and several may lie there.  It must not be told to read where there is nothing
@@ -317,6 +321,7 @@ struct far *far_new(const struct target *t, struct loop *l, struct pool *p, enum
 	f->job = (struct job){ .work = work, .home = l };
 	list_init(&f->job.link);
 	task_init(&f->job.done, worked);
+	task_init(&f->bury, bury);
 	list_init(&f->came);
 	return f;
 }

@@ -171,6 +171,8 @@ static void begin(struct task *t)
 static void closed(struct far *f)
 {
 	struct shared *s = f->owner;
+	s->far = NULL;
+	far_free(f);
 	loop_stop(&s->loop);
 }
 
@@ -189,7 +191,6 @@ static void *serve(void *arg)
 {
 	struct shared *s = arg;
 	loop_run(&s->loop);
-	far_free(s->far);
 	return NULL;
 }
 
