@@ -25,7 +25,7 @@ static struct next *new_next(struct stage *stage, int shared)
 {
 	if (shared) {
 		struct client nobody = { .peer = { .pid = -1, .uid = -1, .gid = -1 } };
-		struct loop *l = shared_loop(&loaded_of(stage->mod)->shared);
+		struct loop *l = common_loop_get(&loaded_of(stage->mod)->shared);
 		return l ? next_new(stage + 1, l, &nobody, NULL, NULL) : NULL;
 	}
 	struct layer *l = context ? context->layer : NULL;

@@ -179,7 +179,7 @@ static void call_cleanup(struct step *s)
 static void cleanup(struct stage *stage)
 {
 	life_end(stage, call_cleanup, "cleanup");
-	shared_stop(&loaded_of(stage->mod)->shared);
+	common_loop_stop(&loaded_of(stage->mod)->shared);
 }
 
 static void unload(struct step *s)

@@ -6,13 +6,13 @@
  *   calls.c        one request: what is missing is replaced
  *   plugin_calls.c ... by calls into a plug-in      filter_calls.c  ... into a filter
  *   next.c         what lies below a filter             next_ops.c   ... as the filter sees it
- *   shared.c       a loop for what a filter opens for all */
+ *   common_loop.c  a loop for what a filter opens for all */
 #pragma once
 #define NBDKIT_API_VERSION 2
 #include "bridge/context.h"
 #include "bridge/next.h"
 #include "bridge/plugin.h"
-#include "bridge/shared.h"
+#include "bridge/common_loop.h"
 #include "loop/pool.h"
 #include "nbdkit-filter.h"
 #include "nbdkit-plugin.h"
@@ -33,7 +33,7 @@ struct loaded {
 	bool failed;                /* a step of its life did: there is no other */
 	bool forked;                /* after_fork was called: cleanup is owed */
 	atomic_uint call_ns;        /* what a call takes, about: a moving average of data requests */
-	struct shared shared;       /* a filter's: what it opens below for all connections */
+	struct common_loop shared;  /* a filter's: what it opens below for all connections */
 	atomic_bool opens;          /* a filter that may open more below at any time */
 	/* SERIALIZE_CONNECTIONS: the connection that is served, and who waits for it to go */
 	pthread_mutex_t turn_lock;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "bridge/shared.h"
+#include "bridge/common_loop.h"
 #include "base/say.h"
 
 static void *run_loop(void *arg)
@@ -8,7 +8,7 @@ static void *run_loop(void *arg)
 	return NULL;
 }
 
-struct loop *shared_loop(struct shared *s)
+struct loop *common_loop_get(struct common_loop *s)
 {
 	struct err e;
 
@@ -28,7 +28,7 @@ struct loop *shared_loop(struct shared *s)
 	return l;
 }
 
-void shared_stop(struct shared *s)
+void common_loop_stop(struct common_loop *s)
 {
 	if (!s->running)
 		return;
