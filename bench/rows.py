@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is measured: every row of the table."""
+import os, shutil, statistics, subprocess, time
+from servers import DISK, Failed, IDLE, US, debian, file_in, memory, tcl
+from table import BULK, COLUMNS, PATIENCE, ROUNDS, SPEED
+
+DELAY_DEPTH, DELAY_MS = 1024, 40
+
+
+def rows_4k(suffix):
+    for op in ('read', 'write'):
+        yield f'4 KiB {op}, depth 1{suffix}', PATIENCE, ['--op=' + op]
+        yield f'4 KiB {op}, depth 32{suffix}', SPEED, ['--op=' + op, '--depth=32']
+        yield f'4 KiB {op}, 4 conn. x 32{suffix}', SPEED, ['--op=' + op, '--depth=32', '--connections=4']
+
+
+def rows_plain():
+    yield from rows_4k('')
+    yield '4 KiB mixed, 4 conn. x 64', SPEED, ['--op=mixed', '--depth=64', '--connections=4']
+    for op in ('read', 'write'):
+        yield f'256 KiB {op}, depth 8', BULK, ['--op=' + op, '--depth=8', '--size=256k']
+
+
+def rows_tcp():
+    yield 'TCP: 4 KiB read, 4 conn. x 32', SPEED, ['--depth=32', '--connections=4']
+    yield 'TCP: 256 KiB read, depth 8', BULK, ['--depth=8', '--size=256k']
+
+
+def rows_disk(label, ops):
+    for op in ops:
+        yield f'{label}: 4 KiB {op}, depth 1', PATIENCE, ['--op=' + op]
+        yield f'{label}: 4 KiB {op}, depth 32', SPEED, ['--op=' + op, '--depth=32']
+        yield f'{label}: 256 KiB {op}, depth 8', BULK, ['--op=' + op, '--depth=8', '--size=256k']
+
+
+def measure(bench, wanted, names, filters, rows, tcp=False, disk=memory, fill=True, rounds=ROUNDS):
+    rows = [r for r in rows if wanted(r[0])]
+    if not rows:
+        return
+    servers = [bench.start(n, filters, tcp=tcp, disk=disk) for n in names]
+    for s in servers if fill else []:
+        bench.fill(s)
+    for name, metrics, args in rows:
+        bench.row(name, servers, metrics, args, rounds)
+    for s in servers:
+        s.stop()
+
+
+def measure_disks(bench, wanted, folder):
+    """Plug-ins that are loaded, and files; the last on a disk, in folder.  Fewer rounds: they are many."""
+    for label, disk, names, ops in (
+            ('pattern.so', debian('pattern'), [US, 'nbdkit'], ['read']),
+            ('memory.so', debian('memory'), [US, 'nbdkit'], ['read', 'write']),
+            ('Tcl', tcl(1), [US, 'nbdkit'], ['read', 'write']),
+            ('Tcl x 4', tcl(4), [US, 'nbdkit'], ['read', 'write']),
+            ('file, tmpfs', file_in(bench.tmp), [US, 'nbdkit', 'qemu'], ['read', 'write']),
+            ('file, disk', file_in(folder), [US, 'nbdkit', 'qemu'], ['read', 'write'])):
+        measure(bench, wanted, names, [], rows_disk(label, ops), disk=disk, fill='write' in ops, rounds=min(ROUNDS, 3))
+
+
+def measure_delay(bench, wanted):
+    name = f'delay {DELAY_MS} ms, {DELAY_DEPTH} in flight'
+    if not wanted(name):
+        return
+    servers = [bench.start(n, [('delay', f'rdelay={DELAY_MS}ms')]) for n in (US, 'nbdkit')]
+
+    def args(s):
+        # nbdkit's threads sleep 16 at a time: one load of 1,024 takes it 2.6 s.
+        n = DELAY_DEPTH * (1 if s.name == 'nbdkit' else 20)
+        return [f'--depth={DELAY_DEPTH}', f'--requests={n}', '--warmup=0']
+    metrics = SPEED + [('server_threads', 'threads', 'less')]
+    bench.row(name, servers, metrics, args)
+    ours = next(v for r, m, b, v in bench.lines if r == name)[US]
+    print(f'{"":36}{ours / (DELAY_DEPTH / DELAY_MS * 1000):.1%} of the ideal {DELAY_DEPTH * 1000 // DELAY_MS:,} requests/s')
+    for s in servers:
+        s.stop()
+
+
+def measure_start(bench, wanted):
+    name = 'start: memory, --run true'
+    if not wanted(name):
+        return
+    taken = {US: [], 'nbdkit': []}
+    for _ in range(ROUNDS * 4):
+        for n, program in ((US, bench.ours), ('nbdkit', bench.nbdkit)):
+            before = time.perf_counter()
+            done = subprocess.run([program, '-U', '-', 'memory', DISK, '--run', 'true'], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            taken[n].append((time.perf_counter() - before) * 1e3)
+            if done.returncode:
+                raise Failed(f'{n}: --run true: status {done.returncode}: {done.stderr.strip()}')
+    bench.line(name, 'ms', 'less', {n: statistics.median(t) for n, t in taken.items()})
+
+
+def measure_idle(bench, wanted):
+    """Fresh servers: memory and threads before any client, and with many that do nothing."""
+    name = f'{IDLE} idle connections'
+    if not wanted(name) and not wanted('idle'):
+        return
+    fresh, threads, each, crowd = {}, {}, {}, {}
+    for n in COLUMNS:
+        s = bench.start(n)
+        time.sleep(0.2)
+        fresh[n], threads[n] = s.status('VmRSS'), s.status('Threads')
+        f = bench.load(s, f'--idle={IDLE}', '--requests=1', '--warmup=0')
+        each[n], crowd[n] = (f['server_rss_kib'] - fresh[n]) / IDLE, f['server_threads']
+        s.stop()
+    bench.line('idle, no client', 'resident KiB', 'less', fresh)
+    bench.line('', 'threads', '', threads)
+    bench.line(name, 'KiB for each', 'less', each)
+    bench.line('', 'threads', 'less', crowd)
+
+
+def measure_instructions(bench, wanted):
+    """Instructions in user space, as valgrind counts them: exact, where the clock is noisy."""
+    rows = [(name, filters, names) for name, filters, names in (
+        ('user code: 4 KiB read, depth 32', [], (US, 'nbdkit', 'loop')),
+        ('user code: the same, log', [('log',)], (US, 'nbdkit'))) if wanted(name)]
+    if rows and not shutil.which('valgrind'):
+        print('valgrind is not installed: no instructions are counted')
+        return
+    few, many = 2000, 8000
+    for name, filters, names in rows:
+        values = {}
+        for n in names:
+            counts = []
+            for requests in (few, many):
+                out = f'{bench.tmp}/callgrind'
+                s = bench.start(n, filters, ['valgrind', '-q', '--tool=callgrind', '--callgrind-out-file=' + out])
+                if n != 'loop':  # its memory has no holes, and what it copies while it is filled depends on the time
+                    bench.fill(s)
+                bench.load(s, '--depth=32', f'--requests={requests}', '--warmup=0', '--op=read')
+                s.stop()
+                with open(out) as f:
+                    counts.append(next(int(line.split()[1]) for line in f if line.startswith(('totals:', 'summary:'))))
+            values[n] = (counts[1] - counts[0]) / (many - few)
+        bench.line(name, 'instr./request', 'less', values)
