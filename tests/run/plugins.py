@@ -7,7 +7,7 @@ flags.  Lines that begin with `| ` are a table that make check prints.
 """
 import contextlib, glob, gzip, hashlib, lzma, os, pwd, re, shutil, socket, subprocess, tarfile, tempfile
 import nbd
-from harness import MODE, NBDKIT_REF, REAL, Server, Skip, case, main, run, same, until
+from harness import MODE, NBDKIT_REF, REAL, SRC, Server, Skip, case, main, run, same, until
 
 # What the plug-ins and their interpreters never free is not ours to mend.
 os.environ['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'
@@ -333,6 +333,40 @@ def dump_plugin_of_a_loaded_one_is_what_nbdkit_prints():
     want = run(NBDKIT_REF, link, '--dump-plugin').out.splitlines()
     got = run(os.environ.get('NBDKIT') or shutil.which('nbdkit'), link, '--dump-plugin').out.splitlines()
     same(sorted(set(want) - set(got)), [], 'lines that are missing')
+
+
+SLEEPER = put('sleeper.c', """#include <fcntl.h>
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_SERIALIZE_ALL_REQUESTS
+static void *o(int r) { return NBDKIT_HANDLE_NOT_NEEDED; }
+static int64_t s(void *h) { return 1 << 16; }
+static int p(void *h, void *b, uint32_t n, uint64_t at, uint32_t f)
+{
+	__builtin_memset(b, 0, n);
+	if (at == 0)
+		return 0;
+	open("TMP/sleeps", O_CREAT | O_WRONLY, 0600);
+	return nbdkit_nanosleep(600, 0);
+}
+static struct nbdkit_plugin plugin = { .name = "sleeper", .open = o, .get_size = s, .pread = p };
+NBDKIT_REGISTER_PLUGIN(plugin)
+""".replace('TMP', tmp))
+
+
+@case
+def a_quick_plugin_that_sleeps_in_the_end_does_not_keep_the_server():
+    if REAL:
+        raise Skip('nbdkit itself is under test')
+    so = tmp + '/sleeper.so'
+    run('cc', '-shared', '-fPIC', '-I', SRC + '/include', '-o', so, SLEEPER)
+    with Server(so) as s: # which must end by SIGTERM
+        h = nbd.NBD()
+        h.connect_unix(s.sock)
+        for _ in range(1000): # its thread drives the loop by now
+            h.pread(512, 0)
+        h.aio_pread(nbd.Buffer(512), 512)
+        until('it sleeps', lambda: h.poll(0) >= 0 and os.path.exists(tmp + '/sleeps'))
 
 
 @case
