@@ -9,8 +9,6 @@
 #include "base/say.h"
 #include "bridge/loaded.h"
 
-enum { POOL_THREADS = 16 }; /* requests at once in a parallel plug-in: as many as nbdkit gives a connection */
-
 /* To the end of the process: its code may be on any thread's stack. */
 static struct loaded *last_loaded;
 
@@ -128,16 +126,16 @@ void life_named(struct step *s, const char *kind)
 
 int life_threads(struct loaded *p, struct err *e)
 {
-	if (p->model >= SERIALIZE_REQUESTS)
-		p->many = pool_new(POOL_THREADS, e);
 	if (p->model == PARALLEL)
 		p->mod.direct = models_direct;
-	return p->model < SERIALIZE_REQUESTS || p->many ? 0 : -1;
+	if (p->model < SERIALIZE_REQUESTS || !p->mod.filter)
+		return 0;
+	p->many = pool_new(POOL_THREADS, e);
+	return p->many ? 0 : -1;
 }
 
 void life_module(struct loaded *p)
 {
-	p->mod.blocks = true;
 	p->mod.layer_size = sizeof(struct opened);
 	p->mod.kept_size = sizeof(struct connected);
 	p->mod.slot_size = sizeof(struct call);

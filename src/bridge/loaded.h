@@ -28,7 +28,7 @@ struct loaded {
 	const char *path;
 	struct loaded *before;      /* the one loaded before it */
 	struct pool *own;           /* one thread: the plug-in's */
-	struct pool *many;          /* PARALLEL, SERIALIZE_REQUESTS; NULL otherwise */
+	struct pool *many;          /* a filter's that lets several in at once, for calls that wait for a loop; or NULL */
 	enum thread_model model;    /* its own wish */
 	bool failed;                /* a step of its life did: there is no other */
 	bool forked;                /* after_fork was called: cleanup is owed */
@@ -54,8 +54,8 @@ struct opened {
 	bool zero_native, flush, cache_native;
 	int fua;                    /* NBDKIT_FUA_* */
 	_Atomic(struct next *) next; /* a filter's: what requests go down to, or NULL; the filter may change it */
-	/* SERIALIZE_REQUESTS; loop thread */
-	bool busy;
+	/* PARALLEL, SERIALIZE_REQUESTS; loop thread */
+	unsigned running;           /* data requests */
 	struct list waits;          /* struct call, by wait_link */
 	bool waits_ready;
 };
@@ -63,6 +63,7 @@ struct opened {
 /* The slot of a request. */
 struct call {
 	struct job job;
+	struct pool *pool;          /* that has the job */
 	struct layer *layer;
 	struct req *req;
 	struct context context;
@@ -127,7 +128,7 @@ void *life_open(struct step *s, const char *init, const char *kind);
 /* In load: set the debug flags of its name, and say that it is there. */
 void life_named(struct step *s, const char *kind);
 bool life_good_name(const char *name);
-/* The pool for a model that needs one; 0, or -1 with e set. */
+/* The pool of a filter that needs one; 0, or -1 with e set. */
 int life_threads(struct loaded *p, struct err *e);
 /* What a module of this folder has that is neither kind's own: call after mod.filter is set. */
 void life_module(struct loaded *p);

@@ -19,49 +19,6 @@ static void work(struct job *j)
 	run_timed(loaded_of(c->layer->mod), c);
 }
 
-static struct pool *pool_for(struct loaded *p)
-{
-	return p->many ? p->many : p->own;
-}
-
-static void cancel_running(struct layer *l, struct req *r)
-{
-	struct call *c = slot_of(l, r);
-	struct list *below = &((struct opened *)l->data)->conn.nexts;
-	if (pool_take_back(pool_for(loaded_of(l->mod)), &c->job)) {
-		c->err = ESHUTDOWN;
-		c->job.done.run(&c->job.done);
-		return;
-	}
-	for (struct list *link = below->next; link != below; link = link->next)
-		next_cancel(list_entry(link, struct next, link));
-	atomic_store(&c->cancelled, true); /* it comes up when the plug-in lets it; one that sleeps wakes up */
-	context_wake_sleepers();
-}
-
-static void launch(struct call *c)
-{
-	struct loaded *p = loaded_of(c->layer->mod);
-	req_park(c->layer, c->req, cancel_running);
-	if (!p->many && c->req->op >= OP_READ) /* its thread has to do it; while calls are short it may as well do our turns */
-		pool_drive(p->own, c->layer->stack->loop, atomic_load(&p->call_ns) < CALL_NS_SHORT);
-	pool_run(pool_for(p), &c->job);
-}
-
-/* --- serialize requests: one at a time in a layer --- */
-
-static bool one_at_a_time(const struct loaded *p, const struct req *r)
-{
-	return p->model == SERIALIZE_REQUESTS && r->op >= OP_READ;
-}
-
-static void cancel_waiting(struct layer *l, struct req *r)
-{
-	struct call *c = slot_of(l, r);
-	list_del(&c->wait_link);
-	req_up(l, r, ESHUTDOWN);
-}
-
 int models_direct(struct layer *l, struct req *r)
 {
 	return call_data(l, r);
@@ -76,54 +33,110 @@ static bool direct_below(const struct layer *l)
 	return below && (!below->mod->filter || direct_below(below));
 }
 
-/* Handing a request to another thread and back takes longer than a quick plug-in needs for it.  So where it may
- * run on any thread, and this loop serves nobody else, it runs here.  Should it block after all, this client
- * waits for itself alone, and the plug-in counts as slow from then on. */
-static void done(struct task *t);
+/* --- on which thread --- */
 
-static bool may_run_here(const struct loaded *p, const struct call *c)
+/* A serialised plug-in has its own thread do everything, others have threads of the loop.  But not for a call that
+ * waits for a job of that same loop: a filter whose calls are not direct has threads of its own.  NULL: no memory. */
+static struct pool *pool_for(const struct loaded *p, const struct call *c, bool waits_for_loop)
 {
-	return p->many && (!p->mod.filter || direct_below(c->layer)) && c->req->op >= OP_READ && c->layer->stack->loop->connections == 1
-	       && atomic_load(&p->call_ns) < CALL_NS_QUICK;
+	return p->model < SERIALIZE_REQUESTS ? p->own : waits_for_loop ? p->many : loop_pool(c->layer->stack->loop);
 }
 
-static void launch_or_run(struct call *c)
+static void cancel_running(struct layer *l, struct req *r)
 {
-	struct loaded *p = loaded_of(c->layer->mod);
-	if (!may_run_here(p, c)) {
-		launch(c);
+	struct call *c = slot_of(l, r);
+	struct list *below = &((struct opened *)l->data)->conn.nexts;
+	if (pool_take_back(c->pool, &c->job)) {
+		c->err = ESHUTDOWN;
+		c->job.done.run(&c->job.done);
 		return;
 	}
-	run_timed(p, c);
-	done(&c->job.done);
+	for (struct list *link = below->next; link != below; link = link->next)
+		next_cancel(list_entry(link, struct next, link));
+	atomic_store(&c->cancelled, true); /* it comes up when the plug-in lets it; one that sleeps wakes up */
+	context_wake_sleepers();
+}
+
+static void done(struct task *t);
+
+/* While calls are short, the thread that does them may as well run our turns: handing them over takes longer.  Where
+ * several threads could do them, they must be shorter for one to do them all. */
+static void launch(struct call *c)
+{
+	struct loaded *p = loaded_of(c->layer->mod);
+	bool data = c->req->op >= OP_READ, waits_for_loop = p->mod.filter && !(data && direct_below(c->layer));
+
+	c->pool = pool_for(p, c, waits_for_loop);
+	if (!c->pool) {
+		c->err = ENOMEM;
+		done(&c->job.done);
+		return;
+	}
+	req_park(c->layer, c->req, cancel_running);
+	if (data && !waits_for_loop)
+		pool_drive(c->pool, c->layer->stack->loop, atomic_load(&p->call_ns) < (c->pool == p->own ? CALL_NS_SHORT : CALL_NS_QUICK));
+	pool_run(c->pool, &c->job);
+}
+
+/* --- how many at a time in a layer --- */
+
+enum { AT_ONCE = 16, SHARED = 1024 };
+
+/* Data requests of one connection that may run at once: as many as nbdkit has threads for it; when a loop has many
+ * connections, fewer.  All of them together, each having taken its share when it came, hold less than POOL_THREADS:
+ * 64 * 16, and 1024 / n for each that is the nth.  So whoever comes next finds a thread, whatever they wait for. */
+static unsigned share(const struct layer *l)
+{
+	unsigned n = MAX(l->stack->loop->connections, 1u);
+	if (loaded_of(l->mod)->model == SERIALIZE_REQUESTS || n >= SHARED)
+		return 1;
+	return MIN(SHARED / n, (unsigned)AT_ONCE);
+}
+
+static bool is_counted(const struct loaded *p, const struct req *r)
+{
+	return p->model >= SERIALIZE_REQUESTS && r->op >= OP_READ;
+}
+
+static void cancel_waiting(struct layer *l, struct req *r)
+{
+	struct call *c = slot_of(l, r);
+	list_del(&c->wait_link);
+	req_up(l, r, ESHUTDOWN);
 }
 
 static void launch_or_wait(struct call *c)
 {
-	struct opened *o = c->layer->data;
-	if (!one_at_a_time(loaded_of(c->layer->mod), c->req)) {
-		launch_or_run(c);
+	struct layer *l = c->layer;
+	struct opened *o = l->data;
+
+	if (!is_counted(loaded_of(l->mod), c->req)) {
+		launch(c);
 		return;
 	}
 	if (!o->waits_ready) {
 		list_init(&o->waits);
 		o->waits_ready = true;
 	}
-	if (o->busy) {
-		req_park(c->layer, c->req, cancel_waiting);
+	if (o->running >= share(l)) {
+		req_park(l, c->req, cancel_waiting);
 		list_add_tail(&o->waits, &c->wait_link);
 		return;
 	}
-	o->busy = true;
-	launch_or_run(c);
+	o->running++;
+	launch(c);
 }
 
-static void launch_next(struct opened *o)
+static void launch_next(struct layer *l)
 {
-	struct list *link = list_pop(&o->waits);
-	o->busy = link;
-	if (link)
+	struct opened *o = l->data;
+	struct list *link;
+
+	o->running--;
+	while (o->running < share(l) && (link = list_pop(&o->waits))) {
+		o->running++;
 		launch(list_entry(link, struct call, wait_link));
+	}
 }
 
 /* Back on the loop. */
@@ -135,8 +148,8 @@ static void done(struct task *t)
 	int err = c->err;
 
 	req_unpark(r);
-	if (one_at_a_time(loaded_of(l->mod), r))
-		launch_next(l->data);
+	if (is_counted(loaded_of(l->mod), r))
+		launch_next(l);
 	if (r->op == OP_OPEN && !err)
 		l->limits = c->limits;
 	req_up(l, r, err);

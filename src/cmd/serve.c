@@ -23,7 +23,7 @@
 #include "server/listen.h"
 #include "server/server.h"
 
-enum { LOOPS_MAX = 256, LOOPS_BLOCKING = 16, SCRIPT_MAX = 1 << 20 };
+enum { LOOPS_MAX = 256, SCRIPT_MAX = 1 << 20 };
 
 struct serve {
 	struct args args;
@@ -58,16 +58,11 @@ static const char *program_name(const char *argv0)
 	return base && strcmp(base, "nbdkit") == 0 ? base : "blkscope";
 }
 
-/* Calls that block hold up who shares the loop; but where one thread makes them all, more loops only wait for each other. */
+/* Where one thread makes all calls, more loops only wait for each other. */
 static unsigned loops_wanted(unsigned threads, const struct stages *ss)
 {
-	bool blocks = false, one_by_one = ss->thread_model < SERIALIZE_REQUESTS;
-	for (unsigned i = 0; i < ss->count; i++)
-		blocks |= ss->at[i].mod->blocks;
 	if (threads == 0)
-		threads = one_by_one ? 1 : server_cores();
-	if (blocks && !one_by_one)
-		threads = MAX(threads, (unsigned)LOOPS_BLOCKING);
+		threads = ss->thread_model < SERIALIZE_REQUESTS ? 1 : server_cores();
 	return MIN(MAX(threads, 1u), (unsigned)LOOPS_MAX);
 }
 

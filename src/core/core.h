@@ -120,7 +120,6 @@ struct module {
 	const char *longname;           /* for --help, --dump-plugin; NULL: name */
 	const char *description;        /* one or more lines, for --help */
 	bool filter;                    /* else a plug-in */
-	bool blocks;                    /* its calls may block: a connection had better have a loop of its own */
 	size_t stage_size, layer_size, slot_size; /* bytes, zeroed: per command line, connection, request trip
 						     (slots are not zeroed again between trips) */
 	size_t kept_size;               /* the first bytes of a layer's that outlive an export: for the connection */

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "loop/pool.h"
 
 enum {
 	EVENTS_A_TURN = 256,
@@ -58,9 +59,19 @@ void loop_free(struct loop *l)
 		close(l->epoll_fd);
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
+	pool_free(l->pool);
 	timers_free(&l->timers);
 	pthread_mutex_destroy(&l->inbox_lock);
 	l->epoll_fd = l->wake_fd = -1;
+	l->pool = NULL;
+}
+
+struct pool *loop_pool(struct loop *l)
+{
+	struct err e;
+	if (!l->pool)
+		l->pool = pool_new(POOL_THREADS, &e);
+	return l->pool;
 }
 
 int watch_start(struct loop *l, struct watch *w, int fd, uint32_t events)

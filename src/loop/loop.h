@@ -49,6 +49,7 @@ struct loop {
 	atomic_bool mail;            /* something is in the inbox */
 	void (*between)(struct loop *, void *arg); /* loop_run() calls it after a turn, while it is there */
 	void *between_arg;
+	struct pool *pool;           /* threads for what may block, from the first loop_pool() on */
 	unsigned connections;        /* that live here */
 };
 
@@ -57,6 +58,8 @@ void loop_free(struct loop *l); /* nothing may be watched or posted any more */
 void loop_run(struct loop *l);  /* turns until loop_stop() */
 void loop_turn(struct loop *l, bool may_wait);
 void loop_stop(struct loop *l); /* any thread: loop_run() returns after its turn */
+/* From one of l's turns: threads of its own for calls that may block (loop/pool.h).  NULL: out of memory. */
+struct pool *loop_pool(struct loop *l);
 void loop_wake(struct loop *l); /* any thread: the turn that waits, or the next that would, does not */
 
 static inline void task_init(struct task *t, void (*run)(struct task *))

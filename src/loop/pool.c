@@ -15,16 +15,18 @@ struct pool {
 	bool calling;              /* a thread was woken or started, and has not looked yet */
 	bool ending;
 	pthread_t *threads;        /* count of them */
-	/* of the loop that the one thread drives: */
+	/* of the loop that one thread drives: */
 	struct loop *guest;        /* NULL: none */
+	bool driven;               /* a thread has taken this upon itself; the others leave the work to it */
 	pthread_cond_t home;       /* to its own thread: it is given back, or there is work again */
 	unsigned turns;            /* that were run here, of any guest */
 	bool turning;              /* just now */
 	bool watched;              /* its own thread wakes up to see how it goes; false: when there is work again */
-	bool stuck;                /* a guest was taken back because of the job that still runs */
+	bool stuck;                /* the guest was taken back because of the job that the driver still runs */
 };
 
 static void call_one(struct pool *p);
+static void call_any(struct pool *p);
 
 /* Lock held, as in the next three. */
 static void run_job(struct pool *p, struct job *j)
@@ -36,7 +38,6 @@ static void run_job(struct pool *p, struct job *j)
 	if (home)
 		loop_post(home, &j->done);
 	pthread_mutex_lock(&p->lock);
-	p->stuck = false;
 }
 
 static void wait_for_work(struct pool *p)
@@ -47,14 +48,15 @@ static void wait_for_work(struct pool *p)
 	p->calling = false;
 }
 
-/* One turn of the guest, which waits for events when there is no work; or its way home. */
-static void drive(struct pool *p)
+/* One turn of the guest, which waits for events when there is no work.  False: it went home. */
+static bool drive(struct pool *p)
 {
 	struct loop *l = p->guest;
 	if (!l->between || atomic_load(&l->stopping)) {
 		p->guest = NULL;
+		p->driven = false;
 		pthread_cond_signal(&p->home);
-		return;
+		return false;
 	}
 	bool may_wait = list_empty(&p->waiting);
 	p->turning = true;
@@ -67,21 +69,27 @@ static void drive(struct pool *p)
 		p->watched = true;
 		pthread_cond_signal(&p->home);
 	}
+	return true;
 }
 
 static void *run_jobs(void *arg)
 {
 	struct pool *p = arg;
+	bool driver = false;
 	uint64_t turned = 0; /* ns: the end of the guest's last turn */
 
 	pthread_mutex_lock(&p->lock);
 	p->calling = false;
 	for (;;) {
-		if (p->guest && (list_empty(&p->waiting) || monotonic_ns() - turned > WORK_NS)) {
-			drive(p);
+		if (p->guest && !p->driven)
+			driver = p->driven = true;
+		if (driver && (list_empty(&p->waiting) || monotonic_ns() - turned > WORK_NS)) {
+			driver = drive(p);
 			turned = monotonic_ns();
-		} else if (!list_empty(&p->waiting)) {
+		} else if (!list_empty(&p->waiting) && (driver || !p->guest)) {
 			run_job(p, list_entry(list_pop(&p->waiting), struct job, link));
+			if (driver && p->stuck)
+				driver = p->driven = p->stuck = false;
 		} else if (p->ending) {
 			break;
 		} else {
@@ -110,7 +118,8 @@ static void wait_for_guest(struct pool *p, struct loop *l)
 			p->watched = false; /* it waits for events */
 		} else {
 			p->guest = NULL;
-			p->stuck = true;
+			p->stuck = p->driven;
+			call_one(p);
 		}
 	}
 }
@@ -122,8 +131,7 @@ static void lend(struct loop *l, void *arg)
 	pthread_mutex_lock(&p->lock);
 	if (!p->guest && !p->stuck) {
 		p->guest = l;
-		if (p->idle)
-			pthread_cond_signal(&p->work);
+		call_any(p);
 		wait_for_guest(p, l);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -151,7 +159,13 @@ static int one_more_thread(struct pool *p)
  * quick jobs is done by the first, and costs one wake-up. */
 static void call_one(struct pool *p)
 {
-	if (p->calling || list_empty(&p->waiting))
+	if (!list_empty(&p->waiting) && !p->guest)
+		call_any(p);
+}
+
+static void call_any(struct pool *p)
+{
+	if (p->calling)
 		return;
 	if (p->idle) {
 		p->calling = true;

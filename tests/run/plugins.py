@@ -335,10 +335,10 @@ def dump_plugin_of_a_loaded_one_is_what_nbdkit_prints():
     same(sorted(set(want) - set(got)), [], 'lines that are missing')
 
 
-SLEEPER = put('sleeper.c', """#include <fcntl.h>
+SLEEPER = """#include <fcntl.h>
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
-#define THREAD_MODEL NBDKIT_THREAD_MODEL_SERIALIZE_ALL_REQUESTS
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_%s
 static void *o(int r) { return NBDKIT_HANDLE_NOT_NEEDED; }
 static int64_t s(void *h) { return 1 << 16; }
 static int p(void *h, void *b, uint32_t n, uint64_t at, uint32_t f)
@@ -346,27 +346,36 @@ static int p(void *h, void *b, uint32_t n, uint64_t at, uint32_t f)
 	__builtin_memset(b, 0, n);
 	if (at == 0)
 		return 0;
-	open("TMP/sleeps", O_CREAT | O_WRONLY, 0600);
+	open("%s", O_CREAT | O_WRONLY, 0600);
 	return nbdkit_nanosleep(600, 0);
 }
 static struct nbdkit_plugin plugin = { .name = "sleeper", .open = o, .get_size = s, .pread = p };
 NBDKIT_REGISTER_PLUGIN(plugin)
-""".replace('TMP', tmp))
+"""
 
 
 @case
 def a_quick_plugin_that_sleeps_in_the_end_does_not_keep_the_server():
     if REAL:
         raise Skip('nbdkit itself is under test')
-    so = tmp + '/sleeper.so'
-    run('cc', '-shared', '-fPIC', '-I', SRC + '/include', '-o', so, SLEEPER)
-    with Server(so) as s: # which must end by SIGTERM
-        h = nbd.NBD()
-        h.connect_unix(s.sock)
-        for _ in range(1000): # its thread drives the loop by now
-            h.pread(512, 0)
-        h.aio_pread(nbd.Buffer(512), 512)
-        until('it sleeps', lambda: h.poll(0) >= 0 and os.path.exists(tmp + '/sleeps'))
+    for model in ('PARALLEL', 'SERIALIZE_REQUESTS', 'SERIALIZE_ALL_REQUESTS', 'SERIALIZE_CONNECTIONS'):
+        so, sleeps = f'{tmp}/{model}.so', f'{tmp}/{model} sleeps'
+        run('cc', '-shared', '-fPIC', '-I', SRC + '/include', '-o', so, put(model + '.c', SLEEPER % (model, sleeps)))
+        with Server(so) as s: # which must end by SIGTERM
+            h = nbd.NBD()
+            h.connect_unix(s.sock)
+            for _ in range(1000): # the loop is driven by now
+                h.pread(512, 0)
+            h.aio_pread(nbd.Buffer(512), 512)
+            until('it sleeps', lambda: h.poll(0) >= 0 and os.path.exists(sleeps))
+            if model != 'PARALLEL':
+                continue
+            h.aio_pread(nbd.Buffer(512), 512)
+            same(h.pread(512, 0), bytes(512), 'another thread reads')
+            other = nbd.NBD()
+            other.connect_unix(s.sock)
+            same(other.pread(512, 0), bytes(512), 'another client reads')
+            other.shutdown()
 
 
 @case
