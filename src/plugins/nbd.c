@@ -220,7 +220,7 @@ static int set_tls_verify(void *block, const char *key, const char *value, struc
 static int start(struct stage *s, struct err *e)
 {
 	struct nbd *d = s->block;
-	if (target_check(&d->target, e) < 0)
+	if (nbd_lib_load(e) < 0 || target_check(&d->target, e) < 0)
 		return -1;
 	if (!d->target.shared && !(d->pool = pool_new(THREADS, e)))
 		return -1;
@@ -243,7 +243,8 @@ static void stop(struct stage *s)
 
 static void dump(void)
 {
-	struct nbd_handle *h = nbd_create();
+	struct err e;
+	struct nbd_handle *h = nbd_lib_load(&e) < 0 ? NULL : nbd_create();
 	if (!h)
 		return;
 	printf("libnbd_version=%s\nlibnbd_tls=%d\nlibnbd_uri=%d\nlibnbd_vsock=1\nlibnbd_dynamic_list=1\n", nbd_get_version(h),

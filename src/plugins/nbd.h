@@ -6,14 +6,15 @@
  *     nbd_far.c     a connection's life on a loop: connect, try again, ask, watch, close
  *     nbd_call.c    one request as it goes to the far server: pieces that it takes, answers, abilities
  *     nbd_target.c  which server: from parameters to a libnbd handle that connects
+ *     nbd_lib.c     libnbd, loaded when it is needed
  *
  * A struct far and its calls belong to one loop.  libnbd runs callbacks in the middle of its functions, with its
  * lock held, so nothing is handed over there: what came is put into a list, and dealt with when libnbd has returned
  * (far_leave()). */
 #pragma once
-#include <libnbd.h>
 #include "core/core.h"
 #include "loop/pool.h"
+#include "plugins/nbd_lib.h"
 
 /* --- which server; constant after target_check() --- */
 

@@ -38,12 +38,18 @@ def through(far, *args):
     return Server('nbd', 'socket=' + far.sock, *args)
 
 
+def listens(path):
+    """The file is there before anybody listens."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 @contextlib.contextmanager
 def qemu_nbd(disk, *args):
     sock = os.path.dirname(disk) + '/q'
     p = subprocess.Popen(['qemu-nbd', '-k', sock, '-t', '-e', '8', *args, disk], stderr=subprocess.DEVNULL)
     try:
-        until('qemu-nbd listens', lambda: os.path.exists(sock))
+        until('qemu-nbd listens', lambda: listens(sock))
         yield sock
     finally:
         p.terminate()
@@ -463,7 +469,7 @@ def a_far_side_killed_in_mid_use_fails_what_flies_and_the_client_lives():
                     os.unlink(far.sock)
                     again = subprocess.Popen([NBDKIT_REF, '-f', '-U', far.sock, 'memory', str(SIZE)])
                     try:
-                        until('the far side is back', lambda: os.path.exists(far.sock))
+                        until('the far side is back', lambda: listens(far.sock))
                         new = connect(s)
                         same(new.pread(512, 0), bytes(512))
                         same(fails(h.pread, 512, 0), 'ESHUTDOWN')
