@@ -44,7 +44,8 @@ static int debug(struct args *a, const char *v, struct err *e)
 	if (!more)
 		return err_set(e, "-D %s: out of memory", v);
 	a->flags = more;
-	a->flags[a->flag_count++] = (struct debug_flag){ .name = v, .name_len = (size_t)(dot - v), .value = digits > eq + 1 ? -(int)n : (int)n };
+	a->flags[a->flag_count++] = (struct debug_flag){ .name = v, .name_len = (size_t)(dot - v),
+							 .value = digits > eq + 1 ? -(int)n : (int)n };
 	return 0;
 }
 
