@@ -73,6 +73,7 @@ int signals_catch(struct err *e)
 	told_fd = fds[1];
 	handle_all(&how);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit is EFBIG, and no reason to end */
 	return 0;
 }
 

@@ -83,7 +83,7 @@ static void *run_jobs(void *arg)
 	for (;;) {
 		if (p->guest && !p->driven)
 			driver = p->driven = true;
-		if (driver && (list_empty(&p->waiting) || monotonic_ns() - turned > WORK_NS)) {
+		if (driver && (list_empty(&p->waiting) || !p->guest->between || monotonic_ns() - turned > WORK_NS)) {
 			driver = drive(p);
 			turned = monotonic_ns();
 		} else if (!list_empty(&p->waiting) && (driver || !p->guest)) {

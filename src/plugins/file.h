@@ -1,23 +1,85 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* file: what one request does to an open file or block device, in calls that may block.
- * For file.c (the plug-in); on a thread of a pool, but file_try_read(). */
+/* file: what the parts of the file plug-in share.  file.c reads its parameters, file_submit.c decides where a request
+ * runs, file_open.c and file_ops.c make the calls, file_ring.c is the io_uring of a loop. */
 #pragma once
+#include <pthread.h>
 #include "core/core.h"
+#include "loop/pool.h"
+#include "plugins/file_ring.h"
 
-/* An export that is open.  Constant between OPEN and CLOSE. */
+enum { FILE_WINDOWS = 8 };
+
+/* The stage: constant after start, but for the rings. */
+struct file {
+	char *path, *dir_path;
+	int fd, dirfd;          /* given by number; 0: not given */
+	int dir;                /* what is served of: a descriptor of ours, or -1 */
+	int advice;             /* POSIX_FADV_* */
+	bool no_cache;
+	enum { ENGINE_AUTO, ENGINE_URING, ENGINE_POOL } engine;
+	bool started;
+	struct rings rings;
+};
+
+/* A request's. */
+struct file_slot {
+	struct job job;         /* on the loop's pool */
+	bool queued;            /* not yet there: in file_export.queue */
+	uint64_t took;          /* ns, there */
+	struct ring_op op;      /* on the ring */
+	struct layer *layer;
+	struct req *req;
+	uint64_t done;          /* bytes of a READ or WRITE */
+	bool syncing;           /* on the ring: all but FUA is done */
+	int err;                /* the pool's answer */
+	struct limits limits;   /* OPEN's */
+};
+
+struct span {
+	uint64_t off, len; /* bytes */
+};
+
+/* An export that is open.  What follows FD is constant between OPEN and CLOSE, if nothing else is said. */
 struct file_export {
-	int fd;             /* -1: not open */
-	bool block;         /* a block device */
-	bool no_cache;      /* cache=none */
-	bool seeks_holes;   /* SEEK_HOLE works */
+	int fd;
+	bool block;          /* a block device */
+	bool memory;         /* on a file system in memory: nothing of it waits for a disk */
+	bool no_cache;       /* cache=none */
+	uint32_t sector;     /* bytes: what a block device can trim and zero */
+	/* The loop's: */
+	bool tries_reading, tries_writing; /* the file system may know calls that do not wait */
+	unsigned running;    /* data requests on the pool */
+	struct list queue;   /* struct file_slot, by job.link: as many run as may */
+	unsigned in_a_row;   /* requests for the pool that seldom wait */
+	unsigned call_ns[OP_COUNT]; /* what a call there takes, about: a moving average */
+	struct ring *ring;   /* the loop's, or NULL */
+	/* cache=none: what was written last, and is on its way to the disk; guarded by lock. */
+	pthread_mutex_t lock;
+	struct span windows[FILE_WINDOWS];
+	unsigned oldest;
 };
 
 /* Open dir's entry name (or the path name when dir is -1) and tell what it can do.  advice: POSIX_FADV_*.
  * 0, or an errno. */
 int file_open(struct file_export *x, int dir, const char *name, bool readonly, int advice, struct limits *m);
+/* The same for an open descriptor, which stays the caller's. */
+int file_open_fd(struct file_export *x, int fd, bool readonly, int advice, struct limits *m);
 void file_close(struct file_export *x);
 
-/* READ WRITE FLUSH TRIM ZERO CACHE EXTENTS.  0, or an errno. */
-int file_run(const struct file_export *x, struct req *r);
-/* A READ that needs not wait, because the kernel has the bytes.  False: it would, or cannot tell. */
-bool file_try_read(const struct file_export *x, const struct req *r);
+/* READ WRITE FLUSH TRIM ZERO CACHE EXTENTS; the first done bytes of a READ or WRITE are done.  0, or an errno. */
+int file_run(struct file_export *x, struct req *r, uint64_t done);
+/* Loop thread: as many bytes of a READ or WRITE as can be had without waiting for anything; 0: none, or cannot tell. */
+uint64_t file_try(struct file_export *x, const struct req *r);
+
+/* --- for an engine that makes the same calls another way --- */
+
+/* How fallocate(2) is called first for a TRIM or ZERO. */
+int file_hole_mode(const struct req *r);
+/* This errno says that the file cannot do it so, and another way must be found. */
+bool file_not_supported(int err);
+
+/* --- where it runs --- */
+
+/* The module's. */
+void file_submit(struct layer *l, struct req *r);
+int file_direct(struct layer *l, struct req *r);
