@@ -13,11 +13,20 @@
 
 enum {
 	ZERO_PIECE = 1 << 20,
+	FOLIO_MAX = 2 << 20,
 	RUNS_A_CALL = 1 << 14, /* data and holes found in one EXTENTS: some 20 ms of looking, then the reply goes */
 };
 static const uint8_t zeroes[ZERO_PIECE];
 
 /* --- cache=none --- */
+
+/* The kernel caches in units of up to FOLIO_MAX, and forgets one only when it is asked to forget all of it: so what
+ * lies before s in the same unit is named again. */
+static void forget(const struct file_export *x, struct span s)
+{
+	uint64_t begin = s.off & ~(uint64_t)(FOLIO_MAX - 1);
+	posix_fadvise(x->fd, (off_t)begin, (off_t)(s.off + s.len - begin), POSIX_FADV_DONTNEED);
+}
 
 /* Waiting for each write to be on the disk would make them slow, and only what is there can leave the cache.  So writing
  * back begins at once, and the wait comes FILE_WINDOWS writes later. */
@@ -27,7 +36,7 @@ static void evict(const struct file_export *x, struct span s)
 		return;
 	sync_file_range(x->fd, (off_t)s.off, (off_t)s.len,
 			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-	posix_fadvise(x->fd, (off_t)s.off, (off_t)s.len, POSIX_FADV_DONTNEED);
+	forget(x, s);
 }
 
 static void evict_later(struct file_export *x, struct span s)
@@ -86,7 +95,7 @@ static int read_all(const struct file_export *x, const struct req *r, uint64_t d
 		done += n > 0 ? (uint64_t)n : 0;
 	}
 	if (x->no_cache)
-		posix_fadvise(x->fd, (off_t)r->off, (off_t)r->len, POSIX_FADV_DONTNEED);
+		forget(x, (struct span){ r->off, r->len });
 	return 0;
 }
 

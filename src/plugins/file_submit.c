@@ -24,10 +24,10 @@ enum {
 
 /* --- on a thread of the pool --- */
 
-/* For a directory: no way out of it, nothing hidden. */
+/* For a directory: no way out of it.  "." and ".." are no files. */
 static bool good_export(const char *name)
 {
-	return *name && *name != '.' && !strchr(name, '/');
+	return *name && !strchr(name, '/');
 }
 
 static int open_export(const struct file *f, struct file_export *x, const struct client *c, struct limits *m)
