@@ -7,7 +7,10 @@
 #include "loop/pool.h"
 #include "plugins/file_ring.h"
 
-enum { FILE_WINDOWS = 8 };
+enum {
+	FILE_WINDOWS = 8,
+	FILE_TRIES = 64,
+};
 
 /* The stage: constant after start, but for the rings. */
 struct file {
@@ -43,14 +46,15 @@ struct span {
 struct file_export {
 	int fd;
 	bool block;          /* a block device */
-	bool memory;         /* on a file system in memory: nothing of it waits for a disk */
+	bool memory;         /* on a file system in memory: but for swap, nothing of it waits for a disk */
 	bool no_cache;       /* cache=none */
 	uint32_t sector;     /* bytes: what a block device can trim and zero */
 	/* The loop's: */
-	bool tries_reading, tries_writing; /* the file system may know calls that do not wait */
-	unsigned running;    /* data requests on the pool */
-	struct list queue;   /* struct file_slot, by job.link: as many run as may */
-	unsigned in_a_row;   /* requests for the pool that seldom wait */
+	bool tries_reading;     /* the file system may know reads that do not wait */
+	unsigned tries_writing; /* the same, for how many writes more it may refuse */
+	unsigned running;       /* data requests on the pool */
+	struct list queue;      /* struct file_slot, by job.link: as many run as may */
+	unsigned in_a_row;      /* requests for the pool that seldom wait */
 	unsigned call_ns[OP_COUNT]; /* what a call there takes, about: a moving average */
 	struct ring *ring;   /* the loop's, or NULL */
 	/* cache=none: what was written last, and is on its way to the disk; guarded by lock. */

@@ -59,7 +59,8 @@ static int look_at(struct file_export *x, bool write, int advice, struct limits 
 		goto failed_errno;
 	x->sector = (uint32_t)MAX(sector, 512);
 	x->memory = !x->block && in_memory(x->fd);
-	x->tries_reading = x->tries_writing = true;
+	x->tries_reading = true;
+	x->tries_writing = FILE_TRIES;
 	posix_fadvise(x->fd, 0, 0, advice);
 	pthread_mutex_init(&x->lock, NULL);
 	*m = (struct limits){

@@ -77,8 +77,12 @@ uint64_t file_try(struct file_export *x, const struct req *r)
 		n = preadv2(x->fd, &iov, 1, (off_t)r->off, RWF_NOWAIT);
 		x->tries_reading = n >= 0 || errno == EAGAIN;
 	} else if (r->op == OP_WRITE && x->tries_writing && !(r->flags & REQ_FUA)) {
+		/* ext4 does not know it; XFS does; btrfs refuses where it must copy. */
 		n = pwritev2(x->fd, &iov, 1, (off_t)r->off, RWF_NOWAIT);
-		x->tries_writing = n >= 0 || errno == EAGAIN; /* ext4 does not know it, btrfs and XFS do */
+		if (n >= 0)
+			x->tries_writing = FILE_TRIES;
+		else
+			x->tries_writing = errno == EAGAIN ? x->tries_writing - 1 : 0;
 	}
 	return n > 0 ? (uint64_t)n : 0;
 }
