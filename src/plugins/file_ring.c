@@ -101,7 +101,8 @@ static void ready(struct watch *w, uint32_t events)
 struct ring *ring_new(struct loop *l)
 {
 	static const unsigned flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN, /* Linux 6.0 */
+		/* Linux 6.0: a completion interrupts nobody, but for an epoll that sleeps.  (DEFER_TASKRUN would not wake one.) */
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
 		0,
 	};
 	struct ring *r = calloc(1, sizeof *r);
