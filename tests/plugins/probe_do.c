@@ -139,6 +139,8 @@ static void do_nanosleep(const char *arg)
 	note("  nanosleep(%s) = %d", arg, rc);
 }
 
+static const char *kept; /* an interned string */
+
 static void do_word(const char *word, const char *arg)
 {
 	if (strcmp(word, "export_name") == 0) {
@@ -150,8 +152,8 @@ static void do_word(const char *word, const char *arg)
 		do_peer_name();
 	} else if (strcmp(word, "peer_ids") == 0) {
 		int64_t pid = nbdkit_peer_pid(), uid = nbdkit_peer_uid(), gid = nbdkit_peer_gid();
-		note("  peer pid %s uid %s gid %s", pid < 0 ? "-1" : pid > 1 ? "known" : "odd", uid < 0 ? "-1" : uid == getuid() ? "ours" : "odd",
-		     gid < 0 ? "-1" : gid == getgid() ? "ours" : "odd");
+		note("  peer pid %s uid %s gid %s", pid < 0 ? "-1" : pid > 1 ? "known" : "odd",
+		     uid < 0 ? "-1" : uid == getuid() ? "ours" : "odd", gid < 0 ? "-1" : gid == getgid() ? "ours" : "odd");
 	} else if (strcmp(word, "stdio_safe") == 0) {
 		note("  stdio_safe = %d", nbdkit_stdio_safe());
 	} else if (strcmp(word, "shutdown") == 0) {
@@ -171,6 +173,10 @@ static void do_word(const char *word, const char *arg)
 		note("  debug leaves errno %d", errno);
 	} else if (strcmp(word, "intern") == 0) {
 		do_intern(arg);
+	} else if (strcmp(word, "keep") == 0) {
+		kept = nbdkit_strdup_intern(arg);
+	} else if (strcmp(word, "recall") == 0) {
+		note("  recall %s", kept);
 	} else if (strcmp(word, "read_password") == 0) {
 		do_password(arg);
 	} else if (strcmp(word, "realpath") == 0 || strcmp(word, "absolute_path") == 0) {

@@ -108,6 +108,7 @@ class Server:
     def __init__(self, *args, program=None, unix=True, env=None, popen=None):
         self.dir = tempfile.mkdtemp(prefix='s-')
         self.sock, self.pid_file = self.dir + '/sock', self.dir + '/pid'
+        self.ends = 0 # the exit status that is expected
         self.uri = 'nbd+unix:///?socket=' + self.sock
         loops = ['-t', '4'] if MODE == 'tsan' and not program else [] # threads must meet, however few cores there are
         argv = [program or NBDKIT, '-f', '-P', self.pid_file] + loops + (['-U', self.sock] if unix else []) + [str(a) for a in args]
@@ -134,7 +135,8 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, sig=signal.SIGTERM, status=0):
+    def stop(self, sig=signal.SIGTERM, status=None):
+        status = self.ends if status is None else status
         if self.process.poll() is None:
             self.process.send_signal(sig)
         try:

@@ -42,7 +42,7 @@ class Log:
         return [line[1] for line in self.raw]
 
     def count(self, text):
-        return sum(line == text or line.startswith(text + ' ') for line in self.lines)
+        return sum(line == text or line.startswith((text + ' ', text + '=')) for line in self.lines)
 
 
 @contextlib.contextmanager
