@@ -10,9 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include "nbdkit-version.h"
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* What the server looks for stays visible, however the rest is compiled. */
+#define NBDKIT_DLL_PUBLIC __attribute__((__visibility__("default")))
+#ifdef __cplusplus
+#define NBDKIT_CXX_LANG_C extern "C"
+#else
+#define NBDKIT_CXX_LANG_C
 #endif
 
 #if defined(__GNUC__)

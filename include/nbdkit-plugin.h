@@ -18,6 +18,8 @@
 
 #ifndef NBDKIT_API_VERSION
 #define NBDKIT_API_VERSION 1
+#elif NBDKIT_API_VERSION - 0 < 1 || NBDKIT_API_VERSION - 0 > 2
+#error "NBDKIT_API_VERSION must be 1 or 2"
 #endif
 
 #include "nbdkit-common.h"
@@ -97,8 +99,9 @@ struct nbdkit_plugin {
 extern void nbdkit_set_error(int err);
 
 #define NBDKIT_REGISTER_PLUGIN(plugin)                                   \
-	NBDKIT_EXTERN_C_                                                 \
+	NBDKIT_CXX_LANG_C NBDKIT_DLL_PUBLIC                              \
 	struct nbdkit_plugin *plugin_init(void);                         \
+	NBDKIT_CXX_LANG_C                                                \
 	struct nbdkit_plugin *plugin_init(void)                          \
 	{                                                                \
 		(plugin)._struct_size = sizeof(plugin);                  \
@@ -108,10 +111,7 @@ extern void nbdkit_set_error(int err);
 	}
 
 #ifdef __cplusplus
-#define NBDKIT_EXTERN_C_ extern "C"
 }
-#else
-#define NBDKIT_EXTERN_C_ extern
 #endif
 
 #endif
