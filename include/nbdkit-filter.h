@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* nbdkit-filter: how a filter looks to the server, as nbdkit 1.30 to 1.35 lay it out.
+/* nbdkit-filter: how a filter looks to the server, as nbdkit 1.30 to 1.33 lay it out.
  *
  *     #include <nbdkit-filter.h>
  *     static int my_pread(nbdkit_next *next, void *handle, void *buf, uint32_t count, uint64_t offset,
@@ -24,8 +24,9 @@ extern "C" {
 #endif
 
 #define NBDKIT_FILTER_API_VERSION 6
-#ifndef NBDKIT_VERSION_STRING
-#define NBDKIT_VERSION_STRING "1.32.5"
+/* The release whose layout these structs have; servers of another release may refuse it. */
+#ifndef NBDKIT_FILTER_VERSION
+#define NBDKIT_FILTER_VERSION "1.32.5"
 #endif
 
 #define NBDKIT_ZERO_NONE 0
@@ -165,7 +166,7 @@ struct nbdkit_filter {
 	struct nbdkit_filter *filter_init(void)                          \
 	{                                                                \
 		(filter)._api_version = NBDKIT_FILTER_API_VERSION;       \
-		(filter)._version = NBDKIT_VERSION_STRING;               \
+		(filter)._version = NBDKIT_FILTER_VERSION;               \
 		return &(filter);                                        \
 	}
 
