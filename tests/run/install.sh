@@ -37,6 +37,20 @@ done
 	fail "pkg-config and --dump-config know different plug-in folders"
 echo "ok a_plugin_is_built_outside_the_tree"
 
+# Names: what is built in, then our folder, then nbdkit's.
+plugindir=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --variable=plugindir blkscope)
+mkdir -p "$plugindir"
+for name in stripes pattern memory; do cp "$T/stripes.so" "$plugindir/nbdkit-$name-plugin.so"; done
+is_stripes() { "$T/usr/bin/nbdkit" "$1" --dump-plugin | grep -qx name=stripes; }
+is_stripes stripes || fail "a plug-in in our folder is not found by its name"
+is_stripes pattern || fail "nbdkit's folder comes before ours"
+! is_stripes memory || fail "our folder comes before what is built in"
+"$T/usr/bin/nbdkit" -U - stripes 64K --run 'nbdinfo --size "$uri"' | grep -qx 65536 || fail "the plug-in in our folder does not run"
+rm "$plugindir"/nbdkit-*-plugin.so
+[ ! -e /usr/lib/*/nbdkit/plugins/nbdkit-pattern-plugin.so ] || "$T/usr/bin/nbdkit" pattern --dump-plugin | grep -qx name=pattern ||
+	fail "a plug-in in nbdkit's folder is not found by its name"
+echo "ok names_are_looked_up_here_then_there"
+
 # The completion offers options, commands, plug-ins and filters.
 complete_words() {
 	bash -c '
