@@ -60,8 +60,10 @@ void life_over(struct stage *stage, void (*unload)(struct step *))
 	struct loaded *p = loaded_of(stage->mod);
 	pool_free(p->many);
 	p->many = NULL;
-	if (!p->failed) /* nbdkit ends at once then, and plug-ins may rely on it */
-		life_end(stage, unload, "unload");
+	/* nbdkit ends at once then, and plug-ins may rely on it: even the thread stays, with what they keep in it. */
+	if (p->failed)
+		return;
+	life_end(stage, unload, "unload");
 	pool_free(p->own);
 	p->own = NULL;
 }
