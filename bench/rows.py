@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is measured: every row of the table."""
 import os, shutil, statistics, subprocess, time
-from servers import DISK, Failed, IDLE, US, debian, file_in, memory, tcl
+from servers import DISK, Failed, IDLE, US, before, debian, file_in, memory, tcl, under_filter
 from table import BULK, COLUMNS, PATIENCE, ROUNDS, SPEED
 
 DELAY_DEPTH, DELAY_MS = 1024, 40
@@ -47,15 +47,27 @@ def measure(bench, wanted, names, filters, rows, tcp=False, disk=memory, fill=Tr
 
 
 def measure_disks(bench, wanted, folder):
-    """Plug-ins that are loaded, and files; the last on a disk, in folder.  Fewer rounds: they are many."""
+    """Plug-ins and filters that are loaded, files, and what is in front of another server; files on a disk, too, in folder.
+    Fewer rounds: they are many."""
     for label, disk, names, ops in (
             ('pattern.so', debian('pattern'), [US, 'nbdkit'], ['read']),
             ('memory.so', debian('memory'), [US, 'nbdkit'], ['read', 'write']),
             ('Tcl', tcl(1), [US, 'nbdkit'], ['read', 'write']),
             ('Tcl x 4', tcl(4), [US, 'nbdkit'], ['read', 'write']),
+            ('offset.so', under_filter('offset', 'offset=4096'), [US, 'nbdkit'], ['read']),
+            ('cow.so', under_filter('cow'), [US, 'nbdkit'], ['read', 'write']),
             ('file, tmpfs', file_in(bench.tmp), [US, 'nbdkit', 'qemu'], ['read', 'write']),
             ('file, disk', file_in(folder), [US, 'nbdkit', 'qemu'], ['read', 'write'])):
         measure(bench, wanted, names, [], rows_disk(label, ops), disk=disk, fill='write' in ops, rounds=min(ROUNDS, 3))
+
+
+def measure_before(bench, wanted):
+    """The nbd plug-in, in front of one server of ours."""
+    rows = list(rows_disk('nbd', ['read', 'write']))
+    if any(wanted(r[0]) for r in rows):
+        far = bench.start(US)
+        measure(bench, wanted, [US, 'nbdkit'], [], rows, disk=before(far), rounds=min(ROUNDS, 3))
+        far.stop()
 
 
 def measure_delay(bench, wanted):

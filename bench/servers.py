@@ -128,17 +128,29 @@ def file_in(folder):
     return lambda bench, name: ([] if name == 'qemu' else ['file']) + raw_file(bench, name, folder)
 
 
+def other_name(bench, path):
+    """nbdkit's own plug-in or filter, in both servers.  By a path, and under another name: ours has built-in ones of that name."""
+    if not os.path.exists(path):
+        raise Failed(f'{path} is missing: apt-get install {"nbdkit-plugin-tcl" if "tcl" in path else "nbdkit"}')
+    link = f'{bench.tmp}/other-{os.path.basename(path)[len("nbdkit-"):]}'
+    if not os.path.exists(link):
+        os.symlink(path, link)
+    return link
+
+
 def debian(plugin):
-    """nbdkit's own plug-in, in both servers.  By a path, and under another name: ours has built-in ones of that name."""
-    def words(bench, name):
-        path = f'{bench.plugins}/nbdkit-{plugin}-plugin.so'
-        if not os.path.exists(path):
-            raise Failed(f'{path} is missing: apt-get install {"nbdkit-plugin-tcl" if plugin == "tcl" else "nbdkit"}')
-        link = f'{bench.tmp}/other-{plugin}.so'
-        if not os.path.exists(link):
-            os.symlink(path, link)
-        return [link, DISK]
-    return words
+    return lambda bench, name: [other_name(bench, f'{bench.plugins}/nbdkit-{plugin}-plugin.so'), DISK]
+
+
+def under_filter(name_of_filter, *params):
+    """nbdkit's own filter over the memory disk of each."""
+    return lambda bench, name: ['--filter=' + other_name(bench, f'{bench.plugins}/../filters/nbdkit-{name_of_filter}-filter.so'),
+                                'memory', DISK, *params]
+
+
+def before(far):
+    """A client of the server far."""
+    return lambda bench, name: ['nbd', 'socket=' + far.where]
 
 
 def tcl(interpreters):

@@ -83,7 +83,7 @@ def read_file(path):
     try:
         with open(path, errors='surrogateescape') as f:
             return f.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError): # a file of /proc whose process ends
         return ''
 
 
