@@ -212,15 +212,16 @@ struct loop *server_loop(struct server *s)
 	return &s->servings[0].loop;
 }
 
+/* The listeners stay: an event of this turn may point at one. */
 static void stop_listening(struct server *s)
 {
-	struct list *link;
-	while ((link = list_pop(&s->listeners))) {
+	list_for_each_safe(&s->listeners, link, next) {
 		struct listener *l = list_entry(link, struct listener, link);
 		watch_stop(server_loop(s), &l->watch);
 		timer_stop(server_loop(s), &l->retry);
-		close(l->fd);
-		free(l);
+		if (l->fd >= 0)
+			close(l->fd);
+		l->fd = -1;
 	}
 }
 
@@ -312,6 +313,8 @@ void server_free(struct server *s)
 		return;
 	server_stop(s); /* when server_run() never was */
 	join_threads(s);
+	for (struct list *link; (link = list_pop(&s->listeners));)
+		free(list_entry(link, struct listener, link));
 	for (unsigned i = 0; i < s->count; i++) {
 		conn_memory_free(&s->servings[i].memory);
 		loop_free(&s->servings[i].loop);
