@@ -7,10 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* To wake a thread on an idle core takes longer than a quick script runs, so both sides look out a moment before they
- * sleep: the caller when it is the only one and calls are quick, the worker when the last call came soon after the one
- * before. */
-enum { LOOK_OUT_NS = 20 * 1000, SOON_NS = 10 * 1000, REST_CALLS = 16 };
+/* To wake a thread takes longer than a quick script runs, so both sides look out a moment before they sleep: the
+ * caller when it is the only one and calls are quick, the worker when the last call came soon after the one before.  (Under nbdkit, two
+ * cores, 4 KiB reads at depth 32: 18 k/s without, 108 k/s with; nobody waits longer at depth 1.) */
+enum { LOOK_OUT_NS = 20 * 1000, SOON_NS = 10 * 1000 };
 
 static int64_t now_ns(void)
 {
@@ -38,35 +38,22 @@ static bool two_cores(void)
 	return n > 1;
 }
 
-/* False: in vain. */
-static bool look_out_while(atomic_int *word, int value)
+static void look_out_while(atomic_int *word, int value)
 {
 	for (int64_t end = now_ns() + LOOK_OUT_NS; now_ns() < end; sched_yield()) /* who is looked out for may want this core */
 		for (int i = 0; i < 32; i++) {
 			if (atomic_load_explicit(word, memory_order_acquire) != value)
-				return true;
+				return;
 			pause_briefly();
 		}
-	return false;
-}
-
-/* Whether to: who looked out in vain sleeps at once for a while. */
-static bool try_look_out(struct worker *w)
-{
-	if (!two_cores() || atomic_load_explicit(&w->call_ns, memory_order_relaxed) >= LOOK_OUT_NS)
-		return false;
-	int rest = atomic_load_explicit(&w->rest, memory_order_relaxed);
-	if (rest > 0)
-		atomic_store_explicit(&w->rest, rest - 1, memory_order_relaxed);
-	return rest == 0;
 }
 
 /* A call is waited for by one thread alone, so it has a word of its own to sleep on and no lock.  Who finds it
  * SLEEPS has to wake that thread up. */
-static void wait_while(struct worker *w, atomic_int *state, int value, bool look_out)
+static void wait_while(atomic_int *state, int value, bool look_out)
 {
-	if (look_out && !look_out_while(state, value))
-		atomic_store_explicit(&w->rest, REST_CALLS, memory_order_relaxed);
+	if (look_out)
+		look_out_while(state, value);
 	int seen = value;
 	if (atomic_compare_exchange_strong(state, &seen, value | CALL_SLEEPS))
 		while (atomic_load(state) == (value | CALL_SLEEPS))
@@ -174,7 +161,8 @@ void worker_call(struct worker *w, struct call *c)
 		pthread_cond_signal(&w->work);
 
 	for (;;) {
-		wait_while(w, &c->state, CALL_WAITS, alone && try_look_out(w));
+		bool soon = alone && atomic_load_explicit(&w->call_ns, memory_order_relaxed) < LOOK_OUT_NS;
+		wait_while(&c->state, CALL_WAITS, soon && two_cores());
 		if (atomic_load(&c->state) == CALL_DONE)
 			return;
 		c->ask(c->ask_arg);
@@ -193,5 +181,5 @@ void on_asking_thread(struct vm *vm, void (*f)(void *), void *arg)
 	c->ask_arg = arg;
 	c->ask = f;
 	set_state(&c->state, CALL_ASKS);
-	wait_while(vm->worker, &c->state, CALL_ASKS, false);
+	wait_while(&c->state, CALL_ASKS, two_cores());
 }

@@ -16,7 +16,6 @@ struct worker {
 	atomic_uint load;          /* calls that wait or run */
 	atomic_int waiting;        /* is there a first?  To look at without the lock */
 	_Atomic int64_t call_ns;   /* what a call takes, a mean */
-	atomic_int rest;           /* calls whose callers don't look out; an estimate */
 	int64_t arrived;           /* when the first came */
 	bool asleep, stop;
 	bool look_out;             /* the last call came soon; the worker's own */
