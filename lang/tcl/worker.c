@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "worker.h"
 #include <linux/futex.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -40,7 +39,7 @@ static bool two_cores(void)
 
 static void look_out_while(atomic_int *word, int value)
 {
-	for (int64_t end = now_ns() + LOOK_OUT_NS; now_ns() < end; sched_yield()) /* who is looked out for may want this core */
+	for (int64_t end = now_ns() + LOOK_OUT_NS; now_ns() < end;)
 		for (int i = 0; i < 32; i++) {
 			if (atomic_load_explicit(word, memory_order_acquire) != value)
 				return;
