@@ -100,22 +100,12 @@ static void ready(struct watch *w, uint32_t events)
 
 struct ring *ring_new(struct loop *l)
 {
-	static const unsigned flags[] = {
-		/* Linux 6.0: a completion interrupts nobody, but for an epoll that sleeps.  (DEFER_TASKRUN would not wake one.) */
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
-		0,
-	};
+	/* Without SINGLE_ISSUER, COOP_TASKRUN and DEFER_TASKRUN: a loop's turns may be run by one thread and then by another
+	 * (pool_drive()), and what one of them asked for must be done whatever it does next. */
+	struct io_uring_params p = { .flags = IORING_SETUP_CQSIZE, .cq_entries = DONE_QUEUE };
 	struct ring *r = calloc(1, sizeof *r);
-	int err = ENOMEM;
+	int err = r ? -io_uring_queue_init_params(QUEUE, &r->uring, &p) : ENOMEM;
 
-	if (!r)
-		goto fail;
-	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
-		struct io_uring_params p = { .flags = flags[i] | IORING_SETUP_CQSIZE, .cq_entries = DONE_QUEUE };
-		err = -io_uring_queue_init_params(QUEUE, &r->uring, &p);
-		if (err != EINVAL)
-			break;
-	}
 	if (err)
 		goto fail;
 	r->loop = l;

@@ -143,6 +143,35 @@ TEST(an_error_is_a_negative_errno)
 	stop();
 }
 
+/* As a thread of a pool does that drives the loop: one read is with the kernel already, one is new. */
+static void *drive(void *arg)
+{
+	give(1);
+	if (write(pipe_fd[1], "ab", 2) != 2)
+		return arg;
+	for (unsigned i = 0; finished < 2 && i < 200; i++)
+		loop_turn(&l, true);
+	return arg;
+}
+
+TEST(the_turns_of_its_loop_may_be_run_by_another_thread)
+{
+	pthread_t other;
+	if (!start())
+		return;
+	give(0);
+	loop_turn(&l, false);
+	CHECK(pthread_create(&other, NULL, drive, NULL) == 0);
+	pthread_join(other, NULL);
+	CHECK_EQ_U(finished, 2);
+	CHECK(ops[0].res == 1 && ops[1].res == 1);
+	give(2);
+	CHECK(write(pipe_fd[1], "c", 1) == 1);
+	turns_until(3);
+	CHECK(ops[2].done && ops[2].byte == 'c');
+	stop();
+}
+
 TEST(each_loop_has_one_ring)
 {
 	struct rings rs;
