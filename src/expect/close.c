@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include "private.h"
+#include "base/util.h"
+
+enum {
+	KILL_MS = 2000,  /* between SIGTERM and SIGKILL, and after that for the kernel to let go */
+	LOOK_MS = 5,     /* between two looks where there is no pidfd */
+};
+
+/* 1: it has exited; 0: it was too late; -1. */
+static int wait_exit(int pidfd, pid_t pid, uint64_t until)
+{
+	for (;;) {
+		siginfo_t info = { 0 };
+		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno != EINTR)
+			return -1;
+		if (info.si_pid)
+			return 1;
+		uint64_t now = monotonic_ns();
+		if (until != MX_NEVER && now >= until)
+			return 0;
+		uint64_t left = until == MX_NEVER ? NS_PER_S : MIN(until - now, NS_PER_S);
+		if (pidfd < 0)
+			left = MIN(left, LOOK_MS * NS_PER_MS);
+		struct pollfd p = { .fd = pidfd, .events = POLLIN };
+		ppoll(&p, 1, &(struct timespec){ (time_t)(left / NS_PER_S), (long)(left % NS_PER_S) }, NULL);
+	}
+}
+
+/* The wait status of a program that has exited. */
+static int reap(pid_t pid)
+{
+	int status;
+	pid_t got;
+	do
+		got = waitpid(pid, &status, 0);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -1 : status;
+}
+
+int mexp_close_timeout(mexp_h *h, int ms)
+{
+	if (h->fd >= 0)
+		close(h->fd); /* SIGHUP */
+	h->fd = -1;
+	int status = 0;
+	if (h->pid > 0) {
+		int got = wait_exit(h->state->pidfd, h->pid, mx_in_ms(ms));
+		if (got == 0) {
+			kill(h->pid, SIGTERM);
+			kill(h->pid, SIGCONT); /* a stopped one would not notice */
+			got = wait_exit(h->state->pidfd, h->pid, mx_in_ms(KILL_MS));
+		}
+		if (got == 0) {
+			kill(h->pid, SIGKILL);
+			got = wait_exit(h->state->pidfd, h->pid, mx_in_ms(KILL_MS));
+		}
+		if (got == 0)
+			errno = ETIMEDOUT;
+		status = got > 0 ? reap(h->pid) : -1;
+	}
+	int saved = errno;
+	mx_free(h);
+	errno = saved;
+	return status;
+}
+
+int mexp_close(mexp_h *h)
+{
+	return mexp_close_timeout(h, h->timeout);
+}
+
+/* The program stays to be reaped, so that its pid cannot become another's before mexp_close(). */
+int mexp_wait(mexp_h *h, int ms, int *status)
+{
+	uint64_t deadline = mx_in_ms(ms);
+	bool eof = false;
+	if (h->pid <= 0)
+		return errno = ECHILD, MEXP_ERROR;
+	for (;;) {
+		int got = wait_exit(h->state->pidfd, h->pid, 0);
+		if (got < 0)
+			return MEXP_ERROR;
+		if (got > 0)
+			break;
+		if (deadline != MX_NEVER && monotonic_ns() >= deadline)
+			return MEXP_TIMEOUT;
+		bool reads = !eof && h->len < h->state->max_buffer;
+		short revents = 0;
+		uint64_t soon = h->state->pidfd < 0 || h->state->tty_eof || !reads ? mx_in_ms(LOOK_MS) : MX_NEVER;
+		if (mx_poll(h, reads ? POLLIN : 0, MIN(soon, deadline), &revents) < 0)
+			return MEXP_ERROR;
+		if (reads && revents) {
+			ssize_t n = mx_read(h, true);
+			if (n == -1)
+				return MEXP_ERROR;
+			eof = n == MX_EOF;
+		}
+		if (eof || !reads) { /* nothing to watch but the exit */
+			got = wait_exit(h->state->pidfd, h->pid, eof ? deadline : mx_in_ms(0));
+			if (got < 0)
+				return MEXP_ERROR;
+		}
+	}
+	siginfo_t info = { 0 };
+	if (waitid(P_PID, (id_t)h->pid, &info, WEXITED | WNOWAIT) < 0)
+		return MEXP_ERROR;
+	if (status) /* as waitpid(2) says it */
+		*status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+	return 0;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Text that arrives in pieces, against a list of regexps: the answer is the one that pcre2_match() would give for all of the
+ * text at once, in time linear in its length.
+ *
+ * Each regexp has its own `from`, before which no match can begin.  PCRE2_PARTIAL_HARD from there gives a match that more text
+ * cannot change; or says where one may have begun (`from` goes there); or that none has (`from` goes to the end).  What may have
+ * begun is only looked at again when the text has grown by half of it, so the sum of all scans is a small multiple of the
+ * text.  pcre2partial(3), "Multi-segment matching", says why it must be HARD, and why some text before `from` has to stay. */
+#include <errno.h>
+#include <stdlib.h>
+#include "private.h"
+#include "base/util.h"
+
+enum {
+	CONTEXT_MIN = 64,   /* bytes kept before `from`: PCRE2 counts lookbehinds, but not nested ones, \b or \G */
+	SMALL = 4096,       /* bytes: scanned again each time */
+	MATCH_LIMIT = 10000000, /* steps of pcre2_match() for each start, or 4 for each byte: against (a+)+$ */
+	TRIES_MIN = 4,
+	TRIES_BYTES = 256 << 20,
+};
+
+int mx_begin(mexp_h *h, const mexp_regexp *list)
+{
+	struct mexp_state *s = h->state;
+	size_t n = 0;
+	if (s->kept && h->next_match == -1)
+		; /* after a timeout nothing is lost */
+	else {
+		size_t next = h->next_match < 0 || (size_t)h->next_match > h->len ? h->len : (size_t)h->next_match;
+		if (next)
+			s->empty = NULL;
+		mx_drop(h, next);
+		s->lost = 0;
+	}
+	h->next_match = -1;
+	s->kept = true;
+	s->used = NULL;
+	while (list && list[n].r > 0)
+		n++;
+	if (n > s->wants_max) {
+		struct mx_want *want = reallocarray(s->want, n, sizeof(*want));
+		if (!want)
+			return MEXP_ERROR;
+		s->want = want;
+		s->wants_max = n;
+	}
+	s->wants = n;
+	for (size_t i = 0; i < n; i++) {
+		struct mx_want *w = &s->want[i];
+		uint32_t compiled = 0, lookbehind = 0;
+		pcre2_pattern_info(list[i].re, PCRE2_INFO_ALLOPTIONS, &compiled);
+		pcre2_pattern_info(list[i].re, PCRE2_INFO_MAXLOOKBEHIND, &lookbehind);
+		uint32_t options = compiled | (uint32_t)list[i].options;
+		*w = (struct mx_want){
+			.anchored = options & PCRE2_ANCHORED, .at_end = options & PCRE2_ENDANCHORED,
+			.utf = compiled & PCRE2_UTF, .lenient = compiled & PCRE2_MATCH_INVALID_UTF,
+			.context = MAX((size_t)CONTEXT_MIN, (size_t)lookbehind * 8),
+		};
+		/* The text no longer has its beginning: what is left of it begins as the rest of something. */
+		if (s->lost) {
+			w->dead = w->anchored;
+			w->from = w->seen = MIN(h->len, w->context);
+			while (w->utf && w->from < h->len && (h->buffer[w->from] & 0xc0) == 0x80)
+				w->seen = ++w->from;
+		}
+	}
+	return 0;
+}
+
+/* Bytes of a character at the end of the text whose rest has not arrived. */
+static size_t unfinished(const char *text, size_t len)
+{
+	for (size_t n = 1; n <= 3 && n <= len; n++) {
+		unsigned char c = (unsigned char)text[len - n];
+		if ((c & 0xc0) == 0x80)
+			continue;
+		return (c >= 0xf0 && c < 0xf5) || (c >= 0xe0 && c < 0xf0 && n < 3) || (c >= 0xc2 && c < 0xe0 && n < 2) ? n : 0;
+	}
+	return 0;
+}
+
+static size_t visible(const mexp_h *h, const struct mx_want *w, enum mx_end end)
+{
+	return w->utf && !(end == MX_END && w->lenient) ? h->len - unfinished(h->buffer, h->len) : h->len;
+}
+
+/* One pcre2_match() from w->from. */
+static int match(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, uint32_t options, pcre2_match_data *md)
+{
+	struct mexp_state *s = h->state;
+	options |= (uint32_t)x->options & ~(PCRE2_PARTIAL_HARD | PCRE2_PARTIAL_SOFT);
+	if (x->re == s->empty && w->from == 0)
+		options |= PCRE2_NOTEMPTY_ATSTART;
+	uint64_t limit = MAX((uint64_t)MATCH_LIMIT, 4 * (uint64_t)(len - w->from));
+	pcre2_set_match_limit(s->context, (uint32_t)MIN(limit, (uint64_t)UINT32_MAX));
+	int rc = pcre2_match(x->re, (PCRE2_SPTR)h->buffer, len, w->from, options, md, s->context);
+	if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+		rc = pcre2_match(x->re, (PCRE2_SPTR)h->buffer, len, w->from, options | PCRE2_NO_JIT, md, s->context);
+	s->scanned += len - w->from;
+	return h->pcre_error = rc;
+}
+
+/* As long as more may come. */
+static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t len, pcre2_match_data *md)
+{
+	if (w->at_end) {
+		w->pending = true;
+		w->seen = len;
+		return PCRE2_ERROR_NOMATCH;
+	}
+	int rc = match(h, x, w, len, PCRE2_PARTIAL_HARD, md);
+	w->seen = len;
+	w->pending = rc == PCRE2_ERROR_PARTIAL;
+	if (rc == PCRE2_ERROR_PARTIAL && !w->anchored)
+		w->from = pcre2_get_ovector_pointer(md)[0];
+	if (rc == PCRE2_ERROR_NOMATCH && w->anchored)
+		w->dead = true;
+	else if (rc == PCRE2_ERROR_NOMATCH)
+		w->from = len;
+	return rc;
+}
+
+/* When this is all.  A text of megabytes is not left to pcre2_match() alone: (?s)x.*y that has no y costs it the square of the
+ * length.  Start by start, with the possible starts found as while more comes, it can be given up with an error. */
+static int scan_all(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, pcre2_match_data *md)
+{
+	struct mx_want at = *w;
+	uint64_t bytes = 0;
+	if (len - w->from < h->state->large || w->anchored || w->at_end)
+		return match(h, x, w, len, 0, md);
+	for (unsigned tries = 0;; tries++) {
+		int rc = match(h, x, &at, len, PCRE2_ANCHORED, md);
+		if (rc != PCRE2_ERROR_NOMATCH || at.from == len)
+			return rc;
+		bytes += len - at.from;
+		if (tries >= TRIES_MIN && bytes > TRIES_BYTES)
+			return h->pcre_error = PCRE2_ERROR_MATCHLIMIT;
+		at.from++;
+		while (at.utf && at.from < len && (h->buffer[at.from] & 0xc0) == 0x80)
+			at.from++;
+		rc = match(h, x, &at, len, PCRE2_PARTIAL_HARD, md);
+		if (rc == PCRE2_ERROR_PARTIAL)
+			at.from = pcre2_get_ovector_pointer(md)[0];
+		else if (rc == PCRE2_ERROR_NOMATCH)
+			at.from = len;
+		else
+			return rc;
+	}
+}
+
+/* 1: matches, 0: does not, or MEXP_PCRE_ERROR. */
+static int scan(mexp_h *h, const mexp_regexp *list, size_t i, enum mx_end end, pcre2_match_data *md)
+{
+	struct mx_want *w = &h->state->want[i];
+	size_t len = visible(h, w, end);
+	if (w->dead || w->from > len)
+		return 0;
+	int rc = end == MX_MORE ? scan_more(h, &list[i], w, len, md) : scan_all(h, &list[i], w, len, md);
+	return rc >= 0 ? 1 : rc == PCRE2_ERROR_NOMATCH || rc == PCRE2_ERROR_PARTIAL ? 0 : MEXP_PCRE_ERROR;
+}
+
+static bool worth_it(const mexp_h *h, const struct mx_want *w, bool quiet)
+{
+	size_t len = visible(h, w, MX_MORE);
+	if (w->dead || w->found || len <= w->seen)
+		return !w->dead && !w->found && !w->seen && len == 0; /* even nothing can be matched */
+	return quiet || w->seen - w->from < SMALL || (len - w->seen) * 2 >= w->seen - w->from;
+}
+
+/* Regexp i matches; those before it may have been left out just now. */
+static int first_after_all(mexp_h *h, const mexp_regexp *list, size_t i, pcre2_match_data *md, size_t *winner)
+{
+	bool overwritten = false;
+	for (*winner = 0; *winner < i; ++*winner) {
+		if (!worth_it(h, &h->state->want[*winner], true))
+			continue;
+		int rc = scan(h, list, *winner, MX_MORE, md);
+		if (rc)
+			return rc;
+		overwritten = true;
+	}
+	return overwritten ? scan(h, list, i, MX_MORE, md) : 1;
+}
+
+/* Each finder: 1 and *winner, with its match in md; 0; MEXP_PCRE_ERROR. */
+static int find_first(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet, size_t *winner)
+{
+	for (size_t i = 0; i < h->state->wants; i++) {
+		if (end == MX_MORE && !worth_it(h, &h->state->want[i], quiet))
+			continue;
+		int rc = scan(h, list, i, end, md);
+		if (rc > 0 && end == MX_MORE)
+			return first_after_all(h, list, i, md, winner);
+		*winner = i;
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static bool beats(const struct mexp_state *s, size_t i, size_t start, size_t than)
+{
+	return than == s->wants || start < s->want[than].from || (start == s->want[than].from && i < than);
+}
+
+static int find_leftmost(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet, size_t *winner)
+{
+	struct mexp_state *s = h->state;
+	size_t best = s->wants;
+	for (size_t i = 0; i < s->wants; i++) {
+		struct mx_want *w = &s->want[i];
+		if (!w->found && (end != MX_MORE || worth_it(h, w, quiet))) {
+			int rc = scan(h, list, i, end, md);
+			if (rc < 0)
+				return rc;
+			w->found = rc > 0;
+			if (rc > 0 && !w->anchored)
+				w->from = pcre2_get_startchar(md);
+		}
+		if (w->found && beats(s, i, w->from, best))
+			best = i;
+	}
+	if (best == s->wants)
+		return 0;
+	for (size_t i = 0; i < s->wants && end == MX_MORE; i++) {
+		struct mx_want *w = &s->want[i];
+		if (w->dead || w->found || !beats(s, i, w->from, best))
+			continue;
+		if (worth_it(h, w, true)) /* left out just now: then all anew */
+			return find_leftmost(h, list, md, end, true, winner);
+		if (w->pending)
+			return 0; /* it may turn out to match before */
+	}
+	*winner = best;
+	return scan(h, list, best, end, md);
+}
+
+static pcre2_match_data *own_data(struct mexp_state *s, const mexp_regexp *list)
+{
+	uint32_t pairs = 1;
+	for (size_t i = 0; i < s->wants; i++) {
+		uint32_t groups = 0;
+		pcre2_pattern_info(list[i].re, PCRE2_INFO_CAPTURECOUNT, &groups);
+		pairs = MAX(pairs, groups + 1);
+	}
+	if (!s->own || pcre2_get_ovector_count(s->own) < pairs) {
+		pcre2_match_data_free(s->own);
+		s->own = pcre2_match_data_create(pairs, NULL);
+	}
+	return s->own;
+}
+
+int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet)
+{
+	struct mexp_state *s = h->state;
+	size_t winner = 0;
+	if (!s->wants)
+		return MEXP_AGAIN;
+	if (!md && !(md = own_data(s, list)))
+		return errno = ENOMEM, MEXP_ERROR;
+	int rc = (s->order == MEXP_ORDER_LEFTMOST ? find_leftmost : find_first)(h, list, md, end, quiet, &winner);
+	if (rc <= 0)
+		return rc ? rc : MEXP_AGAIN;
+	const size_t *o = pcre2_get_ovector_pointer(md);
+	s->used = md;
+	s->start = MIN(o[0], o[1]); /* (?=ab\K) ends before it starts */
+	s->end = o[1];
+	s->kept = false;
+	s->empty = o[1] == 0 ? list[winner].re : NULL;
+	h->next_match = (ssize_t)o[1];
+	return list[winner].r;
+}
+
+bool mx_pending(const mexp_h *h)
+{
+	for (size_t i = 0; i < h->state->wants; i++)
+		if (h->state->want[i].pending || h->state->want[i].found)
+			return true;
+	return false;
+}
+
+bool mx_postponed(const mexp_h *h, size_t *bytes)
+{
+	*bytes = 0;
+	for (size_t i = 0; i < h->state->wants; i++) {
+		const struct mx_want *w = &h->state->want[i];
+		if (!w->dead && !w->found && visible(h, w, MX_MORE) > w->seen)
+			*bytes = MAX(*bytes, h->len - w->from);
+	}
+	return *bytes > 0;
+}
+
+void mx_forget(mexp_h *h)
+{
+	struct mexp_state *s = h->state;
+	size_t n = h->len, keep = s->keep;
+	for (size_t i = 0; i < s->wants; i++) {
+		const struct mx_want *w = &s->want[i];
+		if (!w->dead)
+			n = MIN(n, w->from);
+		keep = MAX(keep, w->context);
+	}
+	if (n <= keep)
+		return;
+	n -= keep;
+	/* Not in the middle of a character. */
+	for (int i = 0; i < 3 && n > 0 && (h->buffer[n] & 0xc0) == 0x80; i++)
+		n--;
+	mx_drop(h, n);
+	s->lost += n;
+	for (size_t i = 0; i < s->wants; i++) {
+		struct mx_want *w = &s->want[i];
+		w->from = w->from > n ? w->from - n : 0;
+		w->seen = w->seen > n ? w->seen - n : 0;
+	}
+}
