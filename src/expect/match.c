@@ -226,10 +226,8 @@ static int find_leftmost(mexp_h *h, const mexp_regexp *list, pcre2_match_data *m
 		struct mx_want *w = &s->want[i];
 		if (w->dead || w->found || !beats(s, i, w->from, best))
 			continue;
-		if (worth_it(h, w, true)) /* left out just now: then all anew */
-			return find_leftmost(h, list, md, end, true, winner);
-		if (w->pending)
-			return 0; /* it may turn out to match before */
+		if (w->pending) /* it may turn out to match before; also when its text was left out just now */
+			return 0;
 	}
 	*winner = best;
 	return scan(h, list, best, end, md);
