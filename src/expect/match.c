@@ -288,10 +288,10 @@ bool mx_postponed(const mexp_h *h, size_t *bytes)
 	return *bytes > 0;
 }
 
-void mx_forget(mexp_h *h)
+static void forget(mexp_h *h, size_t keep)
 {
 	struct mexp_state *s = h->state;
-	size_t n = h->len, keep = s->keep;
+	size_t n = h->len;
 	for (size_t i = 0; i < s->wants; i++) {
 		const struct mx_want *w = &s->want[i];
 		if (!w->dead)
@@ -311,4 +311,14 @@ void mx_forget(mexp_h *h)
 		w->from = w->from > n ? w->from - n : 0;
 		w->seen = w->seen > n ? w->seen - n : 0;
 	}
+}
+
+void mx_forget(mexp_h *h)
+{
+	const struct mexp_state *s = h->state;
+	if (!s->max_is_set)
+		return forget(h, s->keep);
+	forget(h, MIN(s->keep, s->max_buffer / 2));
+	if (h->len >= s->max_buffer) /* a match comes before what was before it */
+		forget(h, 0);
 }
