@@ -226,10 +226,8 @@ static int find_leftmost(mexp_h *h, const mexp_regexp *list, pcre2_match_data *m
 		struct mx_want *w = &s->want[i];
 		if (w->dead || w->found || !beats(s, i, w->from, best))
 			continue;
-		if (worth_it(h, w, true)) /* left out just now: then all anew */
-			return find_leftmost(h, list, md, end, true, winner);
-		if (w->pending)
-			return 0; /* it may turn out to match before */
+		if (w->pending) /* it may turn out to match before; also when its text was left out just now */
+			return 0;
 	}
 	*winner = best;
 	return scan(h, list, best, end, md);
@@ -290,10 +288,10 @@ bool mx_postponed(const mexp_h *h, size_t *bytes)
 	return *bytes > 0;
 }
 
-void mx_forget(mexp_h *h)
+static void forget(mexp_h *h, size_t keep)
 {
 	struct mexp_state *s = h->state;
-	size_t n = h->len, keep = s->keep;
+	size_t n = h->len;
 	for (size_t i = 0; i < s->wants; i++) {
 		const struct mx_want *w = &s->want[i];
 		if (!w->dead)
@@ -313,4 +311,14 @@ void mx_forget(mexp_h *h)
 		w->from = w->from > n ? w->from - n : 0;
 		w->seen = w->seen > n ? w->seen - n : 0;
 	}
+}
+
+void mx_forget(mexp_h *h)
+{
+	const struct mexp_state *s = h->state;
+	if (!s->max_is_set)
+		return forget(h, s->keep);
+	forget(h, MIN(s->keep, s->max_buffer / 2));
+	if (h->len >= s->max_buffer) /* a match comes before what was before it */
+		forget(h, 0);
 }

@@ -23,7 +23,8 @@ const char *mexp_before(const mexp_h *h, size_t *len)
 const char *mexp_match(const mexp_h *h, unsigned n, size_t *len)
 {
 	const struct mexp_state *s = h->state;
-	if (!s->used || n >= pcre2_get_ovector_count(s->used))
+	unsigned set = h->pcre_error > 0 ? (unsigned)h->pcre_error : s->used ? pcre2_get_ovector_count(s->used) : 0;
+	if (!s->used || n >= set) /* beyond those, match data still has groups of another regexp's match */
 		return nothing(len);
 	const size_t *o = pcre2_get_ovector_pointer(s->used) + (size_t)n * 2;
 	if (n == 0)

@@ -10,7 +10,7 @@ text() {
 }
 
 lint() {
-	for page in "$pages"/*.1; do
+	for page in "$pages"/*.[13]; do
 		! head -n 1 "$page" | grep -q '^\.so ' || continue
 		LC_ALL=C.UTF-8 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null | sed "s|^|${page##*/}: |" >>"$T/warnings"
 		[ -z "$(command -v mandoc)" ] || mandoc -T lint -W warning "$page" >>"$T/warnings" || :
@@ -48,6 +48,56 @@ parameters_match() {
 	sort -u "$T/entries" | diff "$T/keys.sorted" - >&2 || fail "$page does not have the parameters of $2"
 }
 
+# The expect library's page against its header, both ways.
+declares() { "$SRC/tools/header-names" "$SRC/include/miniexpect.h" "$1"; }
+
+library_match() {
+	page=$pages/miniexpect.3
+	for kind in functions types constants fields; do
+		declares $kind >"$T/$kind"
+		[ -s "$T/$kind" ] || fail "header-names finds no $kind"
+	done
+	[ "$(wc -l <"$T/functions")" -gt 40 ] && [ "$(wc -l <"$T/constants")" -gt 20 ] || fail "header-names finds too little"
+	while read -r f; do
+		grep -qE "^\.It .*Fn $f( |\$)" "$page" || fail "miniexpect.3 has no entry for $f()"
+	done <"$T/functions"
+	while read -r c; do
+		grep -qE "^\.It Dv $c\$" "$page" || fail "miniexpect.3 has no entry for $c"
+	done <"$T/constants"
+	sort -u "$T/functions" "$T/types" "$T/constants" >"$T/declared"
+	grep -oiwE 'mexp_[a-z0-9_]+' "$page" | sort -u | comm -23 - "$T/declared" >"$T/unknown"
+	[ ! -s "$T/unknown" ] || fail "miniexpect.3 tells of what the header does not have: $(cat "$T/unknown")"
+	sed -n 's/^\.It Va //p' "$page" | tr ',' '\n' | sed -E 's/ +$//; s/.*[ *]//' | sort -u | diff "$T/fields" - >&2 ||
+		fail "miniexpect.3 does not have the fields of the header"
+	text miniexpect.3 | tr -s ' \n' '  ' >"$T/words"
+	declares prototypes >"$T/prototypes"
+	while read -r p; do
+		grep -qF -e " $p " "$T/words" || fail "miniexpect.3 does not have: $p"
+	done <"$T/prototypes"
+	# what the library exports is in the header
+	nm -D --defined-only "$BUILD_BIN/../src/libminiexpect.so" | sed -nE 's/.* T (mexp_[a-z_]+).*/\1/p' | sort >"$T/exports"
+	[ -s "$T/exports" ] || fail "the library exports nothing"
+	[ -z "$(comm -23 "$T/exports" "$T/functions")" ] || fail "not in the header: $(comm -23 "$T/exports" "$T/functions")"
+}
+
+# The example as a person copies it from the page, on a terminal that knows UTF-8.
+example_runs() {
+	LC_ALL=C.UTF-8 MANWIDTH=120 man -E UTF-8 -l -Tutf8 "$pages/miniexpect.3" 2>/dev/null | col -bx |
+		sed -n '/^A COMPLETE EXAMPLE/,/^STARTING/p' | sed '1d;$d' >"$T/example.c"
+	cc -Wall -Wextra -Werror -I"$SRC/include" "$T/example.c" "$BUILD_BIN/../src/libminiexpect.a" -lpcre2-8 -o "$T/example" ||
+		fail "the example of miniexpect.3 does not compile"
+	"$T/example" >"$T/said" || fail "the example of miniexpect.3 failed: $(cat "$T/said")"
+	[ "$(cat "$T/said")" = "It greets Ada." ] || fail "the example of miniexpect.3 said: $(cat "$T/said")"
+}
+
+# man finds the page by the name of each function.
+aliases_are_made() {
+	declares functions >"$T/functions"
+	while read -r f; do
+		[ "$(cat "$BUILD_BIN/../man/$f.3")" = ".so man3/miniexpect.3" ] || fail "no page $f.3"
+	done <"$T/functions"
+}
+
 [ -n "$(command -v man)" ] && [ -n "$(command -v col)" ] || skip "needs man and col"
 lint
 options_match
@@ -62,3 +112,6 @@ parameters_match filter passthrough "--filter=passthrough null"
 parameters_match plugin memory memory
 parameters_match plugin nbd nbd
 parameters_match plugin null null
+library_match
+[ "${MODE:-plain}" != plain ] || example_runs # the library of the others needs their sanitizer
+aliases_are_made
