@@ -114,7 +114,7 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 	if (rc == PCRE2_ERROR_PARTIAL && !w->anchored)
 		w->from = pcre2_get_ovector_pointer(md)[0];
 	if (rc == PCRE2_ERROR_NOMATCH && w->anchored)
-		w->dead = true;
+		w->dead = len > 0; /* of no text, PCRE2 says the same */
 	else if (rc == PCRE2_ERROR_NOMATCH)
 		w->from = len;
 	return rc;
