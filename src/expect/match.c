@@ -27,7 +27,7 @@ int mx_begin(mexp_h *h, const mexp_regexp *list)
 		; /* after a timeout nothing is lost */
 	else {
 		size_t next = h->next_match < 0 || (size_t)h->next_match > h->len ? h->len : (size_t)h->next_match;
-		if (next)
+		if (next != s->end)
 			s->empty = NULL;
 		mx_drop(h, next);
 		s->lost = 0;
@@ -114,7 +114,7 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 	if (rc == PCRE2_ERROR_PARTIAL && !w->anchored)
 		w->from = pcre2_get_ovector_pointer(md)[0];
 	if (rc == PCRE2_ERROR_NOMATCH && w->anchored)
-		w->dead = true;
+		w->dead = len > 0; /* of no text, PCRE2 says the same */
 	else if (rc == PCRE2_ERROR_NOMATCH)
 		w->from = len;
 	return rc;
@@ -264,7 +264,7 @@ int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_en
 	s->start = MIN(o[0], o[1]); /* (?=ab\K) ends before it starts */
 	s->end = o[1];
 	s->kept = false;
-	s->empty = o[1] == 0 ? list[winner].re : NULL;
+	s->empty = s->start == s->end ? list[winner].re : NULL;
 	h->next_match = (ssize_t)o[1];
 	return list[winner].r;
 }

@@ -42,7 +42,7 @@ struct mexp_state {
 	pcre2_jit_stack *jit_stack;
 	pcre2_match_data *own, *used; /* ours, for callers without; the one of the last match, or NULL */
 	size_t start, end;        /* of the last match, in h->buffer, with used */
-	const pcre2_code *empty;  /* matched last without taking anything: must not do so again at once */
+	const pcre2_code *empty;  /* matched nothing at end: must not do so there again */
 	unsigned long long scanned; /* bytes looked at, for the tests of linearity */
 	size_t large;             /* bytes: texts of this size are tried start by start at their end */
 
