@@ -72,19 +72,20 @@ pcre2_code *mexp_compile(const char *pattern, unsigned flags, char *err, size_t 
 	char *regexp = NULL;
 	int error;
 	size_t at;
-	uint32_t options = (flags & MEXP_ICASE ? PCRE2_CASELESS : 0) | (flags & MEXP_UTF ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0);
+	/* As the text grows, a line may begin where it ends at this moment: PCRE2 would not come back to a ^ there. */
+	uint32_t options = PCRE2_ALT_CIRCUMFLEX | (flags & MEXP_ICASE ? PCRE2_CASELESS : 0) | (flags & MEXP_UTF ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0);
 	if (flags & MEXP_GLOB && !(regexp = glob_to_regexp(pattern))) {
 		if (err && errlen)
 			snprintf(err, errlen, "out of memory");
 		return NULL;
 	}
 	if (flags & MEXP_EXACT && !regexp)
-		options |= PCRE2_LITERAL;
+		options = (options & ~PCRE2_ALT_CIRCUMFLEX) | PCRE2_LITERAL;
 	pcre2_code *re = pcre2_compile((PCRE2_SPTR)(regexp ? regexp : pattern), PCRE2_ZERO_TERMINATED, options, &error, &at, NULL);
 	free(regexp);
-	if (re) /* without it (no executable memory) it is only slower */
+	if (re && !(flags & MEXP_UTF)) /* JIT (10.42) misses matches with PCRE2_MATCH_INVALID_UTF; without JIT it is only slower */
 		pcre2_jit_compile(re, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
-	else if (err && errlen) {
+	if (!re && err && errlen) {
 		char why[160] = "";
 		pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof(why));
 		snprintf(err, errlen, "%s, at offset %zu of '%s'", why, at, pattern);

@@ -15,6 +15,8 @@ enum {
 	CONTEXT_MIN = 64,   /* bytes kept before `from`: PCRE2 counts lookbehinds, but not nested ones, \b or \G */
 	SMALL = 4096,       /* bytes: scanned again each time */
 	MATCH_LIMIT = 10000000, /* steps of pcre2_match() for each start, or 4 for each byte: against (a+)+$ */
+	BACK = 16,          /* bytes at the end of the text that are scanned once more when it grows: without JIT, PCRE2 (10.42) does
+			     * not count all that it should as the middle of a match: (?s).{2} before the last byte, \n(?m)^ */
 	TRIES_MIN = 4,
 	TRIES_BYTES = 256 << 20,
 };
@@ -59,9 +61,9 @@ int mx_begin(mexp_h *h, const mexp_regexp *list)
 		/* The text no longer has its beginning: what is left of it begins as the rest of something. */
 		if (s->lost) {
 			w->dead = w->anchored;
-			w->from = w->seen = MIN(h->len, w->context);
+			w->from = w->open = w->seen = MIN(h->len, w->context);
 			while (w->utf && w->from < h->len && (h->buffer[w->from] & 0xc0) == 0x80)
-				w->seen = ++w->from;
+				w->seen = w->open = ++w->from;
 		}
 	}
 	return 0;
@@ -100,6 +102,22 @@ static int match(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_
 	return h->pcre_error = rc;
 }
 
+/* Without JIT, PCRE2 (10.42) does not count a repeated \R at a CR that ends the text as the middle of a match. */
+static bool ends_in_cr(const mexp_h *h, pcre2_match_data *md, size_t len)
+{
+	return pcre2_get_ovector_pointer(md)[1] == len && len && h->buffer[len - 1] == '\r';
+}
+
+/* Does the match end where it does even if an LF follows? */
+static bool stays_so(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, pcre2_match_data *md)
+{
+	char next = h->buffer[len];
+	h->buffer[len] = '\n';
+	int rc = match(h, x, w, len + 1, PCRE2_PARTIAL_HARD, md);
+	h->buffer[len] = next;
+	return rc >= 0 && pcre2_get_ovector_pointer(md)[1] == len;
+}
+
 /* As long as more may come. */
 static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t len, pcre2_match_data *md)
 {
@@ -109,14 +127,19 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 		return PCRE2_ERROR_NOMATCH;
 	}
 	int rc = match(h, x, w, len, PCRE2_PARTIAL_HARD, md);
+	if (rc >= 0 && ends_in_cr(h, md, len) && !stays_so(h, x, w, len, md))
+		rc = PCRE2_ERROR_PARTIAL;
 	w->seen = len;
 	w->pending = rc == PCRE2_ERROR_PARTIAL;
-	if (rc == PCRE2_ERROR_PARTIAL && !w->anchored)
-		w->from = pcre2_get_ovector_pointer(md)[0];
-	if (rc == PCRE2_ERROR_NOMATCH && w->anchored)
-		w->dead = len > 0; /* of no text, PCRE2 says the same */
-	else if (rc == PCRE2_ERROR_NOMATCH)
-		w->from = len;
+	if (w->anchored)
+		w->dead = rc == PCRE2_ERROR_NOMATCH && len > BACK;
+	else if (rc == PCRE2_ERROR_PARTIAL || rc == PCRE2_ERROR_NOMATCH) {
+		w->open = w->pending ? pcre2_get_startchar(md) : len;
+		size_t back = MIN(len, (size_t)BACK), from = MIN(w->open, len - back);
+		for (int i = 0; i < 3 && w->utf && from && (h->buffer[from] & 0xc0) == 0x80; i++)
+			from--;
+		w->from = MAX(w->from, from);
+	}
 	return rc;
 }
 
@@ -162,8 +185,8 @@ static int scan(mexp_h *h, const mexp_regexp *list, size_t i, enum mx_end end, p
 static bool worth_it(const mexp_h *h, const struct mx_want *w, bool quiet)
 {
 	size_t len = visible(h, w, MX_MORE);
-	if (w->dead || w->found || len <= w->seen)
-		return !w->dead && !w->found && !w->seen && len == 0; /* even nothing can be matched */
+	if (w->dead || w->found || len <= w->seen) /* of no text at all, PCRE2 would say what need not hold of any */
+		return false;
 	return quiet || w->seen - w->from < SMALL || (len - w->seen) * 2 >= w->seen - w->from;
 }
 
@@ -198,9 +221,10 @@ static int find_first(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, 
 	return 0;
 }
 
-static bool beats(const struct mexp_state *s, size_t i, size_t start, size_t than)
+static bool beats(const struct mexp_state *s, size_t i, size_t than)
 {
-	return than == s->wants || start < s->want[than].from || (start == s->want[than].from && i < than);
+	size_t a = s->want[i].open, b = than < s->wants ? s->want[than].open : SIZE_MAX;
+	return a < b || (a == b && i < than);
 }
 
 static int find_leftmost(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet, size_t *winner)
@@ -215,19 +239,18 @@ static int find_leftmost(mexp_h *h, const mexp_regexp *list, pcre2_match_data *m
 				return rc;
 			w->found = rc > 0;
 			if (rc > 0 && !w->anchored)
-				w->from = pcre2_get_startchar(md);
+				w->open = w->from = pcre2_get_startchar(md);
 		}
-		if (w->found && beats(s, i, w->from, best))
+		if (w->found && beats(s, i, best))
 			best = i;
 	}
 	if (best == s->wants)
 		return 0;
 	for (size_t i = 0; i < s->wants && end == MX_MORE; i++) {
 		struct mx_want *w = &s->want[i];
-		if (w->dead || w->found || !beats(s, i, w->from, best))
+		if (w->dead || w->found || !beats(s, i, best))
 			continue;
-		if (w->pending) /* it may turn out to match before; also when its text was left out just now */
-			return 0;
+		return 0; /* it may turn out to match before; also when its text was left out just now */
 	}
 	*winner = best;
 	return scan(h, list, best, end, md);
@@ -271,6 +294,8 @@ int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_en
 
 bool mx_pending(const mexp_h *h)
 {
+	if (h->len == 0 && h->state->wants)
+		return true;
 	for (size_t i = 0; i < h->state->wants; i++)
 		if (h->state->want[i].pending || h->state->want[i].found)
 			return true;
@@ -309,6 +334,7 @@ static void forget(mexp_h *h, size_t keep)
 	for (size_t i = 0; i < s->wants; i++) {
 		struct mx_want *w = &s->want[i];
 		w->from = w->from > n ? w->from - n : 0;
+		w->open = w->open > n ? w->open - n : 0;
 		w->seen = w->seen > n ? w->seen - n : 0;
 	}
 }

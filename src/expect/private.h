@@ -15,11 +15,12 @@
 
 /* How far one regexp of the list has come. */
 struct mx_want {
-	size_t from;      /* in h->buffer: nowhere before this can a match begin */
+	size_t from;      /* in h->buffer: where scans begin; nowhere before this can a match begin */
+	size_t open;      /* >= from: nor before this, by what PCRE2 said */
 	size_t seen;      /* bytes of h->buffer that the last scan saw, >= from */
 	size_t context;   /* bytes before a match that it may look at */
 	bool pending;     /* the last scan ended in the middle of what may become a match at from */
-	bool found;       /* MEXP_ORDER_LEFTMOST: matches at from, but another one may match before it */
+	bool found;       /* MEXP_ORDER_LEFTMOST: matches at open, but another one may match before it */
 	bool dead;        /* can match no more */
 	bool anchored;    /* can only match at the beginning of the text */
 	bool at_end;      /* must match up to the end of the text: only known there */

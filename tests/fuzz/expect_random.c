@@ -31,7 +31,7 @@ struct writer {
 	size_t n;
 	int groups;
 	bool behind; /* of fixed length, for a lookbehind */
-	bool utf;
+	bool nested;
 };
 
 static void put(struct writer *w, const char *s)
@@ -56,6 +56,7 @@ static void atom(struct writer *w, int depth)
 	static const char *const behinds[] = { "(?<=", "(?<!" };
 	static const char *const others[] = { "\\R", "\\1", "\\K", "(?(1)a|b)", "\\X", "\\h+" };
 	unsigned what = throw_dice(w->d, 20);
+	w->nested |= w->behind && what >= 13;
 	if (what >= 16 && depth >= 3)
 		what = 0;
 	if (what < 9)
@@ -122,16 +123,18 @@ bool expect_random_case(struct dice *d, struct expect_case *c)
 	c->n = throw_dice(d, 4) ? 1 : 1 + throw_dice(d, EXPECT_PATTERNS_MAX);
 	uint32_t options = throw_dice(d, 8) == 0 ? PCRE2_DOTALL : throw_dice(d, 8) == 0 ? PCRE2_MULTILINE : throw_dice(d, 40) == 0 ? PCRE2_ENDANCHORED : 0;
 	for (size_t i = 0; i < c->n; i++) {
-		struct writer w = { .d = d, .out = patterns[i], .utf = utf };
+		struct writer w = { .d = d, .out = patterns[i] };
 		int error;
 		size_t at;
 		alternatives(&w, 0);
 		patterns[i][w.n] = 0;
-		compiled[i] = options | (utf ? PCRE2_UTF | (lenient ? PCRE2_MATCH_INVALID_UTF : 0) : 0);
+		c->nested |= w.nested;
+		compiled[i] = PCRE2_ALT_CIRCUMFLEX | options | (utf ? PCRE2_UTF | (lenient ? PCRE2_MATCH_INVALID_UTF : 0) : 0);
 		c->re[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, compiled[i], &error, &at, NULL);
 		if (!c->re[i])
 			return false;
-		if (jit)
+		c->truth[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, compiled[i] | PCRE2_NO_START_OPTIMIZE, &error, &at, NULL);
+		if (jit && !(utf && lenient))
 			pcre2_jit_compile(c->re[i], PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
 		c->options[i] = throw_dice(d, 40) == 0 ? PCRE2_ANCHORED : throw_dice(d, 40) == 0 ? PCRE2_NOTBOL : throw_dice(d, 40) == 0 ? PCRE2_NOTEMPTY : 0;
 	}
@@ -150,8 +153,10 @@ bool expect_random_case(struct dice *d, struct expect_case *c)
 
 void expect_random_free(struct expect_case *c)
 {
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
 		pcre2_code_free(c->re[i]);
+		pcre2_code_free(c->truth[i]);
+	}
 }
 
 static void quote(const char *s, size_t len)
