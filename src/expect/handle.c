@@ -40,6 +40,7 @@ mexp_h *mx_new(void)
 	s->max_buffer = MAX_BUFFER;
 	s->large = LARGE;
 	s->settle_ms = SETTLE_MS;
+	s->kept = true; /* what a write reads before the first mexp_expect() */
 	s->wake = s->deadline = MX_NEVER;
 	s->pidfd = -1;
 	/* The small stack that JIT has without one of ours is on the thread's stack: out of memory is no error here. */
