@@ -15,8 +15,9 @@ enum {
 	CONTEXT_MIN = 64,   /* bytes kept before `from`: PCRE2 counts lookbehinds, but not nested ones, \b or \G */
 	SMALL = 4096,       /* bytes: scanned again each time */
 	MATCH_LIMIT = 10000000, /* steps of pcre2_match() for each start, or 4 for each byte: against (a+)+$ */
-	BACK = 16,          /* bytes at the end of the text that are scanned once more when it grows: without JIT, PCRE2 (10.42) does
-			     * not count all that it should as the middle of a match: (?s).{2} before the last byte, \n(?m)^ */
+	BACK = 16,          /* bytes before `open` that are scanned again: PCRE2's interpreter (10.42) does not count all that it should
+			     * as the middle of a match, (?s).{2} before the last byte, \n(?m)^; and where it begins it sees only as
+			     * far back as it counts, with PCRE2_UTF */
 	TRIES_MIN = 4,
 	TRIES_BYTES = 256 << 20,
 };
@@ -135,7 +136,7 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 		w->dead = rc == PCRE2_ERROR_NOMATCH && len > BACK;
 	else if (rc == PCRE2_ERROR_PARTIAL || rc == PCRE2_ERROR_NOMATCH) {
 		w->open = w->pending ? pcre2_get_startchar(md) : len;
-		size_t back = MIN(len, (size_t)BACK), from = MIN(w->open, len - back);
+		size_t from = w->open - MIN(w->open, (size_t)BACK);
 		for (int i = 0; i < 3 && w->utf && from && (h->buffer[from] & 0xc0) == 0x80; i++)
 			from--;
 		w->from = MAX(w->from, from);
