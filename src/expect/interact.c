@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 enum {

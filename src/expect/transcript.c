@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 struct mx_transcript {
