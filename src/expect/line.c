@@ -13,7 +13,8 @@ bool mx_line_too_long(mexp_h *h, const char *bytes, size_t len)
 	size_t line = h->state->line;
 	for (size_t i = 0; i < len; i++) {
 		cc_t c = (cc_t)bytes[i];
-		bool ends = c == '\n' || (c == '\r' && t.c_iflag & ICRNL) || (c && (c == t.c_cc[VEOF] || c == t.c_cc[VEOL] || c == t.c_cc[VKILL])) ||
+		bool ends = c == '\n' || (c == '\r' && t.c_iflag & ICRNL) ||
+			    (c && (c == t.c_cc[VEOF] || c == t.c_cc[VEOL] || c == t.c_cc[VKILL])) ||
 			    (c && t.c_lflag & ISIG && (c == t.c_cc[VINTR] || c == t.c_cc[VQUIT] || c == t.c_cc[VSUSP]));
 		if (++line > LINE_BYTES)
 			return true;

@@ -43,6 +43,7 @@ int mexp_wait(mexp_h *h, int ms, int *status)
 	if (waitid(P_PID, (id_t)h->pid, &info, WEXITED | WNOWAIT) < 0)
 		return MEXP_ERROR;
 	if (status) /* as waitpid(2) says it */
-		*status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+		*status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
+						     : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
 	return 0;
 }
