@@ -9,25 +9,28 @@
  *
  * To see here: a session on a socket.  QEMU's serial port is one end of a socketpair, and mexp_attach() has the other: no names
  * in the file system, nothing to wait for, and QEMU's own complaints stay on stderr.  -t takes the other way, QEMU on a terminal
- * with -nographic.  From there on there is no difference. */
+ * with -nographic.  From there on there is hardly a difference. */
 #include <err.h>
 #include <fcntl.h>
 #include <miniexpect.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 enum { BOOT_S = 300, LOGIN_S = 60, END_S = 60 }; /* without KVM all takes its time */
 
 static mexp_h *guest;
 
-/* At exit: after an error too, or the guest would outlive us. */
+/* At exit: a guest must not outlive us when something went wrong. */
 static void stop(void)
 {
-	mexp_close_timeout(guest, 0);
+	kill(mexp_get_pid(guest), SIGKILL); /* it may have ended: the pid is its own until mexp_close() */
+	mexp_close(guest);
 }
 
 /* QEMU, with its serial port on a socket or on a terminal of its own.  With panic=-1 and -no-reboot it ends after a panic. */
@@ -35,10 +38,8 @@ static mexp_h *boot(bool on_terminal, char *kernel, char *initrd)
 {
 	int fds[2];
 	char chardev[64] = "stdio,id=serial0";
-	char *argv[] = { (char *)"qemu-system-x86_64", (char *)"-no-user-config", (char *)"-nodefaults", (char *)"-nographic",
-		(char *)"-no-reboot", (char *)"-m", (char *)"256", (char *)"-kernel", kernel, (char *)"-initrd", initrd,
-		(char *)"-append", (char *)"console=ttyS0 quiet panic=-1",
-		(char *)"-chardev", chardev, (char *)"-serial", (char *)"chardev:serial0", NULL };
+	char *argv[] = { "qemu-system-x86_64", "-no-user-config", "-nodefaults", "-nographic", "-no-reboot", "-m", "256", "-kernel", kernel,
+		"-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1", "-chardev", chardev, "-serial", "chardev:serial0", NULL };
 	if (on_terminal)
 		return mexp_spawnv(argv[0], argv);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
@@ -55,25 +56,26 @@ static mexp_h *boot(bool on_terminal, char *kernel, char *initrd)
 	return pid < 0 ? NULL : mexp_attach(fds[0], pid, 0);
 }
 
-/* Wait for the pattern.  Whatever else happens is an error, and ends here. */
+/* Wait for the pattern; seconds of -1: for what a command prints.  Whatever else happens is an error, and ends here. */
 static void await(const char *pattern, int seconds)
 {
 	char wrong[200];
 	pcre2_code *re = mexp_compile(pattern, MEXP_REGEX, wrong, sizeof(wrong));
 	pcre2_code *panic = mexp_compile("Kernel panic[^\r\n]*[\r\n]", MEXP_REGEX, NULL, 0);
 	size_t len;
-	int status = 0;
+	int status;
 	if (!re || !panic)
 		errx(1, "%s: %s", pattern, wrong);
 	mexp_set_timeout(guest, seconds);
-	switch (mexp_expect(guest, (mexp_regexp[]){ { 1, .re = re }, { 2, .re = panic }, { 0 } }, NULL)) {
+	switch (mexp_expect(guest, (mexp_regexp[]){ { 1, .re = re }, { seconds < 0 ? 0 : 2, .re = panic }, { 0 } }, NULL)) {
 	case 1:
 		break;
 	case 2:
 		mexp_match(guest, 0, &len);
 		errx(1, "%.*s", (int)len - 1, mexp_match(guest, 0, NULL));
 	case MEXP_EOF:
-		mexp_wait(guest, END_S * 1000, &status);
+		if (mexp_wait(guest, END_S * 1000, &status) != 0)
+			errx(1, "QEMU has closed the serial line");
 		errx(1, "QEMU has ended, with status %d", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	case MEXP_TIMEOUT:
 		mexp_before(guest, &len);
@@ -93,7 +95,13 @@ static void say(const char *line)
 
 static void log_in(const char *user, const char *password)
 {
+	struct termios t;
 	await("login: ", BOOT_S);
+	/* QEMU makes a terminal raw, but leaves \n to be \r\n.  A socket is none, and fails here. */
+	if (tcgetattr(mexp_get_fd(guest), &t) == 0) {
+		t.c_oflag &= ~(tcflag_t)ONLCR;
+		tcsetattr(mexp_get_fd(guest), TCSANOW, &t);
+	}
 	say(user);
 	await("assword: ", LOGIN_S);
 	/* Whether the guest echoes cannot be seen from here; neither our socket nor QEMU's terminal does. */
@@ -102,8 +110,7 @@ static void log_in(const char *user, const char *password)
 	await("(incorrect)|[$#] ", LOGIN_S);
 	if (mexp_match(guest, 1, NULL))
 		errx(1, "not logged in: user or password is wrong");
-	/* A prompt that is no part of any output, and tells the status.  This line is still echoed: that is what the quotes in the
-	 * mark are for.  Without -onlcr lines would end in \r\n. */
+	/* A prompt that is no part of any output, and tells the status.  This line is still echoed, hence the quotes in the mark. */
 	say("stty -echo -onlcr; PS2= PS1='<ex''pect:$?>'");
 	await("<expect:0>", LOGIN_S);
 }
@@ -115,7 +122,6 @@ static int run(const char *command)
 	await("<expect:(\\d+)>", -1);
 	const char *output = mexp_before(guest, &len);
 	fwrite(output, 1, len, stdout);
-	fflush(stdout);
 	return atoi(mexp_match(guest, 1, NULL)); /* digits, then > */
 }
 
@@ -126,10 +132,8 @@ int main(int argc, char **argv)
 	bool on_terminal = argc > 1 && strcmp(argv[1], "-t") == 0;
 	int status = 0, end;
 	argv += on_terminal;
-	if (argc - on_terminal < 5)
+	if (argc - on_terminal < 5 || getline(&password, &size, stdin) < 0)
 		errx(1, "usage: serial [-t] KERNEL INITRD USER COMMAND... <PASSWORD");
-	if (getline(&password, &size, stdin) < 0)
-		errx(1, "no password on stdin");
 	password[strcspn(password, "\n")] = 0;
 	if (!(guest = boot(on_terminal, argv[1], argv[2])))
 		err(1, "QEMU cannot be started");

@@ -25,7 +25,7 @@ static const char *reply;   /* to the question */
 
 static mexp_h *open_shell(const mexp_regexp *prompt)
 {
-	char *argv[] = { (char *)"bash", (char *)"--norc", (char *)"--noediting", NULL };
+	char *argv[] = { "bash", "--norc", "--noediting", NULL };
 	const struct mexp_spawn_opts opts = {
 		.struct_size = sizeof(opts), .flags = MEXP_SPAWN_COOKED_MODE | MEXP_SPAWN_NOECHO, .term = "dumb",
 	};
