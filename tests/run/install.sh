@@ -37,6 +37,25 @@ done
 	fail "pkg-config and --dump-config know different plug-in folders"
 echo "ok a_plugin_is_built_outside_the_tree"
 
+# The expect library: its header, both libraries and its .pc, with which an example is built outside of the tree in either way.
+expect_pc=$(dirname "$(find "$T/usr" -name miniexpect.pc)")
+libdir=$(PKG_CONFIG_PATH=$expect_pc pkg-config --variable=libdir miniexpect)
+for f in "$T/usr/include/miniexpect.h" "$libdir/libminiexpect.so" "$libdir/libminiexpect.so.1" "$libdir/libminiexpect.a"; do
+	[ -s "$f" ] || fail "$f was not installed"
+done
+cp "$SRC/examples/expect/shell.c" "$T"
+expect_shell() { # NAME COMMAND: builds and runs it
+	(cd "$T" && export PKG_CONFIG_PATH="$expect_pc" && eval "$2") || fail "shell.c does not build: $2"
+	[ "$(LD_LIBRARY_PATH=$libdir "$T/$1" 'echo a')" = "a
+[0]" ] || fail "shell.c does not work: $2"
+}
+expect_shell shared 'cc -Wall -Wextra -Werror shell.c $(pkg-config --cflags --libs miniexpect) -o shared'
+ldd "$T/shared" >"$T/out"
+grep -q 'libminiexpect\.so\.1 ' "$T/out" || fail "the shared one does not use libminiexpect.so.1: $(cat "$T/out")"
+expect_shell static 'cc -Wall -Wextra -Werror -static shell.c $(pkg-config --static --cflags --libs miniexpect) -o static'
+! readelf -d "$T/static" | grep -q NEEDED || fail "the static one is not static"
+echo "ok a_program_is_built_on_the_expect_library"
+
 # Names: what is built in, then our folder, then nbdkit's.
 plugindir=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --variable=plugindir blkscope)
 mkdir -p "$plugindir"
