@@ -20,8 +20,8 @@
 
 enum { PROMPT = 1, QUESTION, END_MS = 10000, INTERRUPT_MS = 5000 };
 
-static int timeout_ms = -1; /* of a command; -1: none */
-static const char *reply;   /* to the question */
+static int timeout_ms = -1;     /* of a command; -1: none */
+static const char *reply = ""; /* to the question */
 
 static mexp_h *open_shell(const mexp_regexp *prompt)
 {
@@ -127,12 +127,12 @@ int main(int argc, char **argv)
 		else
 			return 1;
 	}
-	if (wrong[0])
-		errx(1, "%s", wrong);
+	if (wrong[0] || optind == argc)
+		errx(1, "%s", wrong[0] ? wrong : "usage: shell [-t SECONDS] [-q QUESTION -a ANSWER] [-p] COMMAND...");
 	int commands = argc - optind, n = at_once ? commands : 1, status = 1;
-	mexp_h **shells = calloc((size_t)n + 1, sizeof(mexp_h *));
-	if (!shells || !commands || (list[1].r && !reply))
-		errx(1, "usage: shell [-t SECONDS] [-q QUESTION -a ANSWER] [-p] COMMAND...");
+	mexp_h **shells = calloc((size_t)n, sizeof(*shells));
+	if (!shells)
+		err(1, "no memory");
 	snprintf(pattern, sizeof(pattern), "<expect-%d:(\\d+)>", getpid());
 	list[0].re = mexp_compile(pattern, MEXP_REGEX, NULL, 0);
 	for (int i = 0; i < n; i++)

@@ -83,8 +83,8 @@ def shell_waits_for_several_at_once():
 
 @case
 def shell_says_how_it_is_used():
-    for args in ((), ('-q', 'x', 'pwd')):
-        example('shell', *args, status=1, err='expect-shell: usage: shell .*\n')
+    example('shell', status=1, err='expect-shell: usage: shell .*\n')
+    example('shell', '-x', status=1, err='.*invalid option.*\n')
     example('shell', '-q', '(', '-a', 'x', 'pwd', status=1, err='expect-shell: .*parenthes.*\n')
     example('shell', 'echo a\necho b', status=1, err='expect-shell: echo a\necho b: one line, please\n')
 
@@ -162,6 +162,24 @@ def ssh_says_why_it_did_not_log_in():
         same(example('ssh', *args, 'echo no', stdin='open sesame\n', status=1, err=denied), '')
     example('ssh', '-F', '/dev/null', '-p', str(free_port()), 'tester@127.0.0.1', 'true', stdin='x\n', status=1,
             err='expect-ssh: not logged in: ssh: connect to host 127.0.0.1 port \\d+: Connection refused\n')
+
+
+@case
+def ssh_sends_the_password_when_nobody_sees_it():
+    """Stand-ins for ssh: one turns echo off a second after it has asked, the other one never."""
+    path = os.environ['PATH']
+    for quiet, status, err, out in (('sleep 1; stty -echo', 0, '', 'it was <open sesame>\n'),
+                                    ('', 1, 'expect-ssh: the password was not sent, as it would be seen: Connection timed out\n', '')):
+        with temp_dir() as tmp:
+            write(tmp + '/ssh', f'#!/bin/sh\nprintf "password: "\n{quiet}\nread p; echo "$p" >{tmp}/got\n'
+                  'echo; echo "expect: logged in"; echo "it was <$p>"\n')
+            os.chmod(tmp + '/ssh', 0o755)
+            os.environ['PATH'] = tmp + ':' + path
+            try:
+                same(example('ssh', 'host', 'true', stdin='open sesame\n', status=status, err=err), out)
+            finally:
+                os.environ['PATH'] = path
+            same(os.path.exists(tmp + '/got'), status == 0)
 
 
 # --- serial ---
