@@ -79,6 +79,29 @@ offers --palette= nbdview --pal
 ! complete_words blkscope serve '' | grep -qx delay || fail "completion offers a filter for a plug-in"
 echo "ok completion_offers_what_the_programs_know"
 
+# A program on the expect library, outside of the tree: shared, static, strict C99 and C++.
+for f in include/miniexpect.h share/man/man3/miniexpect.3 share/man/man3/mexp_expect.3; do
+	[ -e "$T/usr/$f" ] || fail "$f was not installed"
+done
+PKG_CONFIG_PATH=$(dirname "$(find "$T/usr" -name miniexpect.pc)")
+export PKG_CONFIG_PATH
+libdir=$(pkg-config --variable=libdir miniexpect)
+cp "$SRC/examples/expect/shell.c" "$T"
+cc -Wall -Wextra -Werror "$T/shell.c" $(pkg-config --cflags --libs miniexpect) -o "$T/shell" || fail "the example does not build"
+cc -Wall -Wextra -Werror "$T/shell.c" $(pkg-config --cflags miniexpect) "$libdir/libminiexpect.a" $(pkg-config --libs libpcre2-8) \
+	-o "$T/shell-static" || fail "the example does not build with the static library"
+for shell in "$T/shell" "$T/shell-static"; do
+	[ "$(LD_LIBRARY_PATH=$libdir "$shell" 'echo hello' | sed -n 2p)" = hello ] || fail "$shell does not run"
+done
+printf '#include <miniexpect.h>\nint main(void) { mexp_regexp x[] = { { 100, 0, 0 }, { 0, 0, 0 } }; return x[1].r + mexp_close(0); }\n' >"$T/x.c"
+cp "$T/x.c" "$T/x.cc"
+for strict in 'gcc -std=c99 x.c' 'clang -std=c11 x.c' 'g++ -std=c++11 x.cc'; do
+	(cd "$T" && ${strict} -Wall -Wextra -pedantic-errors -Werror $(pkg-config --cflags --libs miniexpect) -o x &&
+		LD_LIBRARY_PATH=$libdir ./x) || fail "miniexpect.h does not do for $strict"
+done
+! nm "$libdir/libminiexpect.a" | grep ' [BbDdC] ' || fail "the expect library has variables"
+echo "ok a_program_on_the_installed_expect_library"
+
 # Under DESTDIR nothing escapes.
 make -C "$SRC" install BUILD="$T/build" PREFIX="$T/usr" DESTDIR="$T/dest" >"$T/out" 2>&1 || { cat "$T/out"; fail "make install with DESTDIR"; }
 [ -e "$T/dest$T/usr/bin/blkscope" ] || fail "DESTDIR was not honoured"
