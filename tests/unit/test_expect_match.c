@@ -107,7 +107,10 @@ TEST(a_character_may_arrive_in_pieces)
 			memcpy(piece[1], text + cut, cut2 - cut);
 			memcpy(piece[2], text + cut2, sizeof(text) - 1 - cut2);
 			bool three = cut2 > cut;
-			struct pieces c = { "x\\x{e9}\\x{20ac}(.)z", { piece[0], three ? piece[1] : piece[2], three ? piece[2] : NULL }, text, PCRE2_UTF };
+			struct pieces c = { .pattern = "x\\x{e9}\\x{20ac}(.)z", .match = text, .options = PCRE2_UTF };
+			c.piece[0] = piece[0];
+			c.piece[1] = three ? piece[1] : piece[2];
+			c.piece[2] = three ? piece[2] : NULL;
 			check_pieces(&c, 0, 0);
 			check_pieces(&c, 0, 5001);
 			c.options |= PCRE2_MATCH_INVALID_UTF;

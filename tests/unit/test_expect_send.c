@@ -208,7 +208,8 @@ TEST(a_control_character_is_named_by_its_letter)
 TEST(a_password_is_not_sent_before_the_terminal_stops_to_echo)
 {
 	for (int i = 0; i < 5; i++) {
-		mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE, "printf 'password: '; sleep 0.1; stty -echo; read p; stty echo; echo; echo \"got $p.\"");
+		mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE, "printf 'password: '; sleep 0.1; stty -echo; read p; stty echo; "
+						       "echo; echo \"got $p.\"");
 		CHECK(h);
 		CHECK_IS(mexp_expect(h, FOR("password: "), NULL), 100);
 		CHECK_IS(mexp_send_password(h, "secret", 10000), 7);

@@ -254,7 +254,10 @@ TEST(a_program_can_be_driven_from_a_poll_loop)
 	CHECK(h && mexp_get_exit_fd(h) >= 0);
 	for (int want = 1; want >= 0; want--) {
 		while ((r = mexp_try_expect(h, want ? list : NULL, NULL)) == MEXP_AGAIN) {
-			struct pollfd p[] = { { .fd = mexp_get_fd(h), .events = mexp_poll_events(h) }, { .fd = mexp_get_exit_fd(h), .events = POLLIN } };
+			struct pollfd p[] = {
+				{ .fd = mexp_get_fd(h), .events = mexp_poll_events(h) },
+				{ .fd = mexp_get_exit_fd(h), .events = POLLIN },
+			};
 			CHECK(poll(p, 2, mexp_deadline_ms(h)) > 0);
 		}
 		CHECK_IS(r, want);
