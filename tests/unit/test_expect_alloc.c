@@ -53,7 +53,8 @@ WRAP(pcre2_jit_stack *, pcre2_jit_stack_create_8, (size_t min, size_t max, pcre2
 WRAP(pcre2_code *, pcre2_compile_8, (PCRE2_SPTR s, PCRE2_SIZE n, uint32_t o, int *error, PCRE2_SIZE *at, pcre2_compile_context *c),
      (s, n, o, error, at, c), (*error = PCRE2_ERROR_HEAP_FAILED, *at = 0, NULL))
 WRAP(int, pcre2_jit_compile_8, (pcre2_code * code, uint32_t options), (code, options), PCRE2_ERROR_NOMEMORY)
-WRAP(int, pcre2_match_8, (const pcre2_code *code, PCRE2_SPTR s, PCRE2_SIZE n, PCRE2_SIZE from, uint32_t o, pcre2_match_data *md, pcre2_match_context *c),
+WRAP(int, pcre2_match_8, (const pcre2_code *code, PCRE2_SPTR s, PCRE2_SIZE n, PCRE2_SIZE from, uint32_t o, pcre2_match_data *md,
+			   pcre2_match_context *c),
      (code, s, n, from, o, md, c), PCRE2_ERROR_NOMEMORY)
 WRAP(int, posix_spawn_file_actions_addopen, (posix_spawn_file_actions_t * a, int fd, const char *path, int flags, mode_t mode),
      (a, fd, path, flags, mode), ENOMEM)
@@ -111,7 +112,8 @@ void __wrap_free(void *p)
 		errno = 0;                                                               \
 		var = (call);                                                            \
 		if (!(good)) {                                                           \
-			CHECK(hit && errno == ENOMEM);                                   \
+			CHECK(hit);                                                      \
+			CHECK(errno == ENOMEM);                                          \
 			armed = false;                                                   \
 			var = (call);                                                    \
 			CHECK(good);                                                     \
@@ -164,7 +166,8 @@ static void spawn_list(void)
 	mexp_h *h;
 	MUST(h, mexp_spawnl("true", "true", "and", "arguments", NULL), h != NULL);
 	mexp_close(h);
-	MUST(h, mexp_spawn_opts(&(struct mexp_spawn_opts){ .struct_size = sizeof(struct mexp_spawn_opts), .envp = some, .term = "x" }, "true", argv), h != NULL);
+	const struct mexp_spawn_opts o = { .struct_size = sizeof(o), .envp = some, .term = "x" };
+	MUST(h, mexp_spawn_opts(&o, "true", argv), h != NULL);
 	mexp_close(h);
 	CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }

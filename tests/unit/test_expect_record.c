@@ -25,7 +25,10 @@ static size_t put_utf8(char *p, unsigned c)
 		return p[0] = (char)c, 1;
 	if (c < 0x800)
 		return p[0] = (char)(0xc0 | c >> 6), p[1] = (char)(0x80 | (c & 0x3f)), 2;
-	return p[0] = (char)(0xe0 | c >> 12), p[1] = (char)(0x80 | (c >> 6 & 0x3f)), p[2] = (char)(0x80 | (c & 0x3f)), 3;
+	p[0] = (char)(0xe0 | c >> 12);
+	p[1] = (char)(0x80 | (c >> 6 & 0x3f));
+	p[2] = (char)(0x80 | (c & 0x3f));
+	return 3;
 }
 
 /* A JSON string: what follows it, or NULL. */
@@ -55,7 +58,8 @@ static bool read_cast(const char *s, struct cast *c)
 	int n = 0;
 	long long when;
 	memset(c, 0, sizeof(*c));
-	if (sscanf(s, "{\"version\": 2, \"width\": %d, \"height\": %d, \"timestamp\": %lld}\n%n", &c->width, &c->height, &when, &n) != 3 || !n)
+	static const char header[] = "{\"version\": 2, \"width\": %d, \"height\": %d, \"timestamp\": %lld}\n%n";
+	if (sscanf(s, header, &c->width, &c->height, &when, &n) != 3 || !n)
 		return false;
 	for (s += n; *s; c->events++) {
 		double at;
@@ -184,7 +188,8 @@ TEST(an_asciicast_of_a_terminal_has_its_size)
 	struct cast c;
 	FILE *fp = open_memstream(&text, &size);
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)"head -c 3000 /dev/zero | tr '\\0' 'x'", NULL };
-	mexp_h *h = mexp_spawn_opts(&(struct mexp_spawn_opts){ .struct_size = sizeof(struct mexp_spawn_opts), .rows = 40, .cols = 100 }, "sh", argv);
+	const struct mexp_spawn_opts o = { .struct_size = sizeof(o), .rows = 40, .cols = 100 };
+	mexp_h *h = mexp_spawn_opts(&o, "sh", argv);
 	CHECK(fp && h);
 	CHECK_IS(mexp_set_transcript(h, fp, MEXP_TRANSCRIPT_ASCIICAST), 0);
 	CHECK_IS(mexp_expect(h, NULL, NULL), MEXP_EOF);

@@ -2,6 +2,7 @@
 /* Writing to a program, with and without a terminal in cooked mode. */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include "unit/expect_rig.h"
@@ -138,6 +139,9 @@ TEST(to_write_to_a_socket_that_is_closed_is_an_error_and_no_signal)
 {
 	struct talk t;
 	CHECK(talk_open(&t));
+	CHECK_IS(shutdown(t.far, SHUT_RD), 0);
+	CHECK_IS(mexp_write(t.h, "x", 1), -1);
+	CHECK_IS(errno, EPIPE);
 	talk_end(&t);
 	CHECK_IS(mexp_write(t.h, "x", 1), -1);
 	CHECK_IS(errno, EPIPE);

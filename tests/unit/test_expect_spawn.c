@@ -193,6 +193,12 @@ TEST(the_environment_is_ours_or_the_one_that_was_given)
 	CHECK_STR(says(NULL, "echo $EXPECT_SECRET"), "secret\n");
 	CHECK_STR(says(OPTS(.envp = some), "echo $A.$TERM.$EXPECT_SECRET"), "1.vt100.\n");
 	CHECK_STR(says(OPTS(.envp = some, .term = "xterm"), "env | grep TERM="), "TERM=xterm\n");
+	char *argv[] = { (char *)"env", NULL };
+	mexp_h *h = mexp_spawn_opts(OPTS(.envp = some, .term = "xterm"), "env", argv); /* no shell, which would tidy up */
+	CHECK(h);
+	CHECK_IS(mexp_expect(h, NULL, NULL), MEXP_EOF);
+	CHECK_STR(h->buffer, "A=1\nTERM=xterm\n");
+	mexp_close(h);
 	CHECK_STR(says(OPTS(.term = "linux"), "echo $TERM $EXPECT_SECRET"), "linux secret\n");
 	CHECK_STR(says(OPTS(.flags = MEXP_SPAWN_CLEAN_ENV), "env | grep -Ev '^(PATH|HOME|USER|LANG|TERM|PWD|OLDPWD|_|SHLVL)='"), "");
 	CHECK_STR(says(OPTS(.flags = MEXP_SPAWN_CLEAN_ENV), "echo $LANG $TERM; test -n \"$PATH\" || echo no PATH"), "C.UTF-8 dumb\n");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Timeouts, silence and signals.  Nothing here asks whether something was fast, only whether it ended, and not too early. */
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include "unit/expect_rig.h"
@@ -36,6 +38,31 @@ TEST(a_program_that_never_stops_printing_does_not_defeat_the_timeout)
 		CHECK_IS(mexp_expect(h, NULL, NULL), MEXP_TIMEOUT);
 		mexp_close(h);
 	}
+}
+
+static void *say_for_ever(void *arg)
+{
+	static const char block[64 << 10];
+	while (send(*(int *)arg, block, sizeof(block), MSG_NOSIGNAL) > 0)
+		;
+	return NULL;
+}
+
+/* 2 */
+TEST(who_says_more_than_can_be_read_does_not_defeat_the_timeout_either)
+{
+	struct talk t;
+	pthread_t thread[2];
+	CHECK(talk_open(&t));
+	mexp_set_timeout_ms(t.h, 100);
+	for (int i = 0; i < 2; i++)
+		CHECK(pthread_create(&thread[i], NULL, say_for_ever, &t.far) == 0);
+	int r = mexp_expect(t.h, FOR("x"), NULL);
+	shutdown(t.far, SHUT_RDWR);
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	CHECK_IS(r, MEXP_TIMEOUT);
+	talk_close(&t);
 }
 
 /* 3 */
@@ -108,6 +135,27 @@ TEST(silence_after_text_that_may_match_later_is_no_answer)
 	mexp_set_timeout_ms(t.h, 20000);
 	CHECK(talk_say(&t, "word:", 5));
 	CHECK_IS(mexp_expect(t.h, FOR("password:"), NULL), 100);
+	talk_close(&t);
+}
+
+TEST(each_silence_settles_what_arrived_before_it)
+{
+	struct talk t;
+	int r, deadline;
+	CHECK(talk_open(&t));
+	mexp_set_settle_ms(t.h, 10);
+	mexp_set_timeout_ms(t.h, -1);
+	CHECK_IS(talk_pieces(&t, FOR("password: $"), NULL, "pass", NULL), MEXP_AGAIN);
+	pause_ms(20);
+	CHECK_IS(mexp_try_expect(t.h, FOR("password: $"), NULL), MEXP_AGAIN);
+	CHECK_IS(mexp_deadline_ms(t.h), -1); /* nothing more to settle */
+	CHECK(talk_say(&t, "word: ", 6));
+	while ((r = mexp_try_expect(t.h, FOR("password: $"), NULL)) == MEXP_AGAIN) {
+		deadline = mexp_deadline_ms(t.h);
+		CHECK(deadline >= 0 && deadline <= 10);
+		pause_ms(deadline);
+	}
+	CHECK_IS(r, 100);
 	talk_close(&t);
 }
 
