@@ -138,7 +138,7 @@ int mexp_send_interrupt(mexp_h *h)
 {
 	ssize_t n;
 	do
-		n = write(h->fd, "\003", 1);
+		n = h->state->socket ? send(h->fd, "\003", 1, MSG_NOSIGNAL) : write(h->fd, "\003", 1);
 	while (n < 0 && errno == EINTR);
 	if (n > 0 && h->debug_fp)
 		mx_debug(h, "wrote", "\003", 1);
