@@ -202,6 +202,28 @@ TEST(a_wait_reads_what_the_program_prints_so_that_it_can_exit)
 	mexp_close(h);
 }
 
+TEST(without_a_pidfd_the_end_is_found_all_the_same)
+{
+	int status = -1;
+	for (int i = 0; i < 3; i++) {
+		mexp_h *h = sh(0, i == 0 ? "sleep 0.05; exit 3" : i == 1 ? "exec sleep 60" : "trap '' HUP; echo ready; exec sleep 60");
+		CHECK(h);
+		close(h->state->pidfd);
+		h->state->pidfd = -1; /* as on an old kernel */
+		if (i == 0) {
+			CHECK_IS(mexp_wait(h, 20000, &status), 0);
+			CHECK_IS(status, 3 << 8);
+			CHECK_IS(mexp_expect(h, NULL, NULL), MEXP_EOF);
+			CHECK_IS(mexp_printf(h, "x"), -1);
+			CHECK_IS(errno, EPIPE);
+			CHECK_IS(mexp_close(h), 3 << 8);
+		} else {
+			CHECK_IS(mexp_wait(h, 20, &status), MEXP_TIMEOUT);
+			CHECK_IS(mexp_close_timeout(h, i == 1 ? 20000 : 20), i == 1 ? SIGHUP : SIGTERM);
+		}
+	}
+}
+
 TEST(there_is_nothing_to_wait_for_without_a_program)
 {
 	struct talk t;

@@ -142,6 +142,8 @@ TEST(to_write_to_a_socket_that_is_closed_is_an_error_and_no_signal)
 	CHECK_IS(shutdown(t.far, SHUT_RD), 0);
 	CHECK_IS(mexp_write(t.h, "x", 1), -1);
 	CHECK_IS(errno, EPIPE);
+	CHECK_IS(mexp_send_interrupt(t.h), -1);
+	CHECK_IS(errno, EPIPE);
 	talk_end(&t);
 	CHECK_IS(mexp_write(t.h, "x", 1), -1);
 	CHECK_IS(errno, EPIPE);

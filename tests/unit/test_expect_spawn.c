@@ -248,6 +248,29 @@ TEST(descriptors_are_inherited_only_when_asked)
 	close(fds[1]);
 }
 
+/* In a child whose first three descriptors are free for others. */
+static int spawn_without_standard_descriptors(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	mexp_h *h = sh(0, "read x; echo got $x; echo error >&2");
+	if (!h || mexp_printf(h, "text\n") != 5)
+		return 1;
+	if (mexp_expect(h, NULL, NULL) != MEXP_EOF || strcmp(h->buffer, "got text\nerror\n") != 0)
+		return 2;
+	return mexp_close(h) ? 3 : 0;
+}
+
+TEST(a_process_without_standard_descriptors_can_spawn)
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(spawn_without_standard_descriptors());
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_IS(status, 0);
+}
+
 TEST(a_script_without_an_interpreter_is_run_by_the_shell)
 {
 	char path[] = "/tmp/expect-script-XXXXXX";
