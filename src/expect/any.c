@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 int mexp_expect_any(struct mexp_wait_for *w, size_t n, int timeout_ms)

@@ -73,7 +73,8 @@ pcre2_code *mexp_compile(const char *pattern, unsigned flags, char *err, size_t 
 	int error;
 	size_t at;
 	/* As the text grows, a line may begin where it ends at this moment: PCRE2 would not come back to a ^ there. */
-	uint32_t options = PCRE2_ALT_CIRCUMFLEX | (flags & MEXP_ICASE ? PCRE2_CASELESS : 0) | (flags & MEXP_UTF ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0);
+	uint32_t options = PCRE2_ALT_CIRCUMFLEX | (flags & MEXP_ICASE ? PCRE2_CASELESS : 0) |
+			   (flags & MEXP_UTF ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0);
 	if (flags & MEXP_GLOB && !(regexp = glob_to_regexp(pattern))) {
 		if (err && errlen)
 			snprintf(err, errlen, "out of memory");

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 enum {
@@ -75,7 +75,7 @@ static int full(const mexp_h *h)
 	return s->max_is_set ? MEXP_FULL : (errno = ENOBUFS, MEXP_ERROR);
 }
 
-static int begin(mexp_h *h, const mexp_regexp *list)
+int mx_wait_begin(mexp_h *h, const mexp_regexp *list)
 {
 	if (mx_begin(h, list) < 0)
 		return MEXP_ERROR;
@@ -114,7 +114,7 @@ static int judge(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md)
 	return r;
 }
 
-static int step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool ready)
+int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool ready)
 {
 	struct mexp_state *s = h->state;
 	ssize_t n;
@@ -143,36 +143,11 @@ int mexp_expect(mexp_h *h, const mexp_regexp *regexps, pcre2_match_data *md)
 {
 	short revents = 0;
 	h->state->waiting = false;
-	if (begin(h, regexps) < 0)
+	if (mx_wait_begin(h, regexps) < 0)
 		return MEXP_ERROR;
 	int r;
-	while ((r = step(h, regexps, md, revents & POLLIN)) == MEXP_AGAIN)
+	while ((r = mx_wait_step(h, regexps, md, revents & POLLIN)) == MEXP_AGAIN)
 		if (mx_poll(h, POLLIN, h->state->wake, &revents) < 0)
 			return MEXP_ERROR;
 	return r;
-}
-
-int mexp_try_expect(mexp_h *h, const mexp_regexp *regexps, pcre2_match_data *md)
-{
-	struct mexp_state *s = h->state;
-	if (!s->waiting && begin(h, regexps) < 0)
-		return MEXP_ERROR;
-	int r = step(h, regexps, md, false);
-	s->waiting = r == MEXP_AGAIN;
-	return r;
-}
-
-short mexp_poll_events(const mexp_h *h)
-{
-	(void)h;
-	return POLLIN;
-}
-
-int mexp_deadline_ms(const mexp_h *h)
-{
-	if (h->state->wake == MX_NEVER)
-		return -1;
-	uint64_t now = monotonic_ns(), left = h->state->wake > now ? h->state->wake - now : 0;
-	uint64_t ms = (left + NS_PER_MS - 1) / NS_PER_MS;
-	return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include "private.h"
+#include "expect/private.h"
 
 enum {
 	STORE_MIN = 4096,            /* bytes */
@@ -149,58 +149,4 @@ void mx_drop(mexp_h *h, size_t n)
 		store[0] = 0;
 		put_store(h, store, STORE_MIN);
 	}
-}
-
-void mx_debug(const mexp_h *h, const char *what, const char *bytes, size_t len)
-{
-	FILE *fp = h->debug_fp;
-	flockfile(fp);
-	fprintf(fp, "DEBUG: %s: ", what);
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)bytes[i];
-		if (c == '\n')
-			fputs("\\n", fp);
-		else if (c == '\r')
-			fputs("\\r", fp);
-		else if (c >= ' ' && c < 0x7f)
-			putc_unlocked(c, fp);
-		else
-			fprintf(fp, "\\x%02x", c);
-	}
-	putc_unlocked('\n', fp);
-	fflush(fp);
-	funlockfile(fp);
-}
-
-/* --- settings --- */
-
-void mexp_set_order(mexp_h *h, enum mexp_order order)
-{
-	h->state->order = order;
-}
-
-void mexp_set_settle_ms(mexp_h *h, int ms)
-{
-	h->state->settle_ms = ms;
-}
-
-void mexp_set_keep(mexp_h *h, size_t bytes)
-{
-	h->state->keep = bytes;
-}
-
-void mexp_set_max_buffer(mexp_h *h, size_t bytes)
-{
-	h->state->max_buffer = bytes;
-	h->state->max_is_set = true;
-}
-
-unsigned long long mexp_lost(const mexp_h *h)
-{
-	return h->state->lost;
-}
-
-int mexp_get_exit_fd(const mexp_h *h)
-{
-	return h->state->tty_eof ? -1 : h->state->pidfd;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 enum {
@@ -73,7 +73,8 @@ static int connect_person(mexp_h *h, int in, int out, int escape)
 			return MEXP_ERROR;
 		if (n == MX_EOF)
 			return MEXP_EOF;
-		struct pollfd fds[] = { { .fd = h->fd, .events = POLLIN }, { .fd = in, .events = POLLIN }, { .fd = mexp_get_exit_fd(h), .events = POLLIN } };
+		struct pollfd fds[] = { { .fd = h->fd, .events = POLLIN }, { .fd = in, .events = POLLIN },
+					{ .fd = mexp_get_exit_fd(h), .events = POLLIN } };
 		if (n == 0 && poll(fds, ARRAY_LEN(fds), SIZE_MS) < 0 && errno != EINTR)
 			return MEXP_ERROR;
 		int r = n == 0 && fds[1].revents ? typed(h, &in, escape) : MEXP_AGAIN;

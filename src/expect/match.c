@@ -8,17 +8,16 @@
  * text.  pcre2partial(3), "Multi-segment matching", says why it must be HARD, and why some text before `from` has to stay. */
 #include <errno.h>
 #include <stdlib.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 enum {
 	CONTEXT_MIN = 64,   /* bytes kept before `from`: PCRE2 counts lookbehinds, but not nested ones, \b or \G */
 	SMALL = 4096,       /* bytes: scanned again each time */
 	MATCH_LIMIT = 10000000, /* steps of pcre2_match() for each start, or 4 for each byte: against (a+)+$ */
-	BACK = 16,          /* bytes at the end of the text that are scanned once more when it grows: without JIT, PCRE2 (10.42) does
-			     * not count all that it should as the middle of a match: (?s).{2} before the last byte, \n(?m)^ */
-	TRIES_MIN = 4,
-	TRIES_BYTES = 256 << 20,
+	BACK = 16,          /* bytes before `open` that are scanned again: PCRE2's interpreter (10.42) does not count all that it should
+			     * as the middle of a match, (?s).{2} before the last byte, \n(?m)^; and where it begins it sees only as
+			     * far back as it counts, with PCRE2_UTF */
 };
 
 int mx_begin(mexp_h *h, const mexp_regexp *list)
@@ -86,8 +85,7 @@ static size_t visible(const mexp_h *h, const struct mx_want *w, enum mx_end end)
 	return w->utf && !(end == MX_END && w->lenient) ? h->len - unfinished(h->buffer, h->len) : h->len;
 }
 
-/* One pcre2_match() from w->from. */
-static int match(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, uint32_t options, pcre2_match_data *md)
+int mx_match(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, uint32_t options, pcre2_match_data *md)
 {
 	struct mexp_state *s = h->state;
 	options |= (uint32_t)x->options & ~(PCRE2_PARTIAL_HARD | PCRE2_PARTIAL_SOFT);
@@ -113,7 +111,7 @@ static bool stays_so(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, s
 {
 	char next = h->buffer[len];
 	h->buffer[len] = '\n';
-	int rc = match(h, x, w, len + 1, PCRE2_PARTIAL_HARD, md);
+	int rc = mx_match(h, x, w, len + 1, PCRE2_PARTIAL_HARD, md);
 	h->buffer[len] = next;
 	return rc >= 0 && pcre2_get_ovector_pointer(md)[1] == len;
 }
@@ -126,7 +124,7 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 		w->seen = len;
 		return PCRE2_ERROR_NOMATCH;
 	}
-	int rc = match(h, x, w, len, PCRE2_PARTIAL_HARD, md);
+	int rc = mx_match(h, x, w, len, PCRE2_PARTIAL_HARD, md);
 	if (rc >= 0 && ends_in_cr(h, md, len) && !stays_so(h, x, w, len, md))
 		rc = PCRE2_ERROR_PARTIAL;
 	w->seen = len;
@@ -135,7 +133,7 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 		w->dead = rc == PCRE2_ERROR_NOMATCH && len > BACK;
 	else if (rc == PCRE2_ERROR_PARTIAL || rc == PCRE2_ERROR_NOMATCH) {
 		w->open = w->pending ? pcre2_get_startchar(md) : len;
-		size_t back = MIN(len, (size_t)BACK), from = MIN(w->open, len - back);
+		size_t from = w->open - MIN(w->open, (size_t)BACK);
 		for (int i = 0; i < 3 && w->utf && from && (h->buffer[from] & 0xc0) == 0x80; i++)
 			from--;
 		w->from = MAX(w->from, from);
@@ -143,46 +141,17 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 	return rc;
 }
 
-/* When this is all.  A text of megabytes is not left to pcre2_match() alone: (?s)x.*y that has no y costs it the square of the
- * length.  Start by start, with the possible starts found as while more comes, it can be given up with an error. */
-static int scan_all(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, pcre2_match_data *md)
-{
-	struct mx_want at = *w;
-	uint64_t bytes = 0;
-	if (len - w->from < h->state->large || w->anchored || w->at_end)
-		return match(h, x, w, len, 0, md);
-	for (unsigned tries = 0;; tries++) {
-		int rc = match(h, x, &at, len, PCRE2_ANCHORED, md);
-		if (rc != PCRE2_ERROR_NOMATCH || at.from == len)
-			return rc;
-		bytes += len - at.from;
-		if (tries >= TRIES_MIN && bytes > TRIES_BYTES)
-			return h->pcre_error = PCRE2_ERROR_MATCHLIMIT;
-		at.from++;
-		while (at.utf && at.from < len && (h->buffer[at.from] & 0xc0) == 0x80)
-			at.from++;
-		rc = match(h, x, &at, len, PCRE2_PARTIAL_HARD, md);
-		if (rc == PCRE2_ERROR_PARTIAL)
-			at.from = pcre2_get_ovector_pointer(md)[0];
-		else if (rc == PCRE2_ERROR_NOMATCH)
-			at.from = len;
-		else
-			return rc;
-	}
-}
-
-/* 1: matches, 0: does not, or MEXP_PCRE_ERROR. */
-static int scan(mexp_h *h, const mexp_regexp *list, size_t i, enum mx_end end, pcre2_match_data *md)
+int mx_try(mexp_h *h, const mexp_regexp *list, size_t i, enum mx_end end, pcre2_match_data *md)
 {
 	struct mx_want *w = &h->state->want[i];
 	size_t len = visible(h, w, end);
 	if (w->dead || w->from > len)
 		return 0;
-	int rc = end == MX_MORE ? scan_more(h, &list[i], w, len, md) : scan_all(h, &list[i], w, len, md);
+	int rc = end == MX_MORE ? scan_more(h, &list[i], w, len, md) : mx_scan_whole(h, &list[i], w, len, md);
 	return rc >= 0 ? 1 : rc == PCRE2_ERROR_NOMATCH || rc == PCRE2_ERROR_PARTIAL ? 0 : MEXP_PCRE_ERROR;
 }
 
-static bool worth_it(const mexp_h *h, const struct mx_want *w, bool quiet)
+bool mx_worth_it(const mexp_h *h, const struct mx_want *w, bool quiet)
 {
 	size_t len = visible(h, w, MX_MORE);
 	if (w->dead || w->found || len <= w->seen) /* of no text at all, PCRE2 would say what need not hold of any */
@@ -195,23 +164,23 @@ static int first_after_all(mexp_h *h, const mexp_regexp *list, size_t i, pcre2_m
 {
 	bool overwritten = false;
 	for (*winner = 0; *winner < i; ++*winner) {
-		if (!worth_it(h, &h->state->want[*winner], true))
+		if (!mx_worth_it(h, &h->state->want[*winner], true))
 			continue;
-		int rc = scan(h, list, *winner, MX_MORE, md);
+		int rc = mx_try(h, list, *winner, MX_MORE, md);
 		if (rc)
 			return rc;
 		overwritten = true;
 	}
-	return overwritten ? scan(h, list, i, MX_MORE, md) : 1;
+	return overwritten ? mx_try(h, list, i, MX_MORE, md) : 1;
 }
 
 /* Each finder: 1 and *winner, with its match in md; 0; MEXP_PCRE_ERROR. */
 static int find_first(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet, size_t *winner)
 {
 	for (size_t i = 0; i < h->state->wants; i++) {
-		if (end == MX_MORE && !worth_it(h, &h->state->want[i], quiet))
+		if (end == MX_MORE && !mx_worth_it(h, &h->state->want[i], quiet))
 			continue;
-		int rc = scan(h, list, i, end, md);
+		int rc = mx_try(h, list, i, end, md);
 		if (rc > 0 && end == MX_MORE)
 			return first_after_all(h, list, i, md, winner);
 		*winner = i;
@@ -219,41 +188,6 @@ static int find_first(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, 
 			return rc;
 	}
 	return 0;
-}
-
-static bool beats(const struct mexp_state *s, size_t i, size_t than)
-{
-	size_t a = s->want[i].open, b = than < s->wants ? s->want[than].open : SIZE_MAX;
-	return a < b || (a == b && i < than);
-}
-
-static int find_leftmost(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet, size_t *winner)
-{
-	struct mexp_state *s = h->state;
-	size_t best = s->wants;
-	for (size_t i = 0; i < s->wants; i++) {
-		struct mx_want *w = &s->want[i];
-		if (!w->found && (end != MX_MORE || worth_it(h, w, quiet))) {
-			int rc = scan(h, list, i, end, md);
-			if (rc < 0)
-				return rc;
-			w->found = rc > 0;
-			if (rc > 0 && !w->anchored)
-				w->open = w->from = pcre2_get_startchar(md);
-		}
-		if (w->found && beats(s, i, best))
-			best = i;
-	}
-	if (best == s->wants)
-		return 0;
-	for (size_t i = 0; i < s->wants && end == MX_MORE; i++) {
-		struct mx_want *w = &s->want[i];
-		if (w->dead || w->found || !beats(s, i, best))
-			continue;
-		return 0; /* it may turn out to match before; also when its text was left out just now */
-	}
-	*winner = best;
-	return scan(h, list, best, end, md);
 }
 
 static pcre2_match_data *own_data(struct mexp_state *s, const mexp_regexp *list)
@@ -279,7 +213,7 @@ int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_en
 		return MEXP_AGAIN;
 	if (!md && !(md = own_data(s, list)))
 		return errno = ENOMEM, MEXP_ERROR;
-	int rc = (s->order == MEXP_ORDER_LEFTMOST ? find_leftmost : find_first)(h, list, md, end, quiet, &winner);
+	int rc = (s->order == MEXP_ORDER_LEFTMOST ? mx_find_leftmost : find_first)(h, list, md, end, quiet, &winner);
 	if (rc <= 0)
 		return rc ? rc : MEXP_AGAIN;
 	const size_t *o = pcre2_get_ovector_pointer(md);

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <string.h>
 #include <termios.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 enum { LOOK_MS = 5 }; /* nothing can be polled for a change of the settings */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* private: what the files of the expect library share.  Names that are not for its users begin with mx_.
  *
- *   handle.c   a handle and its buffer      spawn.c     a terminal and a program on it
- *   match.c    the text against the list    expect.c    waiting: reading, the clock, then match.c
- *   send.c     writing                      close.c     the end
+ *   the core    handle.c  a handle and its buffer; match.c  the text against the list; expect.c  waiting
+ *   a program   spawn, environ; send, line; close
+ *   more        settings, text, debug, compile, leftmost, whole; try, any; wait, say, password, transcript, interact
  *
- * and one file for each addition: any, compile, text, password, transcript, interact.  A handle has one thread. */
+ * A handle has one thread. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,7 +73,6 @@ void mx_free(mexp_h *h);                           /* closes fd, too; NULL is fi
 int mx_room(mexp_h *h, size_t n);
 void mx_arrived(mexp_h *h, size_t n);              /* n bytes were put there */
 void mx_drop(mexp_h *h, size_t n);                 /* the first n bytes of h->buffer go, n <= len */
-void mx_debug(const mexp_h *h, const char *what, const char *bytes, size_t len);
 
 /* --- match.c: no I/O --- */
 enum mx_end {
@@ -86,6 +85,11 @@ int mx_begin(mexp_h *h, const mexp_regexp *list);
 /* r of the regexp that matches, then h->next_match is set; MEXP_AGAIN: none; MEXP_PCRE_ERROR; MEXP_ERROR.  quiet: also look at
  * what is not worth it while more comes. */
 int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet);
+/* One pcre2_match() from w->from. */
+int mx_match(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, uint32_t options, pcre2_match_data *md);
+/* One regexp: 1: matches, its match is in md; 0: does not; MEXP_PCRE_ERROR. */
+int mx_try(mexp_h *h, const mexp_regexp *list, size_t i, enum mx_end end, pcre2_match_data *md);
+bool mx_worth_it(const mexp_h *h, const struct mx_want *w, bool quiet); /* has enough arrived since the last scan? */
 bool mx_pending(const mexp_h *h);                  /* MX_PAUSE could find what MX_MORE did not */
 bool mx_postponed(const mexp_h *h, size_t *bytes); /* the last scan left something out; of how many bytes */
 void mx_forget(mexp_h *h);                         /* drop what no match can need */
@@ -98,9 +102,22 @@ bool mx_exited(const mexp_h *h);                   /* and the end of the program
 uint64_t mx_in_ms(int ms);                         /* ns, monotonic; MX_NEVER for -1 */
 int mx_poll(mexp_h *h, short events, uint64_t until, short *revents); /* also when the program exits; 0 or -1 + errno */
 
+int mx_wait_begin(mexp_h *h, const mexp_regexp *list);  /* 0 or MEXP_ERROR */
+int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool ready); /* as mexp_try_expect() */
+
 /* --- send.c --- */
 /* hidden: not for the debug file and the transcript. */
 ssize_t mx_send(mexp_h *h, const char *bytes, size_t len, bool hidden, uint64_t deadline);
 
-/* --- transcript.c --- */
+/* --- close.c --- */
+/* 1: the program has exited; 0: it was too late; -1 + errno. */
+int mx_wait_exit(int pidfd, pid_t pid, uint64_t until);
+
+/* --- additions that the core calls --- */
+void mx_debug(const mexp_h *h, const char *what, const char *bytes, size_t len);
+int mx_scan_whole(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, pcre2_match_data *md);
+int mx_find_leftmost(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet, size_t *winner);
+char **mx_make_env(const struct mexp_spawn_opts *o);     /* the program's, for mx_free_env(); NULL + errno */
+void mx_free_env(char **env);
+bool mx_line_too_long(mexp_h *h, const char *bytes, size_t len); /* for a terminal in cooked mode */
 void mx_transcript_end(mexp_h *h);

@@ -8,34 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <termios.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 enum {
 	CHUNK = 256,      /* bytes: a terminal is writable while it has room for as many (WAKEUP_CHARS in Linux) */
-	LINE_MAX_ = 4095, /* bytes of a line, with its end: N_TTY_BUF_SIZE - 1 */
 };
-
-/* What the terminal would silently cut off.  Counts on from the last call. */
-static bool line_too_long(mexp_h *h, const char *bytes, size_t len)
-{
-	struct termios t;
-	if (h->state->socket || tcgetattr(h->fd, &t) < 0 || !(t.c_lflag & ICANON))
-		return h->state->line = 0, false;
-	size_t line = h->state->line;
-	for (size_t i = 0; i < len; i++) {
-		cc_t c = (cc_t)bytes[i];
-		bool ends = c == '\n' || (c == '\r' && t.c_iflag & ICRNL) || (c && (c == t.c_cc[VEOF] || c == t.c_cc[VEOL] || c == t.c_cc[VKILL])) ||
-			    (c && t.c_lflag & ISIG && (c == t.c_cc[VINTR] || c == t.c_cc[VQUIT] || c == t.c_cc[VSUSP]));
-		if (++line > LINE_MAX_)
-			return true;
-		if (ends)
-			line = 0;
-	}
-	h->state->line = line;
-	return false;
-}
 
 /* Some of it: how much, or -1. */
 static ssize_t put(const mexp_h *h, const char *bytes, size_t len)
@@ -47,7 +25,7 @@ static ssize_t put(const mexp_h *h, const char *bytes, size_t len)
 ssize_t mx_send(mexp_h *h, const char *bytes, size_t len, bool hidden, uint64_t deadline)
 {
 	size_t done = 0;
-	if (line_too_long(h, bytes, len))
+	if (mx_line_too_long(h, bytes, len))
 		return errno = EMSGSIZE, -1;
 	while (done < len) {
 		bool has_room = h->len < h->state->max_buffer;
@@ -116,22 +94,6 @@ int mexp_printf_password(mexp_h *h, const char *fmt, ...)
 ssize_t mexp_write(mexp_h *h, const void *data, size_t len)
 {
 	return mx_send(h, data, len, false, mx_in_ms(h->timeout));
-}
-
-ssize_t mexp_send_line(mexp_h *h, const char *line)
-{
-	return mexp_printf(h, "%s\n", line);
-}
-
-int mexp_send_control(mexp_h *h, char c)
-{
-	char byte = (char)(c == '?' ? 0x7f : c & 0x1f);
-	return (int)mexp_write(h, &byte, 1);
-}
-
-int mexp_send_eof(mexp_h *h)
-{
-	return mexp_send_control(h, 'd');
 }
 
 int mexp_send_interrupt(mexp_h *h)

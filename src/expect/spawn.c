@@ -10,9 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include "private.h"
-
-extern char **environ;
+#include "expect/private.h"
 
 enum { ROWS = 24, COLS = 80 };
 
@@ -38,54 +36,6 @@ close:;
 	close(fd);
 	errno = saved;
 	return -1;
-}
-
-/* Appends KEY=VALUE, as one allocation; a NULL value: nothing. */
-static int put_env(char **env, size_t *n, const char *key, const char *value)
-{
-	if (value && asprintf(&env[(*n)++], "%s=%s", key, value) < 0) {
-		env[--*n] = NULL;
-		return -1;
-	}
-	return 0;
-}
-
-static void free_env(char **env)
-{
-	for (size_t i = 0; env && env[i]; i++)
-		free(env[i]);
-	free(env);
-}
-
-/* The child's, ours to free; NULL + errno. */
-static char **make_env(const struct mexp_spawn_opts *o)
-{
-	char *const *from = o->envp ? o->envp : environ;
-	bool clean = !o->envp && o->flags & MEXP_SPAWN_CLEAN_ENV;
-	size_t n = 0, count = 0;
-	while (from && from[count])
-		count++;
-	char **env = calloc(count + 8, sizeof(*env));
-	if (!env)
-		return NULL;
-	if (clean) {
-		const char *path = getenv("PATH");
-		if (put_env(env, &n, "PATH", path ? path : "/usr/bin:/bin") < 0 || put_env(env, &n, "HOME", getenv("HOME")) < 0 ||
-		    put_env(env, &n, "USER", getenv("USER")) < 0 || put_env(env, &n, "LANG", "C.UTF-8") < 0)
-			goto fail;
-	}
-	for (size_t i = 0; i < count && !clean; i++) {
-		if (o->term && strncmp(from[i], "TERM=", 5) == 0)
-			continue;
-		if (!(env[n++] = strdup(from[i])))
-			goto fail;
-	}
-	if (put_env(env, &n, "TERM", o->term ? o->term : clean ? "dumb" : NULL) < 0)
-		goto fail;
-	return env;
-fail:
-	free_env(env);
-	return errno = ENOMEM, NULL;
 }
 
 /* What execvp(3) does with a script that does not name its interpreter. */
@@ -141,7 +91,7 @@ static int spawn(pid_t *pid, const struct mexp_spawn_opts *o, const char *termin
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	int err;
-	char **env = make_env(o);
+	char **env = mx_make_env(o);
 	if (!env)
 		return errno;
 	if ((err = posix_spawnattr_init(&attr)))
@@ -156,7 +106,7 @@ static int spawn(pid_t *pid, const struct mexp_spawn_opts *o, const char *termin
 free_attr:
 	posix_spawnattr_destroy(&attr);
 free_env:
-	free_env(env);
+	mx_free_env(env);
 	return err;
 }
 
@@ -207,9 +157,4 @@ mexp_h *mexp_spawnlf(unsigned flags, const char *file, const char *arg, ...)
 	free(argv);
 	errno = saved;
 	return h;
-}
-
-int mexp_set_winsize(mexp_h *h, unsigned short rows, unsigned short cols)
-{
-	return ioctl(h->fd, TIOCSWINSZ, &(struct winsize){ .ws_row = rows, .ws_col = cols });
 }

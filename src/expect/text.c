@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "private.h"
+#include "expect/private.h"
 
 static const char *give(const mexp_h *h, size_t from, size_t to, size_t *len)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
-#include "private.h"
+#include "expect/private.h"
 #include "base/util.h"
 
 struct mx_transcript {
@@ -117,7 +117,8 @@ int mexp_set_transcript(mexp_h *h, FILE *fp, enum mexp_transcript format)
 	if (format == MEXP_TRANSCRIPT_ASCIICAST) {
 		if (ioctl(h->fd, TIOCGWINSZ, &w) < 0 || !w.ws_col || !w.ws_row)
 			w = (struct winsize){ .ws_row = 24, .ws_col = 80 };
-		fprintf(fp, "{\"version\": 2, \"width\": %d, \"height\": %d, \"timestamp\": %lld}\n", w.ws_col, w.ws_row, (long long)time(NULL));
+		fprintf(fp, "{\"version\": 2, \"width\": %d, \"height\": %d, \"timestamp\": %lld}\n",
+			w.ws_col, w.ws_row, (long long)time(NULL));
 	}
 	h->state->transcript = t;
 	h->state->tap = tap;

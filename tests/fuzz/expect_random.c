@@ -99,7 +99,8 @@ static void alternatives(struct writer *w, int depth)
 
 static void random_text(struct dice *d, struct expect_case *c, bool utf)
 {
-	static const char *const words[] = { "a", "b", "c", "ab", "abc", "aaa", "\n", " ", ":", "\xc3\xa9", "7", "\r\n", "x", "bca", "aab ", "\xf0\x9f\x98\x80" };
+	static const char *const words[] = { "a", "b", "c", "ab", "abc", "aaa", "\n", " ", ":", "\xc3\xa9", "7", "\r\n",
+					     "x", "bca", "aab ", "\xf0\x9f\x98\x80" };
 	static const char *const broken[] = { "\xc3", "\xa9", "\xff", "\xf0\x9f", "\xe2\x82" };
 	size_t n = throw_dice(d, 8) ? throw_dice(d, 24) : throw_dice(d, 250);
 	c->len = 0;
@@ -121,7 +122,10 @@ bool expect_random_case(struct dice *d, struct expect_case *c)
 	unsigned mode = throw_dice(d, 32);
 	bool utf = mode & 1, jit = mode & 2, lenient = (mode & 12) != 0;
 	c->n = throw_dice(d, 4) ? 1 : 1 + throw_dice(d, EXPECT_PATTERNS_MAX);
-	uint32_t options = throw_dice(d, 8) == 0 ? PCRE2_DOTALL : throw_dice(d, 8) == 0 ? PCRE2_MULTILINE : throw_dice(d, 40) == 0 ? PCRE2_ENDANCHORED : 0;
+	uint32_t options = throw_dice(d, 8) == 0    ? PCRE2_DOTALL
+			   : throw_dice(d, 8) == 0  ? PCRE2_MULTILINE
+			   : throw_dice(d, 40) == 0 ? PCRE2_ENDANCHORED
+						    : 0;
 	for (size_t i = 0; i < c->n; i++) {
 		struct writer w = { .d = d, .out = patterns[i] };
 		int error;
@@ -133,10 +137,14 @@ bool expect_random_case(struct dice *d, struct expect_case *c)
 		c->re[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, compiled[i], &error, &at, NULL);
 		if (!c->re[i])
 			return false;
-		c->truth[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, compiled[i] | PCRE2_NO_START_OPTIMIZE, &error, &at, NULL);
+		uint32_t plain = PCRE2_NO_START_OPTIMIZE | (compiled[i] & ~PCRE2_MATCH_INVALID_UTF);
+		c->truth[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, plain, &error, &at, NULL);
 		if (jit && !(utf && lenient))
 			pcre2_jit_compile(c->re[i], PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
-		c->options[i] = throw_dice(d, 40) == 0 ? PCRE2_ANCHORED : throw_dice(d, 40) == 0 ? PCRE2_NOTBOL : throw_dice(d, 40) == 0 ? PCRE2_NOTEMPTY : 0;
+		c->options[i] = throw_dice(d, 40) == 0	 ? PCRE2_ANCHORED
+				: throw_dice(d, 40) == 0 ? PCRE2_NOTBOL
+				: throw_dice(d, 40) == 0 ? PCRE2_NOTEMPTY
+							 : 0;
 	}
 	random_text(d, c, utf);
 	c->n_pieces = 1 + throw_dice(d, PIECES_MAX);
@@ -179,5 +187,6 @@ void expect_random_tell(const struct expect_case *c)
 	printf("\n  pieces");
 	for (size_t i = 0; i < c->n_pieces; i++)
 		printf(" %u", c->pieces[i]);
-	printf("%s%s%s\n", c->eager_forget ? ", forgets" : "", c->by_start ? ", start by start" : "", c->large_scans ? ", large scans" : "");
+	printf("%s%s%s\n", c->eager_forget ? ", forgets" : "", c->by_start ? ", start by start" : "",
+	       c->large_scans ? ", large scans" : "");
 }

@@ -3,6 +3,7 @@
  * socketpair, the test writes into the other, piece by piece, and nothing depends on time.  sh() is for real programs. */
 #pragma once
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "expect/private.h"

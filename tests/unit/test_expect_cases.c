@@ -9,7 +9,8 @@
 TEST(pieces_make_no_difference)
 {
 	const char *cases = getenv("EXPECT_CASES"), *seed = getenv("EXPECT_SEED");
-	unsigned long long n = cases ? strtoull(cases, NULL, 10) : 60000, same = 0, unknown = 0, overlooked = 0, differ = 0, first = seed ? strtoull(seed, NULL, 10) : 1;
+	unsigned long long n = cases ? strtoull(cases, NULL, 10) : 60000, first = seed ? strtoull(seed, NULL, 10) : 1;
+	unsigned long long same = 0, unknown = 0, overlooked = 0, differ = 0;
 	for (unsigned long long i = 0; i < n; i++) {
 		struct dice d = { .state = (first + i) * 0x9e3779b97f4a7c15 };
 		struct expect_case c;

@@ -82,8 +82,8 @@ static void *interrupt(void *arg)
 TEST(one_thread_may_send_an_interrupt_while_another_expects)
 {
 	pthread_t thread;
-	mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE, "n=0; trap 'n=$((n+1)); echo caught $n' INT; echo ready; while [ $n -lt 3 ]; do sleep 0.01; done; "
-						"trap '' INT; echo bye; sleep 0.3");
+	mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE, "n=0; trap 'n=$((n+1)); echo caught $n' INT; echo ready; "
+					       "while [ $n -lt 3 ]; do sleep 0.01; done; trap '' INT; echo bye; sleep 0.3");
 	CHECK(h);
 	CHECK_IS(mexp_expect(h, FOR("ready"), NULL), 100);
 	CHECK(pthread_create(&thread, NULL, interrupt, h) == 0);
