@@ -6,8 +6,19 @@ set timeout -1
 log_user 0
 lassign $argv mode first second third
 
-proc seconds_since {start} {
-    expr {([clock microseconds] - $start) / 1e6}
+proc cpu_ns {} {
+    set file [open /proc/self/schedstat]
+    lindex [read $file][close $file] 0
+}
+
+proc start_clock {} {
+    list [clock microseconds] [cpu_ns]
+}
+
+proc passed {since unit per_second things} {
+    set us [expr {[clock microseconds] - [lindex $since 0]}]
+    set ns [expr {[cpu_ns] - [lindex $since 1]}]
+    return "$unit=[expr {$us / 1e6 * $per_second / $things}] cpu_$unit=[expr {$ns / 1e9 * $per_second / $things}]"
 }
 
 # Of a literal the buffer has only the last 2000 bytes, so it is no use to count what was before it.
@@ -19,23 +30,23 @@ proc output {mode file before length} {
         match_max [expr {$before + $length + 1000}]
     }
     set right 0
-    set start [clock microseconds]
+    set start [start_clock]
     switch $mode {
         literal {expect -ex END_MARKER {set right 1} eof {}}
         flat {expect -re {.*END_MARKER} {set right 1} eof {}}
         lines {expect -re {7.*END_MARKER} {set right 1} eof {}}
     }
-    set seconds [seconds_since $start]
+    set figures [passed $start ms 1e3 1]
     if {$right} {
         set right [expr {[string length $expect_out(0,string)] == $length}]
     }
-    puts "right=$right seconds=$seconds"
+    puts "$figures right=$right"
 }
 
 proc spawn_many {times mib} {
     set heap [string repeat x [expr {$mib << 20}]]
     set right 1
-    set start [clock microseconds]
+    set start [start_clock]
     for {set i 0} {$i < $times} {incr i} {
         spawn -noecho true
         expect eof
@@ -44,7 +55,7 @@ proc spawn_many {times mib} {
             set right 0
         }
     }
-    puts "right=$right ms=[expr {[seconds_since $start] * 1000 / $times}]"
+    puts "[passed $start ms 1e3 $times] right=$right"
 }
 
 proc sessions {n exchanges} {
@@ -57,7 +68,7 @@ proc sessions {n exchanges} {
     }
     set right 1
     set left $n
-    set start [clock microseconds]
+    set start [start_clock]
     foreach id $ids {
         send -i $id "session $id, line 1\n"
     }
@@ -77,7 +88,7 @@ proc sessions {n exchanges} {
     } eof {
         set right 0
     }
-    puts "right=$right per_second=[expr {$n * $exchanges / [seconds_since $start]}]"
+    puts "[passed $start us 1e6 [expr {$n * $exchanges}]] right=$right"
 }
 
 switch $mode {

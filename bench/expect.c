@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "miniexpect.h"
 #include "base/util.h"
 
@@ -40,9 +41,26 @@ static size_t number(const char *word)
 	return n;
 }
 
-static double seconds_since(uint64_t start)
+static uint64_t start_ns, start_cpu_ns;
+
+static uint64_t cpu_ns(void)
 {
-	return (double)(monotonic_ns() - start) / NS_PER_S;
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void start_clock(void)
+{
+	start_ns = monotonic_ns();
+	start_cpu_ns = cpu_ns();
+}
+
+/* Prints what passed since then, in the unit of so many ns, for each of so many things. */
+static void stop_clock(const char *unit, double ns, double things)
+{
+	uint64_t cpu = cpu_ns() - start_cpu_ns, passed = monotonic_ns() - start_ns;
+	printf("%s=%.6f cpu_%s=%.6f ", unit, (double)passed / ns / things, unit, (double)cpu / ns / things);
 }
 
 /* Peak of the resident memory of this program: getrusage(2) would tell that of the one that started it, if that is more. */
@@ -83,14 +101,14 @@ static void output(const char *kind, const char *file, size_t before, size_t len
 		strcmp(kind, "flat") == 0 ? compile(".*END_MARKER", MEXP_REGEX) : compile("(?s)7.*END_MARKER", MEXP_REGEX);
 	mexp_h *h = start("cat", file);
 	size_t had = 0, got = 0;
-	uint64_t begin = monotonic_ns();
+	start_clock();
 	int r = mexp_expect(h, (mexp_regexp[]){ { 1, .re = re }, { 0 } }, NULL);
-	double seconds = seconds_since(begin);
+	stop_clock("ms", NS_PER_MS, 1);
 	if (r == 1) {
 		mexp_before(h, &had);
 		mexp_match(h, 0, &got);
 	}
-	printf("right=%d seconds=%.6f peak_kib=%zu\n", r == 1 && had + mexp_lost(h) == before && got == length, seconds, peak_kib());
+	printf("peak_kib=%zu right=%d\n", peak_kib(), r == 1 && had + mexp_lost(h) == before && got == length);
 	mexp_close(h);
 	pcre2_code_free(re);
 }
@@ -101,10 +119,11 @@ static void bare_loop(const char *file, size_t bytes)
 	mexp_h *h = start("cat", file);
 	size_t sum = 0;
 	ssize_t n;
-	uint64_t begin = monotonic_ns();
+	start_clock();
 	while ((n = read(mexp_get_fd(h), buf, sizeof(buf))) > 0)
 		sum += (size_t)n;
-	printf("right=%d seconds=%.6f peak_kib=%zu\n", sum == bytes, seconds_since(begin), peak_kib());
+	stop_clock("ms", NS_PER_MS, 1);
+	printf("peak_kib=%zu right=%d\n", peak_kib(), sum == bytes);
 	mexp_close(h);
 }
 
@@ -115,14 +134,14 @@ static void spawn(size_t times, size_t mib)
 	if (!heap)
 		die("no memory for a heap of %zu MiB", mib);
 	memset(heap, 'x', mib << 20 | 1);
-	uint64_t begin = monotonic_ns();
+	start_clock();
 	for (size_t i = 0; i < times; i++) {
 		mexp_h *h = start("true", NULL);
 		right = mexp_expect(h, NULL, NULL) == MEXP_EOF && right;
 		right = mexp_close(h) == 0 && right;
 	}
-	double seconds = seconds_since(begin);
-	printf("right=%d ms=%.4f\n", right && heap[mib << 19] == 'x', seconds * 1000 / (double)times);
+	stop_clock("ms", NS_PER_MS, (double)times);
+	printf("right=%d\n", right && heap[mib << 19] == 'x');
 	free(heap);
 }
 
@@ -138,7 +157,7 @@ static void sessions(size_t n, size_t exchanges)
 		die("out of memory");
 	for (size_t i = 0; i < n; i++)
 		w[i] = (struct mexp_wait_for){ .h = all[i] = start("cat", NULL), .regexps = list };
-	uint64_t begin = monotonic_ns();
+	start_clock();
 	for (size_t i = 0; i < n; i++)
 		mexp_printf(w[i].h, "session %zu, line %zu\n", i, ++sent[i]);
 	while (left) {
@@ -160,8 +179,8 @@ static void sessions(size_t n, size_t exchanges)
 			}
 		}
 	}
-	double seconds = seconds_since(begin);
-	printf("right=%d per_second=%.1f\n", right, (double)(n * exchanges) / seconds);
+	stop_clock("us", NS_PER_US, (double)(n * exchanges));
+	printf("right=%d\n", right);
 	for (size_t i = 0; i < n; i++)
 		mexp_close(all[i]);
 	free(all);
