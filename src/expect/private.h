@@ -98,9 +98,9 @@ void mx_forget(mexp_h *h);                         /* drop what no match can nee
 /* Read what is there without waiting, once; ready: poll(2) says so.  Bytes > 0; 0: nothing; MX_EOF; -1 + errno. */
 enum { MX_EOF = -2 };
 ssize_t mx_read(mexp_h *h, bool ready);
-bool mx_exited(const mexp_h *h);                   /* and the end of the program is the end of its output */
 uint64_t mx_in_ms(int ms);                         /* ns, monotonic; MX_NEVER for -1 */
-int mx_poll(mexp_h *h, short events, uint64_t until, short *revents); /* also when the program exits; 0 or -1 + errno */
+/* Also until the program exits: that was seen before *revents were.  0 or -1 + errno. */
+int mx_poll(mexp_h *h, short events, uint64_t until, short *revents, bool *exited);
 
 int mx_wait_begin(mexp_h *h, const mexp_regexp *list);  /* 0 or MEXP_ERROR */
 int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool ready); /* as mexp_try_expect() */

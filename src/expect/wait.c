@@ -22,10 +22,10 @@ int mexp_wait(mexp_h *h, int ms, int *status)
 			break;
 		if (deadline != MX_NEVER && monotonic_ns() >= deadline)
 			return MEXP_TIMEOUT;
-		bool reads = !eof && h->len < h->state->max_buffer;
+		bool exited, reads = !eof && h->len < h->state->max_buffer;
 		short revents = 0;
 		uint64_t soon = h->state->pidfd < 0 || h->state->tty_eof || !reads ? mx_in_ms(LOOK_MS) : MX_NEVER;
-		if (mx_poll(h, reads ? POLLIN : 0, MIN(soon, deadline), &revents) < 0)
+		if (mx_poll(h, reads ? POLLIN : 0, MIN(soon, deadline), &revents, &exited) < 0)
 			return MEXP_ERROR;
 		if (reads && revents) {
 			ssize_t n = mx_read(h, true);
