@@ -20,6 +20,8 @@ extern char **environ;
 
 enum { PROMPT = 1, PANIC, BOOT_S = 300, COMMAND_S = 60 };
 
+static mexp_regexp list[3]; /* ends with zeroes */
+
 /* QEMU, with its first serial line on our socket. */
 static mexp_h *start(char **qemu)
 {
@@ -48,7 +50,7 @@ static mexp_h *start(char **qemu)
 }
 
 /* Wait for the prompt; what comes before it is printed, without the echo of the command. */
-static int wait_prompt(mexp_h *h, const mexp_regexp *list, const char *command)
+static int wait_prompt(mexp_h *h, const char *command)
 {
 	size_t len;
 	int r = mexp_expect(h, list, NULL);
@@ -79,11 +81,8 @@ int main(int argc, char **argv)
 	}
 	/* The prompt is the last that comes, so silence has to settle that nothing follows.  Some shells end it by asking where the
 	 * cursor is. */
-	const mexp_regexp list[] = {
-		{ PANIC, .re = mexp_compile("Kernel panic - not syncing", MEXP_EXACT, err, sizeof(err)) },
-		{ PROMPT, .re = mexp_compile("(?m)^[^\r\n]*# (\033\\[6n)?$", MEXP_REGEX, err, sizeof(err)) },
-		{ 0 },
-	};
+	list[0] = (mexp_regexp){ PANIC, .re = mexp_compile("Kernel panic - not syncing", MEXP_EXACT, err, sizeof(err)) };
+	list[1] = (mexp_regexp){ PROMPT, .re = mexp_compile("(?m)^[^\r\n]*# (\033\\[6n)?$", MEXP_REGEX, err, sizeof(err)) };
 	mexp_h *h = start(argv + split + 1);
 	if (!h) {
 		perror(argv[split + 1]);
@@ -91,10 +90,10 @@ int main(int argc, char **argv)
 	}
 	mexp_set_settle_ms(h, 500);
 	mexp_set_timeout(h, BOOT_S);
-	int failed = wait_prompt(h, list, NULL);
+	int failed = wait_prompt(h, NULL);
 	mexp_set_timeout(h, COMMAND_S);
 	for (int i = 1; i < split && !failed; i++)
-		failed = mexp_send_line(h, argv[i]) < 0 || wait_prompt(h, list, argv[i]);
+		failed = mexp_send_line(h, argv[i]) < 0 || wait_prompt(h, argv[i]);
 	/* -f: there may be no init to ask. */
 	if (!failed && mexp_send_line(h, "poweroff -f") > 0 && mexp_expect(h, NULL, NULL) == MEXP_EOF && mexp_wait(h, 10000, &status) == 0 &&
 	    status == 0)

@@ -14,10 +14,12 @@
 
 enum { HOST_KEY = 1, PASSWORD, DENIED, STARTED };
 
-static pcre2_code *must(const char *pattern, unsigned flags)
+static mexp_regexp list[STARTED + 1];
+
+static pcre2_code *must(const char *text)
 {
 	char err[200];
-	pcre2_code *re = mexp_compile(pattern, flags, err, sizeof(err));
+	pcre2_code *re = mexp_compile(text, MEXP_EXACT, err, sizeof(err));
 	if (!re) {
 		fprintf(stderr, "ssh: %s\n", err);
 		exit(1);
@@ -42,13 +44,11 @@ static int give_up(mexp_h *h, const char *what)
 /* Until the command runs: 0, or 1 and it has been said why not. */
 static int log_in(mexp_h *h, const char *password)
 {
-	const mexp_regexp list[] = {
-		{ STARTED, .re = must("-----started-----\n", MEXP_EXACT) },
-		{ DENIED, .re = must("Permission denied", MEXP_EXACT) },
-		{ HOST_KEY, .re = must("(yes/no", MEXP_EXACT) },
-		{ PASSWORD, .re = must("assword: ", MEXP_EXACT) },
-		{ 0 },
+	static const char *const texts[] = {
+		[STARTED] = "-----started-----\n", [DENIED] = "Permission denied", [HOST_KEY] = "(yes/no", [PASSWORD] = "assword: ",
 	};
+	for (int r = HOST_KEY; r <= STARTED; r++)
+		list[r - 1] = (mexp_regexp){ r, .re = must(texts[r]) };
 	for (;;)
 		switch (mexp_expect(h, list, NULL)) {
 		case STARTED:

@@ -30,9 +30,10 @@ ssize_t mx_send(mexp_h *h, const char *bytes, size_t len, bool hidden, uint64_t 
 	while (done < len) {
 		bool has_room = h->len < h->state->max_buffer;
 		short revents;
-		if (mx_poll(h, has_room ? POLLIN | POLLOUT : POLLOUT, deadline, &revents) < 0)
+		bool exited;
+		if (mx_poll(h, has_room ? POLLIN | POLLOUT : POLLOUT, deadline, &revents, &exited) < 0)
 			return -1;
-		if (revents & (POLLHUP | POLLERR | POLLNVAL) || mx_exited(h))
+		if (revents & (POLLHUP | POLLERR | POLLNVAL) || exited)
 			return errno = EPIPE, -1;
 		if (revents & POLLIN) {
 			ssize_t n = mx_read(h, true);
