@@ -100,7 +100,8 @@ static void start(void)
 		.struct_size = sizeof(opts), .flags = MEXP_SPAWN_COOKED_MODE | MEXP_SPAWN_NOECHO, .term = "dumb",
 	};
 	fish.prompt = mexp_compile("(?m)^><fs> ", MEXP_REGEX, err, sizeof(err));
-	fish.complaint = mexp_compile("(?m)^((?:libguestfs: )?error: [^\\r\\n]*|[^\\r\\n]*: unknown command)\\r?\\n", MEXP_REGEX, err, sizeof(err));
+	fish.complaint = mexp_compile("(?m)^((?:libguestfs: )?error: [^\\r\\n]*|[^\\r\\n]*: unknown command)\\r?\\n", MEXP_REGEX, err,
+				      sizeof(err));
 	if (!fish.prompt || !fish.complaint)
 		die("%s", err);
 	if (!(fish.h = mexp_spawn_opts(&opts, "guestfish", argv)))
@@ -156,7 +157,9 @@ static void run_line(const char *line)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "marks", required_argument, NULL, 'm' }, { "transcript", required_argument, NULL, 't' }, { 0 } };
+	static const struct option options[] = {
+		{ "marks", required_argument, NULL, 'm' }, { "transcript", required_argument, NULL, 't' }, { 0 }
+	};
 	const char *marks = NULL, *transcript = NULL;
 	FILE *cast = NULL;
 	char *line = NULL;

@@ -35,7 +35,8 @@ static mexp_h *start(char **qemu)
 		n++;
 	}
 	snprintf(chardev, sizeof(chardev), "socket,id=console,fd=%d", pair[1]);
-	const char *more[] = { "-display", "none", "-monitor", "none", "-no-reboot", "-chardev", chardev, "-serial", "chardev:console", NULL };
+	const char *more[] = { "-display", "none", "-monitor", "none", "-no-reboot", "-chardev", chardev,
+			       "-serial", "chardev:console", NULL };
 	for (int i = 0; i < (int)(sizeof(more) / sizeof(more[0])); i++)
 		argv[n + i] = (char *)more[i];
 	fcntl(pair[1], F_SETFD, 0);
@@ -95,8 +96,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < split && !failed; i++)
 		failed = mexp_send_line(h, argv[i]) < 0 || wait_prompt(h, argv[i]);
 	/* -f: there may be no init to ask. */
-	if (!failed && mexp_send_line(h, "poweroff -f") > 0 && mexp_expect(h, NULL, NULL) == MEXP_EOF && mexp_wait(h, 10000, &status) == 0 &&
-	    status == 0)
+	if (!failed && mexp_send_line(h, "poweroff -f") > 0 && mexp_expect(h, NULL, NULL) == MEXP_EOF &&
+	    mexp_wait(h, 10000, &status) == 0 && status == 0)
 		return mexp_close(h);
 	if (!failed)
 		fprintf(stderr, "serial: the machine does not go off\n");
