@@ -7,6 +7,7 @@
  *
  * A handle has one thread. */
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "miniexpect.h"
@@ -60,7 +61,7 @@ struct mexp_state {
 	/* spawn.c, close.c */
 	int pidfd;                /* or -1 */
 	bool tty_eof, socket;
-	size_t line;              /* send.c: bytes of an unfinished line in the terminal */
+	atomic_size_t line;       /* send.c: bytes of an unfinished line in the terminal */
 
 	/* transcript.c: called with everything read ('o') and written ('i'). */
 	void (*tap)(mexp_h *h, char direction, const char *bytes, size_t len);

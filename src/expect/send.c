@@ -11,9 +11,7 @@
 #include "expect/private.h"
 #include "base/util.h"
 
-enum {
-	CHUNK = 256,      /* bytes: a terminal is writable while it has room for as many (WAKEUP_CHARS in Linux) */
-};
+enum { CHUNK = 256 }; /* bytes: a terminal is writable while it has room for as many (WAKEUP_CHARS in Linux) */
 
 /* Some of it: how much, or -1. */
 static ssize_t put(const mexp_h *h, const char *bytes, size_t len)
@@ -103,6 +101,7 @@ int mexp_send_interrupt(mexp_h *h)
 	do
 		n = h->state->socket ? send(h->fd, "\003", 1, MSG_NOSIGNAL) : write(h->fd, "\003", 1);
 	while (n < 0 && errno == EINTR);
+	h->state->line = 0; /* ^C empties it */
 	if (n > 0 && h->debug_fp)
 		mx_debug(h, "wrote", "\003", 1);
 	return (int)n;

@@ -99,6 +99,21 @@ TEST(a_line_is_refused_too_when_it_is_sent_in_parts)
 	mexp_close(h);
 }
 
+TEST(an_interrupt_empties_the_line)
+{
+	char *text = text_of(4000, 'x');
+	mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE | MEXP_SPAWN_NOECHO, "trap '' INT; echo ready; while read x; do echo got ${#x}; done");
+	CHECK(h && text);
+	CHECK_IS(mexp_expect(h, FOR("ready\r\n"), NULL), 100);
+	CHECK_IS(mexp_write(h, text, 4000), 4000);
+	CHECK_IS(mexp_send_interrupt(h), 1);
+	CHECK_IS(mexp_printf(h, "%.200s\n", text), 201);
+	CHECK_IS(mexp_expect(h, FOR("got (\\d+)\r\n"), NULL), 100);
+	CHECK_MATCH(h, 1, "200");
+	free(text);
+	mexp_close(h);
+}
+
 TEST(in_raw_mode_no_line_is_too_long)
 {
 	char *text = text_of(60000, 'x');
