@@ -129,7 +129,7 @@ int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool 
 	if ((r = judge(h, list, md)) != MEXP_AGAIN)
 		return r;
 	if (s->deadline != MX_NEVER && monotonic_ns() >= s->deadline)
-		return (r = mx_scan(h, list, md, MX_PAUSE, true)) == MEXP_AGAIN || s->gave_up ? MEXP_TIMEOUT : r;
+		return (r = mx_scan(h, list, md, MX_PAUSE, true)) == MEXP_AGAIN ? MEXP_TIMEOUT : r;
 	mx_forget(h);
 	return mx_full(h);
 }

@@ -225,8 +225,10 @@ int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_en
 	if (!md && !(md = own_data(s, list)))
 		return errno = ENOMEM, MEXP_ERROR;
 	int rc = (s->order == MEXP_ORDER_LEFTMOST ? mx_find_leftmost : find_first)(h, list, md, end, quiet, &winner);
-	if (rc <= 0)
-		return rc ? rc : MEXP_AGAIN;
+	if (rc == 0 || (rc == MEXP_PCRE_ERROR && end == MX_PAUSE && s->gave_up)) /* it may be easy when more has come */
+		return MEXP_AGAIN;
+	if (rc < 0)
+		return rc;
 	const size_t *o = pcre2_get_ovector_pointer(md);
 	s->used = md;
 	s->start = MIN(o[0], o[1]); /* (?=ab\K) ends before it starts */

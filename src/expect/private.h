@@ -47,7 +47,7 @@ struct mexp_state {
 	size_t start, end;        /* of the last match, in h->buffer, with used */
 	const pcre2_code *empty;  /* matched nothing at end: must not do so there again */
 	unsigned long long scanned; /* bytes looked at, for the tests of linearity */
-	bool gave_up;             /* the last scan of a whole text took too long; it may find more when more has come */
+	bool gave_up;             /* the last scan of a whole text took too long */
 	size_t large;             /* bytes: texts of this size are tried start by start at their end */
 
 	/* expect.c */

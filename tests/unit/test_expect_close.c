@@ -202,6 +202,16 @@ TEST(a_wait_reads_what_the_program_prints_so_that_it_can_exit)
 	mexp_close(h);
 }
 
+TEST(a_wait_says_when_the_program_prints_more_than_the_buffer_takes)
+{
+	mexp_h *h = sh(0, "exec yes");
+	CHECK(h);
+	mexp_set_max_buffer(h, 100000);
+	CHECK_IS(mexp_wait(h, -1, NULL), MEXP_FULL);
+	CHECK_IS(h->len, 100000);
+	mexp_close(h);
+}
+
 TEST(without_a_pidfd_the_end_is_found_all_the_same)
 {
 	int status = -1;

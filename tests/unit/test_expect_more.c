@@ -33,6 +33,19 @@ TEST(of_many_sessions_those_with_an_answer_have_one)
 		talk_close(&t[i]);
 }
 
+TEST(another_list_begins_another_wait)
+{
+	struct talk t;
+	CHECK(talk_open(&t) && talk_say(&t, "one two", 7));
+	CHECK_IS(mexp_try_expect(t.h, FOR("three"), NULL), MEXP_AGAIN);
+	CHECK_IS(mexp_try_expect(t.h, LIST({ 1, .re = re("four") }, { 2, .re = re("two") }), NULL), 2);
+	CHECK(talk_say(&t, "five", 4));
+	CHECK_IS(mexp_try_expect(t.h, LIST({ 1, .re = re("four") }, { 2, .re = re("two") }), NULL), MEXP_AGAIN);
+	CHECK_IS(mexp_try_expect(t.h, NULL, NULL), MEXP_AGAIN);
+	CHECK_IS(mexp_try_expect(t.h, FOR("^five"), NULL), 100);
+	talk_close(&t);
+}
+
 TEST(many_programs_can_be_awaited_together)
 {
 	enum { PROGRAMS = 12 };

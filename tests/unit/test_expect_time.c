@@ -28,11 +28,7 @@ TEST(a_program_that_never_stops_printing_does_not_defeat_the_timeout)
 		CHECK(h);
 		mexp_set_timeout_ms(h, 200);
 		uint64_t start = monotonic_ns();
-		int r = mexp_expect(h, FOR(i % 2 ? ".*NEVER" : "(?s)y.*NEVER"), NULL);
-		if (r == MEXP_PCRE_ERROR) /* so much text that may be the beginning of a match that the last look at it was given up */
-			CHECK_IS(mexp_get_pcre_error(h), PCRE2_ERROR_MATCHLIMIT);
-		else
-			CHECK_IS(r, MEXP_TIMEOUT);
+		CHECK_IS(mexp_expect(h, FOR(i % 2 ? ".*NEVER" : "(?s)y.*NEVER"), NULL), MEXP_TIMEOUT);
 		CHECK(ms_since(start) >= 200 && ms_since(start) < 30000);
 		CHECK_IS(mexp_expect(h, NULL, NULL), MEXP_TIMEOUT);
 		mexp_close(h);
