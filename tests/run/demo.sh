@@ -11,7 +11,7 @@ command -v guestfish >/dev/null || skip "guestfish is not installed"
 D=$T/out
 unset DISPLAY WAYLAND_DISPLAY
 DEMO_BIN=$BUILD_BIN DEMO_DIR=$D DEMO_DELAY=2ms "$SRC/tools/demo" >"$T/said" 2>&1 || fail "tools/demo: $(cat "$T/said")"
-for f in log steps.txt strip.png video.mp4 summary.txt server.log; do
+for f in log steps.txt session.cast strip.png video.mp4 summary.txt server.log; do
 	[ -s "$D/$f" ] || fail "the demo left no $f"
 done
 echo ok leaves_all_it_promises
