@@ -12,9 +12,9 @@
  *
  * What the commands print goes to stdout.  The first error ends the session, and is told in one line.  Each command may take
  * SECONDS (300), for an emulated guest is slow to boot.  CAST becomes a recording for asciinema. */
+#include <err.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +32,14 @@ struct session {
 	mexp_h *h;
 	mexp_regexp answers[3]; /* the first that matches counts: a complaint comes before the prompt that follows it */
 	const char *script;
-	int line;               /* of the script, from 1; 0: before the first */
+	int line;               /* of the script, from 1; 0: nothing was sent yet */
 	FILE *marks;            /* or NULL */
 	bool ready;             /* guestfish waits for a command */
 };
+
+/* Each is a line of its own, after the echo. */
+static const char complaints[] = "\n((?:libguestfs: error|guestfish|parse_[a-z]+): [^\r\n]*|error: incorrect [^\r\n]*|"
+				 "[\\w-]+: unknown (?:command|optional argument)[^\r\n]*|use '[^\r\n]*)\r\n";
 
 static volatile sig_atomic_t told; /* the signal that is to end us, or 0 */
 static volatile pid_t guestfish;   /* while it may be sent signals, or 0 */
@@ -48,46 +52,30 @@ static void on_signal(int sig)
 		kill(guestfish, SIGTERM);
 }
 
-/* Tell what is wrong, and where; -1. */
-__attribute__((format(printf, 2, 3))) static int wrong(const struct session *s, const char *fmt, ...)
-{
-	va_list args;
-	if (told) /* then nothing is */
-		return -1;
-	fprintf(stderr, "expect-guestfish: %s", s->script);
-	if (s->line)
-		fprintf(stderr, ":%d", s->line);
-	fputs(": ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return -1;
-}
+/* Tell what is wrong, and where; -1.  Nothing is when we were told to end. */
+#define wrong(s, fmt, ...) (told ? -1 : (warnx("%s:%d: " fmt, (s)->script, (s)->line, ##__VA_ARGS__), -1))
 
-/* Instead of a match there was r: tell it with the last line that guestfish printed; -1. */
+/* Instead of a match there was r: tell it, with the last line that guestfish printed; -1. */
 static int no_answer(const struct session *s, int r)
 {
-	char what[64];
+	char what[80];
 	int status = 0;
-	size_t end, begin;
 	if (r == MEXP_TIMEOUT)
 		snprintf(what, sizeof(what), "no prompt for %d s", mexp_get_timeout_ms(s->h) / 1000);
 	else if (r != MEXP_EOF)
 		snprintf(what, sizeof(what), "cannot read from guestfish (%d, %m)", r);
-	else if (mexp_wait(s->h, 5000, &status) < 0)
-		snprintf(what, sizeof(what), "guestfish has closed its terminal");
-	else if (WIFSIGNALED(status))
+	else if (mexp_wait(s->h, 5000, &status) == 0 && WIFSIGNALED(status))
 		snprintf(what, sizeof(what), "guestfish was killed by signal %d", WTERMSIG(status));
 	else
 		snprintf(what, sizeof(what), "guestfish has ended with status %d", WEXITSTATUS(status));
 
-	const char *text = mexp_before(s->h, &end);
-	while (end && strchr("\r\n ", text[end - 1]))
-		end--;
-	for (begin = end; begin && text[begin - 1] != '\n';)
+	size_t len, begin;
+	const char *text = mexp_before(s->h, &len); /* without a match, all that there is */
+	while (len && strchr("\r\n ", text[len - 1]))
+		len--;
+	for (begin = len; begin && text[begin - 1] != '\n';)
 		begin--;
-	return wrong(s, "%s; it printed last: %.*s", what, end ? (int)(end - begin) : 7, end ? text + begin : "nothing");
+	return wrong(s, "%s; it printed last: %.*s", what, (int)(len - begin), text + begin);
 }
 
 /* What the command printed, without its echo, and as it was before the terminal made \r\n of \n. */
@@ -169,10 +157,9 @@ static int do_line(struct session *s, char *line)
 {
 	char file[256], more;
 	double quiet, most;
-	line[strcspn(line, "\n")] = '\0';
-	line += strspn(line, " \t");
-	for (char *tab; (tab = strchr(line, '\t'));) /* at the prompt that key completes words */
-		*tab = ' ';
+	for (char *c; (c = strpbrk(line, "\t\n"));) /* a tab at the prompt would complete words */
+		*c = *c == '\t' ? ' ' : '\0';
+	line += strspn(line, " ");
 	if (!*line || *line == '#')
 		return 0;
 	if (strncmp(line, "step ", 5) == 0)
@@ -188,15 +175,13 @@ static int do_script(struct session *s, FILE *fp)
 {
 	char *line = NULL;
 	size_t size = 0;
-	int err = wait_for_prompt(s); /* after the banner */
-	while (!err && getline(&line, &size, fp) >= 0) {
+	int failed = wait_for_prompt(s); /* after the banner */
+	while (!failed && getline(&line, &size, fp) >= 0) {
 		s->line++;
-		err = do_line(s, line);
+		failed = do_line(s, line);
 	}
 	free(line);
-	if (!err && ferror(fp))
-		err = wrong(s, "%m");
-	return err;
+	return failed || !ferror(fp) ? failed : wrong(s, "%m");
 }
 
 /* On a terminal that understands no escape sequence, of which readline then sends none, and wide: readline moves a line that
@@ -215,16 +200,13 @@ static mexp_h *start_guestfish(void)
 
 /* In peace if that is possible: ^D at the prompt, and guestfish shuts its guest down.  Otherwise its emulator has lost its
  * parent, which libguestfs' watchdog notices within 2 s; as a subreaper we are the new one, and can wait for that. */
-static int end_guestfish(struct session *s, int err)
+static int end_guestfish(struct session *s, int failed)
 {
 	int status = 0;
-	s->line = 0;
-	if (s->ready && mexp_send_eof(s->h) > 0) {
-		if (mexp_wait(s->h, mexp_get_timeout_ms(s->h), &status) < 0)
-			err = wrong(s, "guestfish does not end");
-		else if (!err && status)
-			err = wrong(s, "guestfish has ended with wait status %#x", status);
-	}
+	if (s->ready && mexp_send_eof(s->h) > 0 && mexp_wait(s->h, mexp_get_timeout_ms(s->h), &status) < 0)
+		failed = wrong(s, "guestfish does not end");
+	else if (!failed && status)
+		failed = wrong(s, "guestfish has ended with wait status %#x", status);
 	guestfish = 0;
 	mexp_close_timeout(s->h, 5000);
 	for (int tries = 0; waitpid(-1, NULL, WNOHANG) >= 0; tries++) {
@@ -232,22 +214,16 @@ static int end_guestfish(struct session *s, int err)
 			return wrong(s, "the emulator does not end");
 		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 	}
-	return err;
+	return failed;
 }
 
 static FILE *open_or_exit(const char *path, const char *mode)
 {
 	FILE *fp = fopen(path, mode);
-	if (!fp) {
-		fprintf(stderr, "expect-guestfish: %s: %m\n", path);
-		exit(1);
-	}
+	if (!fp)
+		err(1, "%s", path);
 	return fp;
 }
-
-/* Every complaint is a line of its own, after the echo. */
-static const char complaint[] = "\n((?:libguestfs: error|guestfish|parse_[a-z]+): [^\r\n]*|error: incorrect [^\r\n]*|"
-				"[\\w-]+: unknown (?:command|optional argument)[^\r\n]*|use '[^\r\n]*)\r\n";
 
 int main(int argc, char **argv)
 {
@@ -262,38 +238,38 @@ int main(int argc, char **argv)
 		else if (opt != 't' || (seconds = atoi(optarg)) <= 0)
 			optind = argc; /* usage */
 	}
-	if (optind != argc - 1) {
-		fputs("usage: expect-guestfish [-c CAST] [-m MARKS] [-t SECONDS] SCRIPT\n", stderr);
-		return 2;
-	}
+	if (optind != argc - 1)
+		errx(2, "usage: expect-guestfish [-c CAST] [-m MARKS] [-t SECONDS] SCRIPT");
 	s.script = argv[optind];
 	FILE *script = open_or_exit(s.script, "r");
-	s.answers[0] = (mexp_regexp){ COMPLAINT, .re = mexp_compile(complaint, MEXP_REGEX, NULL, 0) };
-	s.answers[1] = (mexp_regexp){ PROMPT, .re = mexp_compile("><fs> ", MEXP_EXACT, NULL, 0) };
+	pcre2_code *complaint = mexp_compile(complaints, MEXP_REGEX, NULL, 0);
+	pcre2_code *prompt = mexp_compile("><fs> ", MEXP_EXACT, NULL, 0);
+	s.answers[0] = (mexp_regexp){ COMPLAINT, .re = complaint };
+	s.answers[1] = (mexp_regexp){ PROMPT, .re = prompt };
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	s.h = start_guestfish();
-	if (!s.h || !s.answers[0].re || !s.answers[1].re) {
-		fprintf(stderr, "expect-guestfish: cannot start guestfish: %m\n");
-		return 1;
-	}
+	if (!complaint || !prompt || !(s.h = start_guestfish()))
+		err(1, "cannot start guestfish");
 	guestfish = mexp_get_pid(s.h);
-	for (const int *sig = (const int[]){ SIGHUP, SIGINT, SIGTERM, 0 }; *sig; sig++)
-		signal(*sig, on_signal);
+	signal(SIGHUP, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
 	mexp_set_timeout(s.h, seconds);
 	if (cast)
 		mexp_set_transcript(s.h, cast, MEXP_TRANSCRIPT_ASCIICAST);
 
-	int err = end_guestfish(&s, do_script(&s, script));
-	for (int i = 0; i < 2; i++)
-		pcre2_code_free((pcre2_code *)s.answers[i].re);
+	int failed = end_guestfish(&s, do_script(&s, script));
+	if (cast && ferror(cast))
+		failed = wrong(&s, "cannot write the recording");
+	pcre2_code_free(complaint);
+	pcre2_code_free(prompt);
 	fclose(script);
-	if (s.marks && fclose(s.marks) != 0)
-		err = wrong(&s, "cannot write the marks: %m");
-	if (cast && fclose(cast) != 0)
-		err = wrong(&s, "cannot write the recording: %m");
+	if (s.marks)
+		fclose(s.marks);
+	if (cast)
+		fclose(cast);
 	if (told) { /* end as the signal says */
 		signal(told, SIG_DFL);
 		raise(told);
 	}
-	return err ? 1 : 0;
+	return failed ? 1 : 0;
 }
