@@ -1,207 +1,275 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Drive guestfish through its prompt, one command after the other, and write down when each step began.
+/* guestfish, driven at its own prompt as a person would: wait for `><fs> `, type a command, look at what it printed, go on.
  *
- *     cc guestfish.c $(pkg-config --cflags --libs miniexpect) -o guestfish-steps
- *     ./guestfish-steps --marks=steps.txt --transcript=session.cast SCRIPT
+ *     expect-guestfish [-c CAST] [-m MARKS] [-t SECONDS] SCRIPT
  *
- * A line of SCRIPT (- is stdin) is
+ * A line of the script is a command of guestfish's, or one of these:
  *
- *     # caption                 a step begins: a line `@SECONDS caption` in the marks, as nbdview --steps reads them
- *     pause SECONDS             for the eye
- *     settle FILE QUIET MOST    until FILE has not grown for QUIET seconds, MOST seconds at most
- *     anything else             a command of guestfish; what it prints is printed
+ *     step CAPTION            write `@TIME CAPTION` to MARKS: what nbdview --steps reads
+ *     pause SECONDS           for the eye
+ *     settle FILE QUIET MOST  until the file has not grown for QUIET seconds, MOST seconds at most
+ *     # ...                   nothing
  *
- * The first command that fails ends it, with status 1.  When this program dies, guestfish loses its terminal and ends, too.
- * `make demo` runs on this. */
+ * What the commands print goes to stdout.  The first error ends the session, and is told in one line.  Each command may take
+ * SECONDS (300), for an emulated guest is slow to boot.  CAST becomes a recording for asciinema. */
+#include <err.h>
 #include <errno.h>
-#include <getopt.h>
-#include <miniexpect.h>
-#include <stdarg.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <miniexpect.h>
 
-enum { PROMPT = 1, COMPLAINT, COMMAND_MS = 600 * 1000 }; /* an appliance under emulation takes its time to boot */
+enum { PROMPT = 1, COMPLAINT };
 
-static struct {
+#define LOOK 0.25 /* s, between two looks at a file */
+
+struct session {
 	mexp_h *h;
-	pcre2_code *prompt, *complaint;
-	FILE *marks;
-} fish;
+	mexp_regexp answers[3]; /* the first that matches counts: a complaint comes before the prompt that follows it */
+	const char *script;
+	int line;               /* of the script, from 1; 0: nothing was sent yet */
+	FILE *marks;            /* or NULL */
+	bool ready;             /* guestfish waits for a command */
+};
 
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *fmt, ...)
+/* Each is a line of its own, after the echo. */
+static const char complaints[] = "\n((?:libguestfs: error|guestfish|parse_[a-z]+): [^\r\n]*|error: incorrect [^\r\n]*|"
+				 "[\\w-]+: unknown (?:command|optional argument)[^\r\n]*|use '[^\r\n]*)\r\n";
+
+static volatile sig_atomic_t told; /* the signal that is to end us, or 0 */
+static volatile pid_t guestfish;   /* while it may be sent signals, or 0 */
+
+/* Without guestfish mexp_expect() returns MEXP_EOF, so this ends whatever we wait for. */
+static void on_signal(int sig)
 {
-	va_list args;
-	va_start(args, fmt);
-	fputs("guestfish: ", stderr);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
-	va_end(args);
-	if (fish.h)
-		mexp_close_timeout(fish.h, 5000);
-	exit(1);
+	told = sig;
+	if (guestfish)
+		kill(guestfish, SIGTERM);
 }
 
-/* The last line that guestfish printed, without its end. */
-static int last_line(const char *text, size_t len, const char **line)
+/* Tell what is wrong, and where; -1.  Nothing is when we were told to end. */
+#define wrong(s, fmt, ...) (told ? -1 : (warnx("%s:%d: " fmt, (s)->script, (s)->line, ##__VA_ARGS__), -1))
+
+/* Instead of a match there was r: tell it, with the last line that guestfish printed; -1. */
+static int no_answer(const struct session *s, int r)
 {
+	char what[80];
+	int status = 0;
+	if (r == MEXP_TIMEOUT)
+		snprintf(what, sizeof(what), "no prompt for %d s", mexp_get_timeout_ms(s->h) / 1000);
+	else if (r != MEXP_EOF)
+		snprintf(what, sizeof(what), "cannot read from guestfish (%d, %m)", r);
+	else if (mexp_wait(s->h, 5000, &status) == 0 && WIFSIGNALED(status))
+		snprintf(what, sizeof(what), "guestfish was killed by signal %d", WTERMSIG(status));
+	else
+		snprintf(what, sizeof(what), "guestfish has ended with status %d", WEXITSTATUS(status));
+
+	size_t len, begin;
+	const char *text = mexp_before(s->h, &len); /* without a match, all that there is */
 	while (len && strchr("\r\n ", text[len - 1]))
 		len--;
-	size_t from = len;
-	while (from && !strchr("\r\n", text[from - 1]))
-		from--;
-	*line = text + from;
-	return (int)(len - from);
+	for (begin = len; begin && text[begin - 1] != '\n';)
+		begin--;
+	return wrong(s, "%s; it printed last: %.*s", what, (int)(len - begin), text + begin);
 }
 
-/* Wait for the prompt, and print what comes before it.  NULL: the first one. */
-static void wait_prompt(const char *command)
+/* What the command printed, without its echo, and as it was before the terminal made \r\n of \n. */
+static void print_output(mexp_h *h)
 {
-	const mexp_regexp list[] = { { COMPLAINT, .re = fish.complaint }, { PROMPT, .re = fish.prompt }, { 0 } };
+	size_t len, i = 0;
+	const char *text = mexp_before(h, &len);
+	while (i < len && text[i++] != '\n')
+		;
+	for (; i < len; i++)
+		if (text[i] != '\r')
+			putchar(text[i]);
+	fflush(stdout);
+}
+
+/* 0: the prompt is there, and no complaint before it. */
+static int wait_for_prompt(struct session *s)
+{
 	size_t len;
-	const char *line, *text;
-	int n, r = mexp_expect(fish.h, list, NULL), status;
-	const char *when = command ? command : "its start";
-	switch (r) {
-	case PROMPT:
-		text = mexp_before(fish.h, &len);
-		for (size_t i = command ? 0 : len; i < len; i++) /* not the banner */
-			if (text[i] != '\r')
-				putchar(text[i]);
-		fflush(stdout);
-		return;
-	case COMPLAINT:
-		text = mexp_match(fish.h, 1, &len);
-		die("%s: %.*s", when, (int)len, text);
-	case MEXP_EOF:
-		text = mexp_before(fish.h, &len);
-		n = last_line(text, len, &line);
-		if (mexp_wait(fish.h, 5000, &status) != 0)
-			die("%s: it closed its terminal: %.*s", when, n, line);
-		if (WIFSIGNALED(status))
-			die("%s: it died of signal %d: %.*s", when, WTERMSIG(status), n, line);
-		die("%s: it ended with status %d: %.*s", when, WEXITSTATUS(status), n, line);
-	case MEXP_TIMEOUT:
-		text = mexp_before(fish.h, &len);
-		n = last_line(text, len, &line);
-		die("%s: no answer within %d s; last it said: %.*s", when, COMMAND_MS / 1000, n, line);
-	default:
-		die("%s: %s", when, r == MEXP_PCRE_ERROR ? "a regular expression failed" : strerror(errno));
-	}
+	int r = mexp_expect(s->h, s->answers, NULL);
+	s->ready = r == PROMPT;
+	if (s->ready)
+		return 0;
+	if (r != COMPLAINT)
+		return no_answer(s, r);
+	const char *text = mexp_match(s->h, 1, &len);
+	wrong(s, "%.*s", (int)len, text);
+	s->ready = mexp_expect(s->h, s->answers + 1, NULL) == PROMPT;
+	return -1;
 }
 
-static void start(void)
+static int command(struct session *s, const char *line)
 {
-	char *argv[] = { (char *)"guestfish", (char *)"--no-progress-bars", NULL }, err[200];
-	/* A dumb terminal: or readline would draw its line anew with each character. */
-	const struct mexp_spawn_opts opts = {
-		.struct_size = sizeof(opts), .flags = MEXP_SPAWN_COOKED_MODE | MEXP_SPAWN_NOECHO, .term = "dumb",
-	};
-	fish.prompt = mexp_compile("(?m)^><fs> ", MEXP_REGEX, err, sizeof(err));
-	fish.complaint = mexp_compile("(?m)^((?:libguestfs: )?error: [^\\r\\n]*|[^\\r\\n]*: unknown command)\\r?\\n", MEXP_REGEX, err,
-				      sizeof(err));
-	if (!fish.prompt || !fish.complaint)
-		die("%s", err);
-	if (!(fish.h = mexp_spawn_opts(&opts, "guestfish", argv)))
-		die("cannot be started: %s", strerror(errno));
-	mexp_set_timeout_ms(fish.h, COMMAND_MS);
+	if (mexp_send_line(s->h, line) < 0 && errno != EPIPE) /* EPIPE: it has ended, as we will see */
+		return wrong(s, "cannot send: %m");
+	if (wait_for_prompt(s) < 0)
+		return -1;
+	print_output(s->h);
+	return 0;
 }
 
-static void mark(const char *caption)
+/* Not sleep(3), which would not notice when guestfish dies. */
+static int pause_for(const struct session *s, double seconds)
+{
+	int saved = mexp_get_timeout_ms(s->h);
+	mexp_set_timeout_ms(s->h, (int)(seconds * 1000));
+	int r = mexp_expect(s->h, NULL, NULL);
+	mexp_set_timeout_ms(s->h, saved);
+	return r == MEXP_TIMEOUT ? 0 : no_answer(s, r);
+}
+
+static int settle(const struct session *s, const char *file, double quiet, double most)
+{
+	off_t size = -1;
+	struct stat now;
+	for (double still = 0, all = 0; still < quiet && all < most; still += LOOK, all += LOOK) {
+		if (stat(file, &now) < 0)
+			return wrong(s, "%s: %m", file);
+		if (now.st_size != size)
+			still = 0;
+		size = now.st_size;
+		if (pause_for(s, LOOK) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int step(const struct session *s, const char *caption)
 {
 	struct timespec now;
+	if (!s->marks)
+		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (fish.marks && (fprintf(fish.marks, "@%lld.%09ld %s\n", (long long)now.tv_sec, now.tv_nsec, caption) < 0 || fflush(fish.marks)))
-		die("cannot write the marks: %s", strerror(errno));
+	fprintf(s->marks, "@%lld.%09ld %s\n", (long long)now.tv_sec, now.tv_nsec, caption);
+	return fflush(s->marks) == 0 ? 0 : wrong(s, "cannot write the mark: %m");
 }
 
-static void pause_for(double seconds)
+static int do_line(struct session *s, char *line)
 {
-	struct timespec t = { (time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9) };
-	while (nanosleep(&t, &t) < 0 && errno == EINTR)
-		;
+	char file[256], more;
+	double quiet, most;
+	for (char *c; (c = strpbrk(line, "\t\n"));) /* a tab at the prompt would complete words */
+		*c = *c == '\t' ? ' ' : '\0';
+	line += strspn(line, " ");
+	if (!*line || *line == '#')
+		return 0;
+	if (strncmp(line, "step ", 5) == 0)
+		return step(s, line + 5);
+	if (sscanf(line, "pause %lf %c", &most, &more) == 1 && most >= 0 && most <= 1e6)
+		return pause_for(s, most);
+	if (sscanf(line, "settle %255s %lf %lf %c", file, &quiet, &most, &more) == 3)
+		return settle(s, file, quiet, most);
+	return command(s, line); /* it knows what is no command */
 }
 
-static void settle(const char *file, int quiet, int most)
+static int do_script(struct session *s, FILE *fp)
 {
-	off_t last = -1;
-	for (int still = 0, all = 0; still < quiet && all < most; all++) {
-		struct stat st;
-		if (stat(file, &st) < 0)
-			die("settle: %s: %s", file, strerror(errno));
-		still = st.st_size == last ? still + 1 : 0;
-		last = st.st_size;
-		pause_for(1);
+	char *line = NULL;
+	size_t size = 0;
+	int failed = wait_for_prompt(s); /* after the banner */
+	while (!failed && getline(&line, &size, fp) >= 0) {
+		s->line++;
+		failed = do_line(s, line);
 	}
+	free(line);
+	return failed || !ferror(fp) ? failed : wrong(s, "%m");
 }
 
-static void run_line(const char *line)
+/* On a terminal that understands no escape sequence, of which readline then sends none, and wide: readline moves a line that
+ * does not fit to and fro.  Nothing of the person's own settings may change what we see. */
+static mexp_h *start_guestfish(void)
 {
-	char file[4096];
-	double seconds;
-	int quiet, most;
-	if (line[0] == '#')
-		mark(line + strspn(line, "# "));
-	else if (sscanf(line, "pause %lf", &seconds) == 1)
-		pause_for(seconds);
-	else if (sscanf(line, "settle %4095s %d %d", file, &quiet, &most) == 3)
-		settle(file, quiet, most);
-	else if (line[strspn(line, " \t")]) {
-		if (mexp_send_line(fish.h, line) < 0)
-			die("%s: %s", line, strerror(errno));
-		wait_prompt(line);
+	static const char *const personal[] = { "HOME" /* the history */, "LANGUAGE", "GUESTFISH_PS1", "GUESTFISH_OUTPUT",
+						"GUESTFISH_INIT", "GUESTFISH_RESTORE" };
+	struct mexp_spawn_opts opts = { sizeof(opts), .flags = MEXP_SPAWN_COOKED_MODE, .cols = 160, .term = "dumb" };
+	for (size_t i = 0; i < sizeof(personal) / sizeof(*personal); i++)
+		unsetenv(personal[i]);
+	setenv("INPUTRC", "/dev/null", 1);
+	setenv("LC_ALL", "C.UTF-8", 1);
+	return mexp_spawn_opts(&opts, "guestfish", (char *[]){ "guestfish", "--no-progress-bars", NULL });
+}
+
+/* In peace if that is possible: ^D at the prompt, and guestfish shuts its guest down.  Otherwise its emulator has lost its
+ * parent, which libguestfs' watchdog notices within 2 s; as a subreaper we are the new one, and can wait for that. */
+static int end_guestfish(struct session *s, int failed)
+{
+	int status = 0;
+	if (s->ready && mexp_send_eof(s->h) > 0 && mexp_wait(s->h, mexp_get_timeout_ms(s->h), &status) < 0)
+		failed = wrong(s, "guestfish does not end");
+	else if (!failed && status)
+		failed = wrong(s, "guestfish has ended with wait status %#x", status);
+	guestfish = 0;
+	mexp_close_timeout(s->h, 5000);
+	for (int tries = 0; waitpid(-1, NULL, WNOHANG) >= 0; tries++) {
+		if (tries == 200)
+			return wrong(s, "the emulator does not end");
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 	}
+	return failed;
+}
+
+static FILE *open_or_exit(const char *path, const char *mode)
+{
+	FILE *fp = fopen(path, mode);
+	if (!fp)
+		err(1, "%s", path);
+	return fp;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "marks", required_argument, NULL, 'm' }, { "transcript", required_argument, NULL, 't' }, { 0 }
-	};
-	const char *marks = NULL, *transcript = NULL;
+	struct session s = { 0 };
 	FILE *cast = NULL;
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c == 'm')
-			marks = optarg;
-		else if (c == 't')
-			transcript = optarg;
-		else
-			return 1;
+	int opt, seconds = 300;
+	while ((opt = getopt(argc, argv, "c:m:t:")) != -1) {
+		if (opt == 'c')
+			cast = open_or_exit(optarg, "w");
+		else if (opt == 'm')
+			s.marks = open_or_exit(optarg, "w");
+		else if (opt != 't' || (seconds = atoi(optarg)) <= 0)
+			optind = argc; /* usage */
 	}
-	if (argc - optind != 1) {
-		fprintf(stderr, "usage: %s [--marks=FILE] [--transcript=FILE] SCRIPT\n", argv[0]);
-		return 1;
-	}
-	FILE *script = strcmp(argv[optind], "-") == 0 ? stdin : fopen(argv[optind], "r");
-	if (!script)
-		die("%s: %s", argv[optind], strerror(errno));
-	if (marks && !(fish.marks = fopen(marks, "a")))
-		die("%s: %s", marks, strerror(errno));
-	if (transcript && !(cast = fopen(transcript, "w")))
-		die("%s: %s", transcript, strerror(errno));
-	start();
-	if (cast && mexp_set_transcript(fish.h, cast, MEXP_TRANSCRIPT_ASCIICAST) < 0)
-		die("%s: %s", transcript, strerror(errno));
-	wait_prompt(NULL);
-	while ((len = getline(&line, &size, script)) > 0) {
-		line[strcspn(line, "\n")] = 0;
-		run_line(line);
-	}
-	free(line);
-	/* The end of its input is how a person ends it; it then shuts its guest down. */
-	mexp_send_eof(fish.h);
-	int r = mexp_expect(fish.h, NULL, NULL), status = mexp_close_timeout(fish.h, 60000);
-	fish.h = NULL;
-	pcre2_code_free(fish.prompt);
-	pcre2_code_free(fish.complaint);
+	if (optind != argc - 1)
+		errx(1, "usage: expect-guestfish [-c CAST] [-m MARKS] [-t SECONDS] SCRIPT");
+	s.script = argv[optind];
+	FILE *script = open_or_exit(s.script, "r");
+	pcre2_code *complaint = mexp_compile(complaints, MEXP_REGEX, NULL, 0);
+	pcre2_code *prompt = mexp_compile("><fs> ", MEXP_EXACT, NULL, 0);
+	s.answers[0] = (mexp_regexp){ COMPLAINT, .re = complaint };
+	s.answers[1] = (mexp_regexp){ PROMPT, .re = prompt };
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (!complaint || !prompt || !(s.h = start_guestfish()))
+		err(1, "cannot start guestfish");
+	guestfish = mexp_get_pid(s.h);
+	signal(SIGHUP, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	mexp_set_timeout(s.h, seconds);
+	if (cast)
+		mexp_set_transcript(s.h, cast, MEXP_TRANSCRIPT_ASCIICAST);
+
+	int failed = end_guestfish(&s, do_script(&s, script));
+	if (cast && ferror(cast))
+		failed = wrong(&s, "cannot write the recording");
+	pcre2_code_free(complaint);
+	pcre2_code_free(prompt);
+	fclose(script);
+	if (s.marks)
+		fclose(s.marks);
 	if (cast)
 		fclose(cast);
-	if (r != MEXP_EOF || status != 0)
-		die("it did not end as it should (status %d)", status);
-	return 0;
+	if (told) { /* end as the signal says */
+		signal(told, SIG_DFL);
+		raise(told);
+	}
+	return failed ? 1 : 0;
 }
