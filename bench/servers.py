@@ -35,20 +35,26 @@ def find_peers():
     return nbdkit, qemu, plugins
 
 
-def build():
-    """A release build of ours; the path of the server."""
-    steps = [['ninja', '-C', BUILD, 'bench/bench-load', 'bench/bench-loop', 'lang/tcl/nbdkit-tcl-plugin.so']]
+def ninja(*targets):
+    """These, in the release build."""
+    steps = [['ninja', '-C', BUILD, *targets]]
     if not os.path.exists(BUILD + '/build.ninja'):
         steps.insert(0, ['meson', 'setup', '--buildtype=release', BUILD, SRC])
-    ours = os.environ.get('BENCH_SERVER')
-    if not ours:
-        ours = BUILD + '/src/blkscope-serve'
-        steps[-1].append('src/blkscope-serve')
     for step in steps:
         done = subprocess.run(step, cwd=SRC, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             sys.stderr.write(done.stdout[-3000:])
             raise Failed('cannot build: ' + ' '.join(step))
+
+
+def build():
+    """A release build of ours; the path of the server."""
+    targets = ['bench/bench-load', 'bench/bench-loop', 'lang/tcl/nbdkit-tcl-plugin.so']
+    ours = os.environ.get('BENCH_SERVER')
+    if not ours:
+        ours = BUILD + '/src/blkscope-serve'
+        targets.append('src/blkscope-serve')
+    ninja(*targets)
     if not os.access(ours, os.X_OK):
         raise Failed(f'{ours}: no such program')
     return ours

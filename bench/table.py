@@ -15,12 +15,12 @@ BULK = [('mb_s', 'MB/s', 'more'), ('server_cpu_us', 'CPU us/request', 'less')]
 
 
 class Bench:
-    def __init__(self, tmp):
+    def __init__(self, tmp, samples):
         self.tmp = tmp
         self.nbdkit, self.qemu, self.plugins = find_peers()
         self.ours = build()
         self.lines = []    # (row, metric, better, {server: median})
-        self.samples = []  # everything, for bench.json
+        self.samples = samples  # everything, for bench.json
         self.count = 0
 
     def start(self, name, filters=(), under=(), tcp=False, disk=memory):

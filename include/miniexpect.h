@@ -98,7 +98,8 @@ mexp_h *mexp_attach(int fd, pid_t pid, unsigned flags);
 int mexp_close(mexp_h *h);
 /* SIGHUP (by closing the terminal), after ms SIGTERM, 2 s later SIGKILL; ms < 0: waits without limit. */
 int mexp_close_timeout(mexp_h *h, int ms);
-/* Wait for the program to exit, reading what it prints: 0 and *status (may be NULL), MEXP_TIMEOUT, or MEXP_ERROR. */
+/* Wait for the program to exit, reading what it prints: 0 and *status (may be NULL), MEXP_TIMEOUT, MEXP_ERROR, or, when it prints
+ * more than the buffer takes, what mexp_set_max_buffer() says. */
 int mexp_wait(mexp_h *h, int ms, int *status);
 
 /* --- Expecting ----------------------------------------------------------------------------------- */

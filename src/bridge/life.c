@@ -129,7 +129,7 @@ void life_named(struct step *s, const char *kind)
 int life_threads(struct loaded *p, struct err *e)
 {
 	if (p->model == PARALLEL)
-		p->mod.direct = models_direct;
+		p->mod.direct = call_data;
 	if (p->model < SERIALIZE_REQUESTS || !p->mod.filter)
 		return 0;
 	p->many = pool_new(POOL_THREADS, e);

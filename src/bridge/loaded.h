@@ -51,7 +51,7 @@ struct opened {
 	} conn;
 	void *handle;               /* NULL: not open */
 	struct interned *strings;
-	bool zero_native, flush, cache_native;
+	bool zero_native, cache_native;
 	int fua;                    /* NBDKIT_FUA_* */
 	_Atomic(struct next *) next; /* a filter's: what requests go down to, or NULL; the filter may change it */
 	/* PARALLEL, SERIALIZE_REQUESTS; loop thread */
@@ -138,13 +138,11 @@ const char *life_model_name(int model);
 
 void models_submit(struct layer *l, struct req *r);
 void models_gone(struct layer *l);
-/* module.direct of a parallel plug-in or filter. */
-int models_direct(struct layer *l, struct req *r);
 
 /* --- calls.c: on a thread that may block; sets c->err --- */
 
 void call_run(struct loaded *p, struct call *c);
-/* The same for a data request, on this thread's stack. */
+/* The same for a data request, on this thread's stack: module.direct of a parallel plug-in or filter. */
 int call_data(struct layer *l, struct req *r);
 /* Whether a filter leaves this request alone: then it needs no call. */
 bool call_passes(const struct loaded *p, const struct opened *o, const struct req *r);

@@ -19,11 +19,6 @@ static void work(struct job *j)
 	run_timed(loaded_of(c->layer->mod), c);
 }
 
-int models_direct(struct layer *l, struct req *r)
-{
-	return call_data(l, r);
-}
-
 /* Whether all that the filter of this layer can call is direct: then its calls need no loop. */
 static bool direct_below(const struct layer *l)
 {

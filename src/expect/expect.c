@@ -18,33 +18,29 @@ uint64_t mx_in_ms(int ms)
 	return ms < 0 ? MX_NEVER : monotonic_ns() + (uint64_t)ms * NS_PER_MS;
 }
 
-int mx_poll(mexp_h *h, short events, uint64_t until, short *revents)
+int mx_poll(mexp_h *h, short events, uint64_t until, short *revents, bool *exited)
 {
-	struct pollfd fds[] = { { .fd = h->fd, .events = events }, { .fd = mexp_get_exit_fd(h), .events = POLLIN } };
+	/* The exit first, and the kernel asks in this order: whatever the program wrote is there when its exit is seen. */
+	struct pollfd fds[] = { { .fd = mexp_get_exit_fd(h), .events = POLLIN }, { .fd = h->fd, .events = events } };
 	uint64_t now = until == 0 || until == MX_NEVER ? 0 : monotonic_ns(), left = until > now ? until - now : 0;
 	struct timespec ts = { (time_t)(left / NS_PER_S), (long)(left % NS_PER_S) };
 	*revents = 0;
+	*exited = false;
 	if (ppoll(fds, ARRAY_LEN(fds), until == MX_NEVER ? NULL : &ts, NULL) < 0)
 		return errno == EINTR ? 0 : -1;
-	*revents = fds[0].revents;
+	*exited = fds[0].revents;
+	*revents = fds[1].revents;
 	return 0;
-}
-
-bool mx_exited(const mexp_h *h)
-{
-	struct pollfd p = { .fd = mexp_get_exit_fd(h), .events = POLLIN };
-	return p.fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
 ssize_t mx_read(mexp_h *h, bool ready)
 {
 	struct mexp_state *s = h->state;
-	/* The exit first: whatever the program wrote is there when its exit is seen. */
-	bool exited = !ready && mx_exited(h);
+	bool exited;
 	size_t room = s->max_buffer > h->len ? s->max_buffer - h->len : 0, want = MAX(h->read_size, (size_t)READ_MIN);
 	short revents;
 	if (!ready) {
-		if (mx_poll(h, POLLIN, 0, &revents) < 0)
+		if (mx_poll(h, POLLIN, 0, &revents, &exited) < 0)
 			return -1;
 		if (!revents)
 			return exited ? MX_EOF : 0;
@@ -66,8 +62,7 @@ ssize_t mx_read(mexp_h *h, bool ready)
 	return errno == EAGAIN || errno == EINTR ? 0 : -1;
 }
 
-/* Is the buffer as full as it may get? */
-static int full(const mexp_h *h)
+int mx_full(const mexp_h *h)
 {
 	const struct mexp_state *s = h->state;
 	if (h->len < s->max_buffer)
@@ -127,7 +122,7 @@ int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool 
 			return MEXP_ERROR;
 		if (n > 0)
 			burst += (size_t)n;
-	} while (n > 0 && burst < READ_BURST);
+	} while (n >= READ_MIN / 2 && burst < READ_BURST); /* after a short one there is most likely no more */
 	int r;
 	if (n == MX_EOF)
 		return (r = mx_scan(h, list, md, MX_END, true)) == MEXP_AGAIN ? MEXP_EOF : r;
@@ -136,18 +131,19 @@ int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool 
 	if (s->deadline != MX_NEVER && monotonic_ns() >= s->deadline)
 		return (r = mx_scan(h, list, md, MX_PAUSE, true)) == MEXP_AGAIN ? MEXP_TIMEOUT : r;
 	mx_forget(h);
-	return full(h);
+	return mx_full(h);
 }
 
 int mexp_expect(mexp_h *h, const mexp_regexp *regexps, pcre2_match_data *md)
 {
 	short revents = 0;
+	bool exited;
 	h->state->waiting = false;
 	if (mx_wait_begin(h, regexps) < 0)
 		return MEXP_ERROR;
 	int r;
 	while ((r = mx_wait_step(h, regexps, md, revents & POLLIN)) == MEXP_AGAIN)
-		if (mx_poll(h, POLLIN, h->state->wake, &revents) < 0)
+		if (mx_poll(h, POLLIN, h->state->wake, &revents, &exited) < 0)
 			return MEXP_ERROR;
 	return r;
 }

@@ -53,6 +53,7 @@ int mx_begin(mexp_h *h, const mexp_regexp *list)
 		pcre2_pattern_info(list[i].re, PCRE2_INFO_MAXLOOKBEHIND, &lookbehind);
 		uint32_t options = compiled | (uint32_t)list[i].options;
 		*w = (struct mx_want){
+			.re = list[i].re,
 			.anchored = options & PCRE2_ANCHORED, .at_end = options & PCRE2_ENDANCHORED,
 			.utf = compiled & PCRE2_UTF, .lenient = compiled & PCRE2_MATCH_INVALID_UTF,
 			.context = MAX((size_t)CONTEXT_MIN, (size_t)lookbehind * 8),
@@ -66,6 +67,15 @@ int mx_begin(mexp_h *h, const mexp_regexp *list)
 		}
 	}
 	return 0;
+}
+
+bool mx_same_list(const mexp_h *h, const mexp_regexp *list)
+{
+	size_t i = 0;
+	for (; list && list[i].r > 0; i++)
+		if (i == h->state->wants || h->state->want[i].re != list[i].re)
+			return false;
+	return i == h->state->wants;
 }
 
 /* Bytes of a character at the end of the text whose rest has not arrived. */
@@ -209,13 +219,16 @@ int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_en
 {
 	struct mexp_state *s = h->state;
 	size_t winner = 0;
+	s->gave_up = false;
 	if (!s->wants)
 		return MEXP_AGAIN;
 	if (!md && !(md = own_data(s, list)))
 		return errno = ENOMEM, MEXP_ERROR;
 	int rc = (s->order == MEXP_ORDER_LEFTMOST ? mx_find_leftmost : find_first)(h, list, md, end, quiet, &winner);
-	if (rc <= 0)
-		return rc ? rc : MEXP_AGAIN;
+	if (rc == 0 || (rc == MEXP_PCRE_ERROR && end == MX_PAUSE && s->gave_up)) /* it may be easy when more has come */
+		return MEXP_AGAIN;
+	if (rc < 0)
+		return rc;
 	const size_t *o = pcre2_get_ovector_pointer(md);
 	s->used = md;
 	s->start = MIN(o[0], o[1]); /* (?=ab\K) ends before it starts */

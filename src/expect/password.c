@@ -17,13 +17,12 @@ ssize_t mexp_send_password(mexp_h *h, const char *password, int ms)
 	size_t len = strlen(password);
 	while (tcgetattr(h->fd, &t) == 0 && t.c_lflag & ECHO) { /* what is no terminal has no echo */
 		short revents;
+		bool exited;
 		if (deadline != MX_NEVER && monotonic_ns() >= deadline)
 			return errno = ETIMEDOUT, -1;
-		if (mx_exited(h))
-			return errno = EPIPE, -1;
-		if (mx_poll(h, 0, mx_in_ms(LOOK_MS), &revents) < 0)
+		if (mx_poll(h, 0, mx_in_ms(LOOK_MS), &revents, &exited) < 0)
 			return -1;
-		if (revents & POLLHUP)
+		if (exited || revents & POLLHUP)
 			return errno = EPIPE, -1;
 	}
 	ssize_t n = mx_send(h, password, len, true, deadline);

@@ -7,6 +7,7 @@
  *
  * A handle has one thread. */
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "miniexpect.h"
@@ -15,6 +16,7 @@
 
 /* How far one regexp of the list has come. */
 struct mx_want {
+	const pcre2_code *re;
 	size_t from;      /* in h->buffer: where scans begin; nowhere before this can a match begin */
 	size_t open;      /* >= from: nor before this, by what PCRE2 said */
 	size_t seen;      /* bytes of h->buffer that the last scan saw, >= from */
@@ -45,6 +47,7 @@ struct mexp_state {
 	size_t start, end;        /* of the last match, in h->buffer, with used */
 	const pcre2_code *empty;  /* matched nothing at end: must not do so there again */
 	unsigned long long scanned; /* bytes looked at, for the tests of linearity */
+	bool gave_up;             /* the last scan of a whole text took too long */
 	size_t large;             /* bytes: texts of this size are tried start by start at their end */
 
 	/* expect.c */
@@ -58,7 +61,7 @@ struct mexp_state {
 	/* spawn.c, close.c */
 	int pidfd;                /* or -1 */
 	bool tty_eof, socket;
-	size_t line;              /* send.c: bytes of an unfinished line in the terminal */
+	atomic_size_t line;       /* send.c: bytes of an unfinished line in the terminal */
 
 	/* transcript.c: called with everything read ('o') and written ('i'). */
 	void (*tap)(mexp_h *h, char direction, const char *bytes, size_t len);
@@ -82,6 +85,7 @@ enum mx_end {
 };
 /* Begin with a new list, on what next_match leaves of the text: 0 or MEXP_ERROR. */
 int mx_begin(mexp_h *h, const mexp_regexp *list);
+bool mx_same_list(const mexp_h *h, const mexp_regexp *list); /* as mx_begin() got */
 /* r of the regexp that matches, then h->next_match is set; MEXP_AGAIN: none; MEXP_PCRE_ERROR; MEXP_ERROR.  quiet: also look at
  * what is not worth it while more comes. */
 int mx_scan(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, enum mx_end end, bool quiet);
@@ -98,9 +102,10 @@ void mx_forget(mexp_h *h);                         /* drop what no match can nee
 /* Read what is there without waiting, once; ready: poll(2) says so.  Bytes > 0; 0: nothing; MX_EOF; -1 + errno. */
 enum { MX_EOF = -2 };
 ssize_t mx_read(mexp_h *h, bool ready);
-bool mx_exited(const mexp_h *h);                   /* and the end of the program is the end of its output */
 uint64_t mx_in_ms(int ms);                         /* ns, monotonic; MX_NEVER for -1 */
-int mx_poll(mexp_h *h, short events, uint64_t until, short *revents); /* also when the program exits; 0 or -1 + errno */
+int mx_full(const mexp_h *h);                      /* the buffer is as full as it may get: MEXP_FULL or MEXP_ERROR; else MEXP_AGAIN */
+/* Also until the program exits: that was seen before *revents were.  0 or -1 + errno. */
+int mx_poll(mexp_h *h, short events, uint64_t until, short *revents, bool *exited);
 
 int mx_wait_begin(mexp_h *h, const mexp_regexp *list);  /* 0 or MEXP_ERROR */
 int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool ready); /* as mexp_try_expect() */

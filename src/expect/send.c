@@ -11,9 +11,7 @@
 #include "expect/private.h"
 #include "base/util.h"
 
-enum {
-	CHUNK = 256,      /* bytes: a terminal is writable while it has room for as many (WAKEUP_CHARS in Linux) */
-};
+enum { CHUNK = 256 }; /* bytes: a terminal is writable while it has room for as many (WAKEUP_CHARS in Linux) */
 
 /* Some of it: how much, or -1. */
 static ssize_t put(const mexp_h *h, const char *bytes, size_t len)
@@ -30,9 +28,10 @@ ssize_t mx_send(mexp_h *h, const char *bytes, size_t len, bool hidden, uint64_t 
 	while (done < len) {
 		bool has_room = h->len < h->state->max_buffer;
 		short revents;
-		if (mx_poll(h, has_room ? POLLIN | POLLOUT : POLLOUT, deadline, &revents) < 0)
+		bool exited;
+		if (mx_poll(h, has_room ? POLLIN | POLLOUT : POLLOUT, deadline, &revents, &exited) < 0)
 			return -1;
-		if (revents & (POLLHUP | POLLERR | POLLNVAL) || mx_exited(h))
+		if (revents & (POLLHUP | POLLERR | POLLNVAL) || exited)
 			return errno = EPIPE, -1;
 		if (revents & POLLIN) {
 			ssize_t n = mx_read(h, true);
@@ -102,6 +101,7 @@ int mexp_send_interrupt(mexp_h *h)
 	do
 		n = h->state->socket ? send(h->fd, "\003", 1, MSG_NOSIGNAL) : write(h->fd, "\003", 1);
 	while (n < 0 && errno == EINTR);
+	h->state->line = 0; /* ^C empties it */
 	if (n > 0 && h->debug_fp)
 		mx_debug(h, "wrote", "\003", 1);
 	return (int)n;

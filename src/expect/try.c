@@ -7,7 +7,7 @@
 int mexp_try_expect(mexp_h *h, const mexp_regexp *regexps, pcre2_match_data *md)
 {
 	struct mexp_state *s = h->state;
-	if (!s->waiting && mx_wait_begin(h, regexps) < 0)
+	if ((!s->waiting || !mx_same_list(h, regexps)) && mx_wait_begin(h, regexps) < 0)
 		return MEXP_ERROR;
 	int r = mx_wait_step(h, regexps, md, false);
 	s->waiting = r == MEXP_AGAIN;

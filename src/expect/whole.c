@@ -19,7 +19,8 @@ int mx_scan_whole(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size
 		if (rc != PCRE2_ERROR_NOMATCH || at.from == len)
 			return rc;
 		bytes += len - at.from;
-		if (tries >= TRIES_MIN && bytes > TRIES_BYTES)
+		h->state->gave_up = tries >= TRIES_MIN && bytes > TRIES_BYTES;
+		if (h->state->gave_up)
 			return h->pcre_error = PCRE2_ERROR_MATCHLIMIT;
 		at.from++;
 		while (at.utf && at.from < len && (h->buffer[at.from] & 0xc0) == 0x80)

@@ -11,7 +11,7 @@ command -v guestfish >/dev/null || skip "guestfish is not installed"
 D=$T/out
 unset DISPLAY WAYLAND_DISPLAY
 DEMO_BIN=$BUILD_BIN DEMO_DIR=$D DEMO_DELAY=2ms "$SRC/tools/demo" >"$T/said" 2>&1 || fail "tools/demo: $(cat "$T/said")"
-for f in log steps.txt strip.png video.mp4 summary.txt server.log; do
+for f in log steps.txt session.cast strip.png video.mp4 summary.txt server.log; do
 	[ -s "$D/$f" ] || fail "the demo left no $f"
 done
 echo ok leaves_all_it_promises
@@ -85,21 +85,37 @@ frames=$(probe "$D/video.mp4" | cut -d, -f4)
 [ "$frames" -ge $((seconds * 10)) ] || fail "$frames pictures are too few for $seconds seconds"
 echo ok pictures_are_pictures
 
-# Stopped in the middle, it must leave nothing: no process, no directory of the socket.
-mkdir "$T/stopped"
-: >"$T/stopped/log"
-TMPDIR=$T DEMO_BIN=$BUILD_BIN DEMO_DIR=$T/stopped DEMO_DELAY=2ms "$SRC/tools/demo" >"$T/said" 2>&1 &
-demo=$!
-until_true 60 grep -qs ' Read ' "$T/stopped/log"
-pgrep -f "nbdkit .*$T/blkscope-demo" >/dev/null || fail "the test does not find the demo's server"
-pgrep -f "qemu-.*$T/blkscope-demo" >/dev/null || fail "the test does not find the demo's guest"
+# begin_demo NAME: in the background ($demo), until the guest has read something; all it makes is in $T/NAME.
+begin_demo() {
+	mkdir "$T/$1"
+	: >"$T/$1/log"
+	TMPDIR=$T/$1 DEMO_BIN=$BUILD_BIN DEMO_DIR=$T/$1 DEMO_DELAY=2ms "$SRC/tools/demo" >"$T/said" 2>&1 &
+	demo=$!
+	until_true 60 grep -qs ' Read ' "$T/$1/log"
+	pgrep -f "nbdkit .*$T/$1/blkscope-demo" >/dev/null || fail "the test does not find the demo's server"
+	pgrep -f "qemu-.*$T/$1/blkscope-demo" >/dev/null || fail "the test does not find the demo's guest"
+	driver=$(pgrep -f "expect-guestfish .*$T/$1/blkscope-demo") || fail "the test does not find the guest's driver"
+}
+
+# ended_demo NAME STATUS: it must leave nothing: no process, no directory of the socket.
+ended_demo() {
+	local status=0
+	wait "$demo" || status=$?
+	[ "$status" -eq "$2" ] || fail "the demo's status is $status, expected $2: $(cat "$T/said")"
+	! pgrep -af "$T/$1/blkscope-demo" || fail "the demo left processes behind"
+	[ -z "$(find "$T/$1" -maxdepth 1 -name 'blkscope-demo.*')" ] || fail "the demo left its directory behind"
+}
+
+begin_demo stopped
 kill "$demo"
-status=0
-wait "$demo" || status=$?
-[ "$status" -eq 143 ] || fail "after SIGTERM the demo's status is $status"
-! pgrep -af "$T/blkscope-demo" || fail "the demo left processes behind"
-[ -z "$(find "$T" -maxdepth 1 -name 'blkscope-demo.*')" ] || fail "the demo left its directory behind"
+ended_demo stopped 143
 echo ok stops_when_told
+
+begin_demo failed
+pkill -KILL -P "$driver" -x guestfish || fail "the test does not find guestfish"
+ended_demo failed 1
+said 'the guest failed: tools/demo.d/session:6: guestfish was killed by signal 9; it printed last: run$'
+echo ok says_why_the_guest_failed
 
 status=0
 DEMO_BIN=$T/nowhere "$SRC/tools/demo" >"$T/said" 2>&1 || status=$?

@@ -37,25 +37,6 @@ done
 	fail "pkg-config and --dump-config know different plug-in folders"
 echo "ok a_plugin_is_built_outside_the_tree"
 
-# The expect library: its header, both libraries and its .pc, with which an example is built outside of the tree in either way.
-expect_pc=$(dirname "$(find "$T/usr" -name miniexpect.pc)")
-libdir=$(PKG_CONFIG_PATH=$expect_pc pkg-config --variable=libdir miniexpect)
-for f in "$T/usr/include/miniexpect.h" "$libdir/libminiexpect.so" "$libdir/libminiexpect.so.1" "$libdir/libminiexpect.a"; do
-	[ -s "$f" ] || fail "$f was not installed"
-done
-cp "$SRC/examples/expect/shell.c" "$T"
-expect_shell() { # NAME COMMAND: builds and runs it
-	(cd "$T" && export PKG_CONFIG_PATH="$expect_pc" && eval "$2") || fail "shell.c does not build: $2"
-	[ "$(LD_LIBRARY_PATH=$libdir "$T/$1" 'echo a')" = "a
-[0]" ] || fail "shell.c does not work: $2"
-}
-expect_shell shared 'cc -Wall -Wextra -Werror shell.c $(pkg-config --cflags --libs miniexpect) -o shared'
-ldd "$T/shared" >"$T/out"
-grep -q 'libminiexpect\.so\.1 ' "$T/out" || fail "the shared one does not use libminiexpect.so.1: $(cat "$T/out")"
-expect_shell static 'cc -Wall -Wextra -Werror -static shell.c $(pkg-config --static --cflags --libs miniexpect) -o static'
-! readelf -d "$T/static" | grep -q NEEDED || fail "the static one is not static"
-echo "ok a_program_is_built_on_the_expect_library"
-
 # Names: what is built in, then our folder, then nbdkit's.
 plugindir=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --variable=plugindir blkscope)
 mkdir -p "$plugindir"
@@ -97,6 +78,33 @@ offers rdelay= nbdkit --filter=delay memory rd
 offers --palette= nbdview --pal
 ! complete_words blkscope serve '' | grep -qx delay || fail "completion offers a filter for a plug-in"
 echo "ok completion_offers_what_the_programs_know"
+
+# A program on the expect library, outside of the tree: shared, static, strict C99 and C++.
+for f in include/miniexpect.h share/man/man3/miniexpect.3 share/man/man3/mexp_expect.3; do
+	[ -e "$T/usr/$f" ] || fail "$f was not installed"
+done
+PKG_CONFIG_PATH=$(dirname "$(find "$T/usr" -name miniexpect.pc)")
+export PKG_CONFIG_PATH
+libdir=$(pkg-config --variable=libdir miniexpect)
+cp "$SRC/examples/expect/shell.c" "$T"
+expect_shell() { # NAME COMMAND: builds and runs it
+	(cd "$T" && eval "$2") || fail "shell.c does not build: $2"
+	[ "$(LD_LIBRARY_PATH=$libdir "$T/$1" 'echo hello')" = "hello
+[0]" ] || fail "shell.c does not run: $2"
+}
+expect_shell shared 'cc -Wall -Wextra -Werror shell.c $(pkg-config --cflags --libs miniexpect) -o shared'
+ldd "$T/shared" >"$T/out"
+grep -q 'libminiexpect\.so\.1 ' "$T/out" || fail "the shared one does not use libminiexpect.so.1: $(cat "$T/out")"
+expect_shell static 'cc -Wall -Wextra -Werror -static shell.c $(pkg-config --static --cflags --libs miniexpect) -o static'
+! readelf -d "$T/static" | grep -q NEEDED || fail "the static one is not static"
+printf '#include <miniexpect.h>\nint main(void) { mexp_regexp x[] = { { 100, 0, 0 }, { 0, 0, 0 } }; return x[1].r + mexp_close(0); }\n' >"$T/x.c"
+cp "$T/x.c" "$T/x.cc"
+for strict in 'gcc -std=c99 x.c' 'clang -std=c11 x.c' 'g++ -std=c++11 x.cc'; do
+	(cd "$T" && ${strict} -Wall -Wextra -pedantic-errors -Werror $(pkg-config --cflags --libs miniexpect) -o x &&
+		LD_LIBRARY_PATH=$libdir ./x) || fail "miniexpect.h does not do for $strict"
+done
+! nm "$libdir/libminiexpect.a" | grep ' [BbDdC] ' || fail "the expect library has variables"
+echo "ok a_program_on_the_installed_expect_library"
 
 # Under DESTDIR nothing escapes.
 make -C "$SRC" install BUILD="$T/build" PREFIX="$T/usr" DESTDIR="$T/dest" >"$T/out" 2>&1 || { cat "$T/out"; fail "make install with DESTDIR"; }

@@ -33,6 +33,24 @@ TEST(a_program_that_also_ignores_sigterm_is_killed)
 	CHECK(waitpid(pid, NULL, WNOHANG) < 0 && errno == ECHILD);
 }
 
+TEST(a_program_that_is_stopped_is_ended_too)
+{
+	struct talk t;
+	int status;
+	CHECK(talk_open(&t));
+	pid_t pid = fork();
+	if (pid == 0) {
+		raise(SIGSTOP);
+		_exit(9);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+	mexp_h *h = mexp_attach(dup(t.far), pid, 0); /* no terminal, no hangup */
+	CHECK(h);
+	status = mexp_close_timeout(h, 10);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	talk_close(&t);
+}
+
 TEST(a_program_that_takes_its_time_after_the_hangup_is_waited_for)
 {
 	mexp_h *h = sh(0, "trap 'sleep 0.3; exit 5' HUP; echo ready; while :; do sleep 0.05; done");
@@ -67,14 +85,19 @@ TEST(a_close_after_somebody_else_has_reaped_the_program_is_an_error_and_no_hang)
 /* 24 */
 TEST(a_daemon_that_keeps_the_terminal_does_not_keep_the_end_from_us)
 {
-	mexp_h *h = sh(0, "setsid sleep 60 & echo pid $!; exit 7");
+	/* It speaks in its own session: before, it would be hung up with the shell. */
+	mexp_h *h = sh(0, "setsid sh -c 'echo pid $$; exec sleep 60' & read x; exit 7");
 	CHECK(h);
 	CHECK_IS(mexp_expect(h, FOR("pid (\\d+)\n"), NULL), 100);
 	pid_t daemon_pid = (pid_t)atoi(mexp_match(h, 1, NULL));
 	mexp_set_timeout_ms(h, 20000);
-	int r = mexp_expect(h, NULL, NULL), status = mexp_close(h);
+	int sent = mexp_printf(h, "\n"), r = mexp_expect(h, NULL, NULL);
+	errno = 0;
+	int late = mexp_printf(h, "too late\n"), error = errno, status = mexp_close(h);
 	kill(daemon_pid, SIGKILL);
+	CHECK_IS(sent, 1);
 	CHECK_IS(r, MEXP_EOF);
+	CHECK(late == -1 && error == EPIPE); /* 25 */
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
@@ -177,6 +200,38 @@ TEST(a_wait_reads_what_the_program_prints_so_that_it_can_exit)
 	CHECK_IS(mexp_expect(h, FOR("END\n"), NULL), 100);
 	CHECK_IS(mexp_lost(h) + (size_t)h->next_match, 400004);
 	mexp_close(h);
+}
+
+TEST(a_wait_says_when_the_program_prints_more_than_the_buffer_takes)
+{
+	mexp_h *h = sh(0, "exec yes");
+	CHECK(h);
+	mexp_set_max_buffer(h, 100000);
+	CHECK_IS(mexp_wait(h, -1, NULL), MEXP_FULL);
+	CHECK_IS(h->len, 100000);
+	mexp_close(h);
+}
+
+TEST(without_a_pidfd_the_end_is_found_all_the_same)
+{
+	int status = -1;
+	for (int i = 0; i < 3; i++) {
+		mexp_h *h = sh(0, i == 0 ? "sleep 0.05; exit 3" : i == 1 ? "exec sleep 60" : "trap '' HUP; echo ready; exec sleep 60");
+		CHECK(h);
+		close(h->state->pidfd);
+		h->state->pidfd = -1; /* as on an old kernel */
+		if (i == 0) {
+			CHECK_IS(mexp_wait(h, 20000, &status), 0);
+			CHECK_IS(status, 3 << 8);
+			CHECK_IS(mexp_expect(h, NULL, NULL), MEXP_EOF);
+			CHECK_IS(mexp_printf(h, "x"), -1);
+			CHECK_IS(errno, EPIPE);
+			CHECK_IS(mexp_close(h), 3 << 8);
+		} else {
+			CHECK_IS(mexp_wait(h, 20, &status), MEXP_TIMEOUT);
+			CHECK_IS(mexp_close_timeout(h, i == 1 ? 20000 : 20), i == 1 ? SIGHUP : SIGTERM);
+		}
+	}
 }
 
 TEST(there_is_nothing_to_wait_for_without_a_program)

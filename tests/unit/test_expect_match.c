@@ -107,7 +107,10 @@ TEST(a_character_may_arrive_in_pieces)
 			memcpy(piece[1], text + cut, cut2 - cut);
 			memcpy(piece[2], text + cut2, sizeof(text) - 1 - cut2);
 			bool three = cut2 > cut;
-			struct pieces c = { "x\\x{e9}\\x{20ac}(.)z", { piece[0], three ? piece[1] : piece[2], three ? piece[2] : NULL }, text, PCRE2_UTF };
+			struct pieces c = { .pattern = "x\\x{e9}\\x{20ac}(.)z", .match = text, .options = PCRE2_UTF };
+			c.piece[0] = piece[0];
+			c.piece[1] = three ? piece[1] : piece[2];
+			c.piece[2] = three ? piece[2] : NULL;
 			check_pieces(&c, 0, 0);
 			check_pieces(&c, 0, 5001);
 			c.options |= PCRE2_MATCH_INVALID_UTF;
@@ -261,6 +264,63 @@ TEST(in_the_order_of_the_text_of_two_at_the_same_place_the_first_of_the_list_win
 	CHECK_IS(talk_pieces(&t, LIST({ 1, .re = re("abc") }, { 2, .re = re("ab") }), NULL, "c", NULL), 1);
 	CHECK_IS(talk_pieces(&t, LIST({ 2, .re = re("ab") }, { 1, .re = re("abc") }), NULL, "ab", NULL), 2);
 	talk_close(&t);
+}
+
+TEST(the_first_of_the_list_wins_also_when_it_was_not_worth_a_look)
+{
+	struct talk t;
+	char block[10001];
+	const mexp_regexp *list = LIST({ 1, .re = re("a.*END1") }, { 2, .re = re("END2") });
+	CHECK(talk_open(&t));
+	memset(block, 'x', sizeof(block) - 1);
+	block[sizeof(block) - 1] = 0;
+	block[0] = 'a';
+	CHECK_IS(talk_pieces(&t, list, NULL, block, "END1 END2\n", NULL), 1);
+	CHECK_AFTER(t.h, " END2\n");
+	talk_close(&t);
+}
+
+TEST(what_is_left_of_a_text_after_a_timeout_is_not_its_beginning)
+{
+	static const struct {
+		const char *pattern;
+		uint32_t options;
+	} cases[] = { { "^-" }, { "\\A-" }, { "-", PCRE2_ANCHORED }, { "^.", PCRE2_UTF }, { "(?<![a-z])-" } };
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct talk t;
+		char block[10000];
+		mexp_regexp list[] = { { 100, .re = re_with(cases[i].pattern, cases[i].options) }, { 0 } };
+		CHECK(talk_open(&t));
+		mexp_set_keep(t.h, 0);
+		memset(block, i == 4 ? 'a' : '-', sizeof(block));
+		CHECK(talk_say(&t, block, sizeof(block)));
+		CHECK_IS(mexp_try_expect(t.h, FOR("z"), NULL), MEXP_AGAIN);
+		mexp_set_timeout_ms(t.h, 1);
+		CHECK_IS(mexp_expect(t.h, FOR("z"), NULL), MEXP_TIMEOUT);
+		CHECK(mexp_lost(t.h) > 0 && t.h->len > 0);
+		CHECK(talk_say(&t, "-", 1));
+		CHECK_IS(mexp_expect(t.h, list, NULL), MEXP_TIMEOUT);
+		talk_close(&t);
+	}
+}
+
+TEST(text_is_not_dropped_up_to_the_middle_of_a_character)
+{
+	for (size_t keep = 100; keep < 108; keep++) {
+		struct talk t;
+		char block[10001];
+		size_t len;
+		CHECK(talk_open(&t));
+		mexp_set_keep(t.h, keep);
+		for (size_t i = 0; i < sizeof(block) - 1; i++)
+			block[i] = "\360\237\230\200"[i % 4];
+		block[sizeof(block) - 1] = 0;
+		const mexp_regexp *list = LIST({ 100, .re = re_with("END", PCRE2_UTF) });
+		CHECK_IS(talk_pieces(&t, list, NULL, block, block, "END", NULL), 100);
+		const char *before = mexp_before(t.h, &len);
+		CHECK(mexp_lost(t.h) > 0 && len >= keep && (before[0] & 0xff) == 0xf0);
+		talk_close(&t);
+	}
 }
 
 TEST(a_list_ends_at_the_first_entry_that_is_not_positive)

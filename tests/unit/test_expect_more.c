@@ -33,14 +33,28 @@ TEST(of_many_sessions_those_with_an_answer_have_one)
 		talk_close(&t[i]);
 }
 
+TEST(another_list_begins_another_wait)
+{
+	struct talk t;
+	CHECK(talk_open(&t) && talk_say(&t, "one two", 7));
+	CHECK_IS(mexp_try_expect(t.h, FOR("three"), NULL), MEXP_AGAIN);
+	CHECK_IS(mexp_try_expect(t.h, LIST({ 1, .re = re("four") }, { 2, .re = re("two") }), NULL), 2);
+	CHECK(talk_say(&t, "five", 4));
+	CHECK_IS(mexp_try_expect(t.h, LIST({ 1, .re = re("four") }, { 2, .re = re("two") }), NULL), MEXP_AGAIN);
+	CHECK_IS(mexp_try_expect(t.h, NULL, NULL), MEXP_AGAIN);
+	CHECK_IS(mexp_try_expect(t.h, FOR("^five"), NULL), 100);
+	talk_close(&t);
+}
+
 TEST(many_programs_can_be_awaited_together)
 {
 	enum { PROGRAMS = 12 };
-	struct mexp_wait_for w[PROGRAMS];
+	struct mexp_wait_for w[PROGRAMS] = { 0 };
 	int r[PROGRAMS] = { 0 }, left = PROGRAMS, calls = 0;
 	const mexp_regexp *list = FOR("result (\\d+)\n");
 	for (int i = 0; i < PROGRAMS; i++) {
-		w[i] = (struct mexp_wait_for){ .h = sh(0, i % 3 ? "sleep 0.05; echo result 12; sleep 60" : "setsid sleep 1 & exit 1"), .regexps = list };
+		w[i].h = sh(0, i % 3 ? "sleep 0.05; echo result 12; sleep 60" : "setsid sleep 1 & exit 1");
+		w[i].regexps = list;
 		CHECK(w[i].h);
 	}
 	while (left && calls++ < 1000) {

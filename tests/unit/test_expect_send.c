@@ -2,6 +2,7 @@
 /* Writing to a program, with and without a terminal in cooked mode. */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include "unit/expect_rig.h"
@@ -98,6 +99,21 @@ TEST(a_line_is_refused_too_when_it_is_sent_in_parts)
 	mexp_close(h);
 }
 
+TEST(an_interrupt_empties_the_line)
+{
+	char *text = text_of(4000, 'x');
+	mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE | MEXP_SPAWN_NOECHO, "trap '' INT; echo ready; while read x; do echo got ${#x}; done");
+	CHECK(h && text);
+	CHECK_IS(mexp_expect(h, FOR("ready\r\n"), NULL), 100);
+	CHECK_IS(mexp_write(h, text, 4000), 4000);
+	CHECK_IS(mexp_send_interrupt(h), 1);
+	CHECK_IS(mexp_printf(h, "%.200s\n", text), 201);
+	CHECK_IS(mexp_expect(h, FOR("got (\\d+)\r\n"), NULL), 100);
+	CHECK_MATCH(h, 1, "200");
+	free(text);
+	mexp_close(h);
+}
+
 TEST(in_raw_mode_no_line_is_too_long)
 {
 	char *text = text_of(60000, 'x');
@@ -138,6 +154,11 @@ TEST(to_write_to_a_socket_that_is_closed_is_an_error_and_no_signal)
 {
 	struct talk t;
 	CHECK(talk_open(&t));
+	CHECK_IS(shutdown(t.far, SHUT_RD), 0);
+	CHECK_IS(mexp_write(t.h, "x", 1), -1);
+	CHECK_IS(errno, EPIPE);
+	CHECK_IS(mexp_send_interrupt(t.h), -1);
+	CHECK_IS(errno, EPIPE);
 	talk_end(&t);
 	CHECK_IS(mexp_write(t.h, "x", 1), -1);
 	CHECK_IS(errno, EPIPE);
@@ -208,7 +229,8 @@ TEST(a_control_character_is_named_by_its_letter)
 TEST(a_password_is_not_sent_before_the_terminal_stops_to_echo)
 {
 	for (int i = 0; i < 5; i++) {
-		mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE, "printf 'password: '; sleep 0.1; stty -echo; read p; stty echo; echo; echo \"got $p.\"");
+		mexp_h *h = sh(MEXP_SPAWN_COOKED_MODE, "printf 'password: '; sleep 0.1; stty -echo; read p; stty echo; "
+						       "echo; echo \"got $p.\"");
 		CHECK(h);
 		CHECK_IS(mexp_expect(h, FOR("password: "), NULL), 100);
 		CHECK_IS(mexp_send_password(h, "secret", 10000), 7);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # What the person sees while the guest works: each caption as it comes, and under it a clock with
-# the requests so far.  The guest writes steps.txt and the server writes log; this only reads.
+# the requests so far.  The guest's driver writes steps.txt and the server writes log; this only reads.
 
 say() { printf '%s\n' "$*"; }
 
