@@ -33,7 +33,8 @@ static void log_in_and_ask_for_the_version(void)
 {
 	static const char script[] =
 		"stty -echo; printf 'password: '; read p; if [ \"$p\" != secret ]; then echo Permission denied; exit 1; fi; echo;"
-		"printf 'root@conversion:~# '; while read line; do case $line in exit*) break;; *version*) sleep 0.3; echo 'virt-v2v 1.42.0rhel';; esac;"
+		"printf 'root@conversion:~# '; while read line; do case $line in exit*) break;;"
+		" *version*) sleep 0.3; echo 'virt-v2v 1.42.0rhel';; esac;"
 		"printf 'root@conversion:~# '; done; exit 5";
 	pcre2_code *password_re = compile_re("password: "), *prompt_re = compile_re("[$#] "),
 		   *version_re = compile_re("virt-v2v ([1-9]\\d*)\\.(\\d+)\\.(\\d+)"), *denied_re = compile_re("Permission denied");
@@ -73,7 +74,8 @@ wait_prompt:
 	CHECK(mexp_printf(h, "%s --version\n", "virt-v2v") == 19);
 	mexp_set_timeout_ms(h, 100); /* virt-p2v asks again after a timeout, and nothing may be lost */
 	for (;;) {
-		int r = mexp_expect(h, (mexp_regexp[]){ { .r = 100, .re = version_re }, { .r = 101, .re = prompt_re }, { .r = 0 } }, match_data);
+		int r = mexp_expect(h, (mexp_regexp[]){ { .r = 100, .re = version_re }, { .r = 101, .re = prompt_re }, { .r = 0 } },
+				    match_data);
 		if (r == 100) {
 			PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(match_data);
 			CHECK(mexp_get_pcre_error(h) == 4);
@@ -150,7 +152,8 @@ static void every_field_and_macro(void)
 	CHECK(mexp_get_timeout_ms(h) == 10000 && mexp_get_read_size(h) == 4096 && mexp_get_debug_file(h) == debug);
 	CHECK(mexp_printf(h, "hello") == 5);
 	CHECK(mexp_expect(h, regexps, NULL) == 7);
-	CHECK(h->len >= 5 && memcmp(h->buffer, "hello", 5) == 0 && h->next_match == 5 && mexp_get_pcre_error(h) == h->pcre_error && h->pcre_error > 0);
+	CHECK(h->len >= 5 && memcmp(h->buffer, "hello", 5) == 0 && h->next_match == 5);
+	CHECK(mexp_get_pcre_error(h) == h->pcre_error && h->pcre_error > 0);
 	h->next_match = 0; /* once more */
 	CHECK(mexp_expect(same, regexps, NULL) == 7);
 	h->next_match = -1; /* drop all */
