@@ -105,7 +105,7 @@ def free_port():
 @contextlib.contextmanager
 def sshd(tmp, *config):
     """A server of our own that knows a user `tester` with the password `open sesame`; arguments for ssh.  The user is in copies of
-    passwd and shadow that only this server sees, in a mount namespace: there is nothing to undo, and no name to agree on."""
+    passwd and shadow that only this server sees, in a mount namespace: there is nothing to undo, and no name to agree on.  It ends with this test."""
     if os.getuid() != 0:
         raise Skip('root only: an sshd that takes passwords, and a user')
     if not all(shutil.which(p) for p in ('sshd', 'ssh', 'ssh-keygen', 'openssl', 'unshare')):
@@ -123,7 +123,7 @@ def sshd(tmp, *config):
     port = free_port()
     write(tmp + '/config', f'Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp}/host\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n'
           'PubkeyAuthentication no\nUsePAM no\nPidFile none\nPrintMotd no\n' + ''.join(line + '\n' for line in config))
-    start = f'{mounts} exec {shutil.which("sshd")} -D -e -f {tmp}/config 2>{tmp}/log'
+    start = f'{mounts} exec setpriv --pdeathsig TERM {shutil.which("sshd")} -D -e -f {tmp}/config 2>{tmp}/log'
     server = subprocess.Popen(['unshare', '-m', 'sh', '-c', start], stdin=subprocess.DEVNULL)
     try:
         until('sshd listens', lambda: server.poll() is not None or listens(port))
