@@ -199,6 +199,7 @@ static void no_such_program(void)
 
 int main(void)
 {
+	signal(SIGHUP, SIG_DFL); /* nohup(1) has it ignored, and MEXP_SPAWN_KEEP_SIGNALS would keep that */
 	CHECK(MEXP_SPAWN_KEEP_SIGNALS == 1 && MEXP_SPAWN_KEEP_FDS == 2 && MEXP_SPAWN_COOKED_MODE == 4 && MEXP_SPAWN_RAW_MODE == 0);
 	CHECK(MEXP_EOF == 0 && MEXP_ERROR == -1 && MEXP_PCRE_ERROR == -2 && MEXP_TIMEOUT == -3);
 	CHECK(PCRE2_CODE_UNIT_WIDTH == 8);
