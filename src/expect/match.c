@@ -139,9 +139,10 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 		rc = PCRE2_ERROR_PARTIAL;
 	w->seen = len;
 	w->pending = rc == PCRE2_ERROR_PARTIAL;
-	if (w->anchored)
+	if (w->anchored) {
+		w->open = rc == PCRE2_ERROR_NOMATCH ? len : 0;
 		w->dead = rc == PCRE2_ERROR_NOMATCH && len > BACK;
-	else if (rc == PCRE2_ERROR_PARTIAL || rc == PCRE2_ERROR_NOMATCH) {
+	} else if (rc == PCRE2_ERROR_PARTIAL || rc == PCRE2_ERROR_NOMATCH) {
 		w->open = w->pending ? pcre2_get_startchar(md) : len;
 		size_t from = w->open - MIN(w->open, (size_t)BACK);
 		for (int i = 0; i < 3 && w->utf && from && (h->buffer[from] & 0xc0) == 0x80; i++)

@@ -238,6 +238,19 @@ TEST(the_first_of_the_list_wins_unless_the_order_is_that_of_the_text)
 	talk_close(&t);
 }
 
+TEST(in_the_order_of_the_text_a_match_does_not_wait_for_one_that_can_only_be_at_the_beginning)
+{
+	struct talk t;
+	CHECK(talk_open(&t) && talk_say(&t, "x bar", 5));
+	mexp_set_order(t.h, MEXP_ORDER_LEFTMOST);
+	CHECK_IS(mexp_try_expect(t.h, LIST({ 1, .re = re("^foo") }, { 2, .re = re("bar") }), NULL), 2);
+	CHECK(talk_say(&t, "fo", 2));
+	CHECK_IS(mexp_try_expect(t.h, LIST({ 1, .re = re("^foo") }, { 2, .re = re("o") }), NULL), MEXP_AGAIN);
+	CHECK(talk_say(&t, "o", 1));
+	CHECK_IS(mexp_try_expect(t.h, LIST({ 1, .re = re("^foo") }, { 2, .re = re("o") }), NULL), 1);
+	talk_close(&t);
+}
+
 TEST(in_the_order_of_the_text_a_match_waits_for_another_that_has_begun_before_it)
 {
 	struct talk t;
