@@ -204,6 +204,7 @@ static bool only_without_jit(const struct expect_case *c, pcre2_match_context *c
 		pcre2_pattern_info(c->re[i], PCRE2_INFO_JITSIZE, &size);
 		any |= !size;
 		jit.re[i] = pcre2_code_copy(c->truth[i]);
+		jit.options[i] &= ~(int)PCRE2_ANCHORED; /* which a match with JIT cannot be, but a pattern */
 		all &= pcre2_jit_compile(jit.re[i], PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0;
 	}
 	pieces(&jit, &many);

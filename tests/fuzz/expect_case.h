@@ -11,7 +11,7 @@ enum { EXPECT_PATTERNS_MAX = 4 };
 struct expect_case {
 	pcre2_code *re[EXPECT_PATTERNS_MAX]; /* borrowed */
 	pcre2_code *truth[EXPECT_PATTERNS_MAX];
-	/* the same, compiled with PCRE2_NO_START_OPTIMIZE, without PCRE2_MATCH_INVALID_UTF */
+	/* the same, compiled with PCRE2_NO_START_OPTIMIZE, anchored if the match is, and without PCRE2_MATCH_INVALID_UTF */
 	int options[EXPECT_PATTERNS_MAX];
 	size_t n;                            /* of them, > 0; more than one: the leftmost wins */
 	const char *text;

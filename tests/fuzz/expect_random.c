@@ -137,14 +137,15 @@ bool expect_random_case(struct dice *d, struct expect_case *c)
 		c->re[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, compiled[i], &error, &at, NULL);
 		if (!c->re[i])
 			return false;
-		uint32_t plain = PCRE2_NO_START_OPTIMIZE | (compiled[i] & ~PCRE2_MATCH_INVALID_UTF);
-		c->truth[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, plain, &error, &at, NULL);
 		if (jit && !(utf && lenient))
 			pcre2_jit_compile(c->re[i], PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
 		c->options[i] = throw_dice(d, 40) == 0	 ? PCRE2_ANCHORED
 				: throw_dice(d, 40) == 0 ? PCRE2_NOTBOL
 				: throw_dice(d, 40) == 0 ? PCRE2_NOTEMPTY
 							 : 0;
+		uint32_t plain = PCRE2_NO_START_OPTIMIZE | (compiled[i] & ~PCRE2_MATCH_INVALID_UTF);
+		plain |= (uint32_t)c->options[i] & PCRE2_ANCHORED;
+		c->truth[i] = pcre2_compile((PCRE2_SPTR)patterns[i], w.n, plain, &error, &at, NULL);
 	}
 	random_text(d, c, utf);
 	c->n_pieces = 1 + throw_dice(d, PIECES_MAX);

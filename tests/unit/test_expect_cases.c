@@ -32,6 +32,6 @@ TEST(pieces_make_no_difference)
 	printf("%llu cases: %llu the same, %llu that PCRE2 cannot tell, %llu that its interpreter overlooks, %llu differ\n", n, same,
 	       unknown, overlooked, differ);
 	CHECK(differ == 0);
-	CHECK(overlooked <= n / 10000);
+	CHECK(overlooked <= 1 + n / 10000);
 	CHECK(same > n / 2);
 }
