@@ -26,7 +26,7 @@ compilers='gcc clang'
 for cc in $compilers; do
 	for std in gnu17 c99 c11; do
 		pedantic=
-		[ $std = gnu17 ] || pedantic=-pedantic
+		[ $std = gnu17 ] || pedantic=-pedantic-errors
 		as_it_is 'as documented' p2v.c $cc -std=$std $pedantic
 	done
 done
