@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -47,7 +48,8 @@ static mexp_h *boot(bool on_terminal, char *kernel, char *initrd)
 	snprintf(chardev, sizeof(chardev), "socket,id=serial0,fd=%d", fds[1]);
 	pid_t pid = fork();
 	if (pid == 0) {
-		fcntl(fds[1], F_SETFD, 0); /* the one that QEMU inherits */
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* killed, we cannot stop() it; and unlike a terminal's, a socket's end does not end it */
+		fcntl(fds[1], F_SETFD, 0);        /* the one that QEMU inherits */
 		execvp(argv[0], argv);
 		warn("%s", argv[0]);
 		_exit(127);

@@ -3,7 +3,7 @@
 # timeout: 300
 """The examples for the expect library do what their first lines promise: with a shell, an sshd of our own and a guest of our own
 in QEMU; and they are built outside of the tree in the way that they tell."""
-import contextlib, glob, os, re, shutil, socket, subprocess, time
+import contextlib, glob, os, re, select, shutil, signal, socket, subprocess, time
 from harness import MODE, SLOWER, SRC, Skip, case, main, same, temp_dir, until
 
 BUILD = os.environ.get('BUILD_DIR', SRC + '/build')
@@ -252,6 +252,26 @@ def serial_says_why_there_is_no_answer():
                     err='expect-serial: QEMU cannot be started: No such file or directory\n')
         finally:
             os.environ['PATH'] = with_path
+
+
+@case
+def serial_leaves_no_guest_behind():
+    """Not even when it is killed, and can stop nothing any more."""
+    with temp_dir() as tmp:
+        kernel, ramdisk = guest(tmp)
+        for option in ([], ['-t']):
+            p = subprocess.Popen([BUILD + '/examples/expect-serial', *option, kernel, ramdisk, 'root', 'true'], stdin=subprocess.PIPE)
+            p.stdin.write(b'open sesame\n')
+            p.stdin.close()
+            find = ['pgrep', '-P', str(p.pid), 'qemu-system']
+            qemu = os.pidfd_open(int(until('QEMU runs', lambda find=find: subprocess.run(find, stdout=subprocess.PIPE, check=False).stdout)))
+            p.kill()
+            p.wait()
+            ended = select.select([qemu], [], [], 20 * SLOWER)[0]
+            if not ended:
+                signal.pidfd_send_signal(qemu, signal.SIGKILL)
+            os.close(qemu)
+            same(bool(ended), True, f'{option}: QEMU ends')
 
 
 # --- all of them ---
