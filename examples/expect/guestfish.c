@@ -37,9 +37,12 @@ struct session {
 	bool ready;             /* guestfish waits for a command */
 };
 
-/* Each is a line of its own, after the echo. */
-static const char complaints[] = "\n((?:libguestfs: error|guestfish|parse_[a-z]+): [^\r\n]*|error: incorrect [^\r\n]*|"
-				 "[\\w-]+: unknown (?:command|optional argument)[^\r\n]*|use '[^\r\n]*)\r\n";
+/* Each is a line of its own, after the echo.  Known to be missed: "lcd", "reopen" and "hexedit" misused, and programs that fail
+ * (!false), of which guestfish says nothing. */
+static const char complaints[] = "\n((?:libguestfs: error|guestfish|parse_[a-z]+|unknown event name): [^\r\n]*|"
+				 "error: incorrect [^\r\n]*|use '[^\r\n]*|"
+				 "[\\w-]+: (?:unknown (?:command|optional argument)|command not known)[^\r\n]*|"
+				 "[\\w-]+: [^\r\n]*: (?:invalid integer parameter|integer out of range|no such event)[^\r\n]*)\r\n";
 
 static volatile sig_atomic_t told; /* the signal that is to end us, or 0 */
 static volatile pid_t guestfish;   /* while it may be sent signals, or 0 */

@@ -113,6 +113,11 @@ def the_first_error_ends_the_session_and_is_told_in_one_line():
                             ("add 'x", 'guestfish: unterminated single quote'),
                             ('add x y:z', 'add: unknown optional argument "y:z"'),
                             ('pause', 'pause: unknown command'),
+                            ('part-add /dev/sda p 1x 2', 'part-add: startsect: invalid integer parameter (xstrtoll returned 2)'),
+                            ('set-memsize 9999999999', 'set-memsize: memsize: integer out of range'),
+                            ('help frobnicate', "frobnicate: command not known: use 'help --list' to list all commands"),
+                            ('event x frobnicate y', 'unknown event name: frobnicate'),
+                            ('delete-event x', 'delete-event: x: no such event handler'),
                             ('!kill -9 $PPID', 'guestfish was killed by signal 9; it printed last: !kill -9 $PPID'),
                             ('!sleep 100', 'no prompt for 2 s; it printed last: !sleep 100'),
                             ('settle nowhere 1 2', 'nowhere: No such file or directory')):
