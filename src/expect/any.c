@@ -28,14 +28,11 @@ int mexp_expect_any(struct mexp_wait_for *w, size_t n, int timeout_ms)
 			fds[i] = (struct pollfd){ .fd = h->fd, .events = mexp_poll_events(h) };
 			fds[n + i] = (struct pollfd){ .fd = mexp_get_exit_fd(h), .events = POLLIN };
 		}
-		now = monotonic_ns();
-		if (answers || (deadline != MX_NEVER && now >= deadline)) {
+		if (answers || mx_over(deadline)) {
 			free(fds);
 			return answers ? answers : MEXP_TIMEOUT;
 		}
-		uint64_t left = wake > now ? wake - now : 0;
-		struct timespec ts = { (time_t)(left / NS_PER_S), (long)(left % NS_PER_S) };
-		if (ppoll(fds, n * 2, wake == MX_NEVER ? NULL : &ts, NULL) < 0 && errno != EINTR) {
+		if (mx_sleep(fds, n * 2, wake) < 0 && errno != EINTR) {
 			int saved = errno;
 			free(fds);
 			return errno = saved, MEXP_ERROR;

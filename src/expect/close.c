@@ -19,14 +19,11 @@ int mx_wait_exit(int pidfd, pid_t pid, uint64_t until)
 			return -1;
 		if (info.si_pid)
 			return 1;
-		uint64_t now = monotonic_ns();
-		if (until != MX_NEVER && now >= until)
+		if (mx_over(until))
 			return 0;
-		uint64_t left = until == MX_NEVER ? NS_PER_S : MIN(until - now, NS_PER_S);
-		if (pidfd < 0)
-			left = MIN(left, LOOK_MS * NS_PER_MS);
 		struct pollfd p = { .fd = pidfd, .events = POLLIN };
-		ppoll(&p, 1, &(struct timespec){ (time_t)(left / NS_PER_S), (long)(left % NS_PER_S) }, NULL);
+		uint64_t soon = mx_in_ms(pidfd < 0 ? LOOK_MS : 1000);
+		mx_sleep(&p, 1, MIN(until, soon));
 	}
 }
 

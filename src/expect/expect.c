@@ -13,20 +13,13 @@ enum {
 	QUIET_MS = 20,        /* of silence, until what was postponed is looked at all the same */
 };
 
-uint64_t mx_in_ms(int ms)
-{
-	return ms < 0 ? MX_NEVER : monotonic_ns() + (uint64_t)ms * NS_PER_MS;
-}
-
 int mx_poll(mexp_h *h, short events, uint64_t until, short *revents, bool *exited)
 {
 	/* The exit first, and the kernel asks in this order: whatever the program wrote is there when its exit is seen. */
 	struct pollfd fds[] = { { .fd = mexp_get_exit_fd(h), .events = POLLIN }, { .fd = h->fd, .events = events } };
-	uint64_t now = until == 0 || until == MX_NEVER ? 0 : monotonic_ns(), left = until > now ? until - now : 0;
-	struct timespec ts = { (time_t)(left / NS_PER_S), (long)(left % NS_PER_S) };
 	*revents = 0;
 	*exited = false;
-	if (ppoll(fds, ARRAY_LEN(fds), until == MX_NEVER ? NULL : &ts, NULL) < 0)
+	if (mx_sleep(fds, ARRAY_LEN(fds), until) < 0)
 		return errno == EINTR ? 0 : -1;
 	*exited = fds[0].revents;
 	*revents = fds[1].revents;
@@ -128,7 +121,7 @@ int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool 
 		return (r = mx_scan(h, list, md, MX_END, true)) == MEXP_AGAIN ? MEXP_EOF : r;
 	if ((r = judge(h, list, md)) != MEXP_AGAIN)
 		return r;
-	if (s->deadline != MX_NEVER && monotonic_ns() >= s->deadline)
+	if (mx_over(s->deadline))
 		return (r = mx_scan(h, list, md, MX_PAUSE, true)) == MEXP_AGAIN ? MEXP_TIMEOUT : r;
 	mx_forget(h);
 	return mx_full(h);

@@ -2,10 +2,11 @@
 /* Text that arrives in pieces, against a list of regexps: the answer is the one that pcre2_match() would give for all of the
  * text at once, in time linear in its length.
  *
- * Each regexp has its own `from`, before which no match can begin.  PCRE2_PARTIAL_HARD from there gives a match that more text
- * cannot change; or says where one may have begun (`from` goes there); or that none has (`from` goes to the end).  What may have
- * begun is only looked at again when the text has grown by half of it, so the sum of all scans is a small multiple of the
- * text.  pcre2partial(3), "Multi-segment matching", says why it must be HARD, and why some text before `from` has to stay. */
+ * Each regexp has its own `open`, before which no match can begin.  PCRE2_PARTIAL_HARD from there (in fact from BACK bytes
+ * before, `from`) gives a match that more text cannot change; or says where one may have begun (`open` goes there); or that none has
+ * (`open` goes to the end).  What may have begun is only looked at again when the text has grown by half of it, so the sum of all
+ * scans is a small multiple of the text.  pcre2partial(3), "Multi-segment matching", says why it must be HARD, and why some text
+ * before it has to stay. */
 #include <errno.h>
 #include <stdlib.h>
 #include "expect/private.h"
@@ -61,9 +62,8 @@ int mx_begin(mexp_h *h, const mexp_regexp *list)
 		/* The text no longer has its beginning: what is left of it begins as the rest of something. */
 		if (s->lost) {
 			w->dead = w->anchored;
-			w->from = w->open = w->seen = MIN(h->len, w->context);
-			while (w->utf && w->from < h->len && (h->buffer[w->from] & 0xc0) == 0x80)
-				w->seen = w->open = ++w->from;
+			size_t from = MIN(h->len, w->context);
+			w->from = w->open = w->seen = w->utf ? mx_char_next(h->buffer, from, h->len) : from;
 		}
 	}
 	return 0;
@@ -78,21 +78,9 @@ bool mx_same_list(const mexp_h *h, const mexp_regexp *list)
 	return i == h->state->wants;
 }
 
-/* Bytes of a character at the end of the text whose rest has not arrived. */
-static size_t unfinished(const char *text, size_t len)
-{
-	for (size_t n = 1; n <= 3 && n <= len; n++) {
-		unsigned char c = (unsigned char)text[len - n];
-		if ((c & 0xc0) == 0x80)
-			continue;
-		return (c >= 0xf0 && c < 0xf5) || (c >= 0xe0 && c < 0xf0 && n < 3) || (c >= 0xc2 && c < 0xe0 && n < 2) ? n : 0;
-	}
-	return 0;
-}
-
 static size_t visible(const mexp_h *h, const struct mx_want *w, enum mx_end end)
 {
-	return w->utf && !(end == MX_END && w->lenient) ? h->len - unfinished(h->buffer, h->len) : h->len;
+	return w->utf && !(end == MX_END && w->lenient) ? h->len - mx_char_unfinished(h->buffer, h->len) : h->len;
 }
 
 int mx_match(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size_t len, uint32_t options, pcre2_match_data *md)
@@ -145,8 +133,8 @@ static int scan_more(mexp_h *h, const mexp_regexp *x, struct mx_want *w, size_t 
 	} else if (rc == PCRE2_ERROR_PARTIAL || rc == PCRE2_ERROR_NOMATCH) {
 		w->open = w->pending ? pcre2_get_startchar(md) : len;
 		size_t from = w->open - MIN(w->open, (size_t)BACK);
-		for (int i = 0; i < 3 && w->utf && from && (h->buffer[from] & 0xc0) == 0x80; i++)
-			from--;
+		if (w->utf)
+			from = mx_char_start(h->buffer, from);
 		w->from = MAX(w->from, from);
 	}
 	return rc;
@@ -273,10 +261,7 @@ static void forget(mexp_h *h, size_t keep)
 	}
 	if (n <= keep)
 		return;
-	n -= keep;
-	/* Not in the middle of a character. */
-	for (int i = 0; i < 3 && n > 0 && (h->buffer[n] & 0xc0) == 0x80; i++)
-		n--;
+	n = mx_char_start(h->buffer, n - keep);
 	mx_drop(h, n);
 	s->lost += n;
 	for (size_t i = 0; i < s->wants; i++) {

@@ -18,7 +18,7 @@ ssize_t mexp_send_password(mexp_h *h, const char *password, int ms)
 	while (tcgetattr(h->fd, &t) == 0 && t.c_lflag & ECHO) { /* what is no terminal has no echo */
 		short revents;
 		bool exited;
-		if (deadline != MX_NEVER && monotonic_ns() >= deadline)
+		if (mx_over(deadline))
 			return errno = ETIMEDOUT, -1;
 		if (mx_poll(h, 0, mx_in_ms(LOOK_MS), &revents, &exited) < 0)
 			return -1;

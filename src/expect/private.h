@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* private: what the files of the expect library share.  Names that are not for its users begin with mx_.
  *
- *   the core    handle.c  a handle and its buffer; match.c  the text against the list; expect.c  waiting
+ *   the core    handle.c  a handle and its buffer; match.c  the text against the list; expect.c  waiting; with clock, utf
  *   a program   spawn, environ; send, line; close
  *   more        settings, text, debug, compile, leftmost, whole; try, any; wait, say, password, transcript, interact
  *
@@ -21,7 +21,7 @@ struct mx_want {
 	size_t open;      /* >= from: nor before this, by what PCRE2 said */
 	size_t seen;      /* bytes of h->buffer that the last scan saw, >= from */
 	size_t context;   /* bytes before a match that it may look at */
-	bool pending;     /* the last scan ended in the middle of what may become a match at from */
+	bool pending;     /* the last scan ended in the middle of what may become a match at open */
 	bool found;       /* MEXP_ORDER_LEFTMOST: matches at open, but another one may match before it */
 	bool dead;        /* can match no more */
 	bool anchored;    /* can only match at the beginning of the text */
@@ -58,10 +58,10 @@ struct mexp_state {
 	uint64_t last_input;      /* ns */
 	int settle_ms;
 
-	/* spawn.c, close.c */
+	/* set by mx_adopt() */
 	int pidfd;                /* or -1 */
 	bool tty_eof, socket;
-	atomic_size_t line;       /* send.c: bytes of an unfinished line in the terminal */
+	atomic_size_t line;       /* line.c: bytes of an unfinished line in the terminal */
 
 	/* transcript.c: called with everything read ('o') and written ('i'). */
 	void (*tap)(mexp_h *h, char direction, const char *bytes, size_t len);
@@ -102,7 +102,6 @@ void mx_forget(mexp_h *h);                         /* drop what no match can nee
 /* Read what is there without waiting, once; ready: poll(2) says so.  Bytes > 0; 0: nothing; MX_EOF; -1 + errno. */
 enum { MX_EOF = -2 };
 ssize_t mx_read(mexp_h *h, bool ready);
-uint64_t mx_in_ms(int ms);                         /* ns, monotonic; MX_NEVER for -1 */
 int mx_full(const mexp_h *h);                      /* the buffer is as full as it may get: MEXP_FULL or MEXP_ERROR; else MEXP_AGAIN */
 /* Also until the program exits: that was seen before *revents were.  0 or -1 + errno. */
 int mx_poll(mexp_h *h, short events, uint64_t until, short *revents, bool *exited);
@@ -113,6 +112,17 @@ int mx_wait_step(mexp_h *h, const mexp_regexp *list, pcre2_match_data *md, bool 
 /* --- send.c --- */
 /* hidden: not for the debug file and the transcript. */
 ssize_t mx_send(mexp_h *h, const char *bytes, size_t len, bool hidden, uint64_t deadline);
+
+/* --- clock.c: times are ns, monotonic, or MX_NEVER --- */
+uint64_t mx_in_ms(int ms);                         /* MX_NEVER for -1 */
+bool mx_over(uint64_t time);                       /* it has passed */
+struct pollfd;
+int mx_sleep(struct pollfd *fds, size_t n, uint64_t until); /* poll(2); 0: just look */
+
+/* --- utf.c --- */
+size_t mx_char_start(const char *text, size_t at); /* of the character that at is in */
+size_t mx_char_next(const char *text, size_t at, size_t len); /* where the next one begins, at or behind at */
+size_t mx_char_unfinished(const char *text, size_t len); /* bytes of one at the end whose rest has not arrived */
 
 /* --- close.c --- */
 /* 1: the program has exited; 0: it was too late; -1 + errno. */

@@ -44,7 +44,7 @@ ssize_t mx_send(mexp_h *h, const char *bytes, size_t len, bool hidden, uint64_t 
 				return -1;
 			done += (size_t)n;
 		}
-		if (done < len && deadline != MX_NEVER && monotonic_ns() >= deadline)
+		if (done < len && mx_over(deadline))
 			return errno = ETIMEDOUT, -1;
 	}
 	static const char secret[] = "********";

@@ -19,7 +19,7 @@ int mexp_wait(mexp_h *h, int ms, int *status)
 	while ((got = mx_wait_exit(s->pidfd, h->pid, 0)) == 0) {
 		short revents = 0;
 		uint64_t soon = s->pidfd < 0 || s->tty_eof ? mx_in_ms(LOOK_MS) : MX_NEVER;
-		if (deadline != MX_NEVER && monotonic_ns() >= deadline)
+		if (mx_over(deadline))
 			return MEXP_TIMEOUT;
 		if (eof) { /* nothing to watch but the exit */
 			mx_wait_exit(s->pidfd, h->pid, deadline);

@@ -23,8 +23,8 @@ int mx_scan_whole(mexp_h *h, const mexp_regexp *x, const struct mx_want *w, size
 		if (h->state->gave_up)
 			return h->pcre_error = PCRE2_ERROR_MATCHLIMIT;
 		at.from++;
-		while (at.utf && at.from < len && (h->buffer[at.from] & 0xc0) == 0x80)
-			at.from++;
+		if (at.utf)
+			at.from = mx_char_next(h->buffer, at.from, len);
 		rc = mx_match(h, x, &at, len, PCRE2_PARTIAL_HARD, md);
 		if (rc == PCRE2_ERROR_PARTIAL)
 			at.from = pcre2_get_ovector_pointer(md)[0];
