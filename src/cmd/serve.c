@@ -23,7 +23,7 @@
 #include "server/listen.h"
 #include "server/server.h"
 
-enum { LOOPS_MAX = 256, SCRIPT_MAX = 1 << 20 };
+enum { LOOPS_MAX = 256, LOOPS_A_CORE = 2, SCRIPT_MAX = 1 << 20 };
 
 struct serve {
 	struct args args;
@@ -58,11 +58,12 @@ static const char *program_name(const char *argv0)
 	return base && strcmp(base, "nbdkit") == 0 ? base : "blkscope";
 }
 
-/* Where one thread makes all calls, more loops only wait for each other. */
+/* Two for each core: a thread that has one client shares its core and its cache by turns; with two clients it seldom
+ * sleeps while either has work (docs/performance.md).  Where one thread makes all calls, more loops only wait for each other. */
 static unsigned loops_wanted(unsigned threads, const struct stages *ss)
 {
 	if (threads == 0)
-		threads = ss->thread_model < SERIALIZE_REQUESTS ? 1 : server_cores();
+		threads = ss->thread_model < SERIALIZE_REQUESTS ? 1 : LOOPS_A_CORE * server_cores();
 	return MIN(MAX(threads, 1u), (unsigned)LOOPS_MAX);
 }
 

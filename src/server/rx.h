@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum {
-	RX_SIZE = 128 << 10,   /* bytes: many small requests, or the largest handshake option */
+	RX_SIZE = 256 << 10,   /* bytes: many small requests, or the largest handshake option */
 	RX_INLINE = 32 << 10,  /* bytes of payload that may stay in a buffer; larger ones get memory of their own */
 	RX_SPARE_MAX = 64,     /* buffers kept for reuse, per loop */
 };

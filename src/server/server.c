@@ -38,8 +38,8 @@ struct listener {
 
 struct server {
 	struct conn_config config;
-	struct serving *servings;  /* count of them, ours; [0] is the main thread's */
-	unsigned count;
+	struct serving *servings;  /* room for max, count of them at work, ours; [0] is the main thread's */
+	unsigned count, max;
 	struct list listeners;
 	uint64_t next_id;
 	atomic_uint connections;   /* on all loops */
@@ -124,12 +124,53 @@ static void *serve(void *arg)
 
 /* --- on loop 0 --- */
 
+static int start_thread(struct serving *v, struct err *e)
+{
+	int err = pthread_create(&v->thread, NULL, serve, v);
+	v->has_thread = err == 0;
+	return err ? err_set(e, "cannot start a thread: %s (with --swap: RLIMIT_MEMLOCK must allow its stack)", strerror(err)) : 0;
+}
+
+/* One more loop; all but the first with a thread of its own. */
+static int add_serving(struct server *s, struct err *e)
+{
+	struct serving *v = &s->servings[s->count];
+	if (loop_start(&v->loop, e) < 0)
+		return -1;
+	v->server = s;
+	v->loop.rivals = &s->connections;
+	v->loop.rivals_max = server_cores() / 2; /* one for the client, one for us */
+	list_init(&v->conns);
+	task_init(&v->stop, stop_serving);
+	if (s->count > 0 && start_thread(v, e) < 0) {
+		loop_free(&v->loop);
+		return -1;
+	}
+	s->count++;
+	return 0;
+}
+
 static struct serving *least_loaded(struct server *s)
 {
 	struct serving *best = &s->servings[0];
 	for (unsigned i = 1; i < s->count; i++)
 		if (atomic_load(&s->servings[i].load) < atomic_load(&best->load))
 			best = &s->servings[i];
+	return best;
+}
+
+/* A loop that has nobody, made now if there may be one more; else the one that has the fewest. */
+static struct serving *choose(struct server *s)
+{
+	struct serving *best = least_loaded(s);
+	struct err e;
+
+	if (!atomic_load(&best->load) || s->count == s->max)
+		return best;
+	if (add_serving(s, &e) == 0)
+		return &s->servings[s->count - 1];
+	say_error("%s: going on with %u", e.msg, s->count);
+	s->max = s->count;
 	return best;
 }
 
@@ -158,7 +199,7 @@ static void accept_some(struct watch *w, uint32_t events)
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			deal(l->server, least_loaded(l->server), fd, fd, false);
+			deal(l->server, choose(l->server), fd, fd, false);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
@@ -235,13 +276,6 @@ void server_stop(struct server *s)
 		loop_post(&s->servings[i].loop, &s->servings[i].stop);
 }
 
-static int start_thread(struct serving *v, struct err *e)
-{
-	int err = pthread_create(&v->thread, NULL, serve, v);
-	v->has_thread = err == 0;
-	return err ? err_set(e, "cannot start a thread: %s (with --swap: RLIMIT_MEMLOCK must allow its stack)", strerror(err)) : 0;
-}
-
 /* Each ends when it was told to stop and its last connection is gone. */
 static void join_threads(struct server *s)
 {
@@ -287,22 +321,10 @@ struct server *server_new(const struct server_options *o, struct err *e)
 	};
 	s->next_id = 1;
 	list_init(&s->listeners);
-	for (unsigned i = 0; i < o->loops; i++) {
-		struct serving *v = &s->servings[i];
-		if (loop_start(&v->loop, e) < 0) {
-			server_free(s);
-			return NULL;
-		}
-		s->count++;
-		v->server = s;
-		v->loop.rivals = &s->connections;
-		v->loop.rivals_max = server_cores() / 2; /* one for the client, one for us */
-		list_init(&v->conns);
-		task_init(&v->stop, stop_serving);
-		if (i > 0 && start_thread(v, e) < 0) {
-			server_free(s);
-			return NULL;
-		}
+	s->max = o->loops;
+	if (add_serving(s, e) < 0) {
+		server_free(s);
+		return NULL;
 	}
 	return s;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* server: listening sockets, loops and the connections dealt to them.
- * Loop 0 is the thread that calls server_run(); the others are threads that server_new() starts.  A connection
- * is accepted by loop 0 and lives on one loop.  Main thread only, but server_stop(). */
+ * Loop 0 is the thread that calls server_run(); the others are threads, each started when a client comes and every
+ * loop has one already.  A connection is accepted by loop 0 and lives on one loop.  Main thread only, but server_stop(). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 
 struct server_options {
 	const struct stages *stages;   /* started; borrowed until server_free() */
-	unsigned loops;                /* threads that serve, >= 1 */
+	unsigned loops;                /* threads that serve at most, >= 1 */
 	bool readonly;                 /* -r */
 	bool oldstyle;                 /* -o: the handshake of before 2011 */
 	bool no_structured;            /* --no-sr: no structured replies, nor what rests on them */
