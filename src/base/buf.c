@@ -15,12 +15,10 @@ void buf_free(struct buf *b)
 	buf_init(b, b->limit);
 }
 
-bool buf_reserve(struct buf *b, size_t n)
+bool buf_grow(struct buf *b, size_t n)
 {
 	if (n > b->limit - b->len)
 		return false;
-	if (n <= b->room - b->len)
-		return true;
 	size_t room = MAX(b->room * 2, (size_t)64);
 	room = MIN(MAX(room, b->len + n), b->limit);
 	char *p = realloc(b->p, room);

@@ -19,7 +19,8 @@ void buf_init(struct buf *b, size_t limit);
 void buf_free(struct buf *b); /* b is empty again, with its limit */
 
 /* Room for n more bytes at b->p + b->len; false over the limit or out of memory. */
-bool buf_reserve(struct buf *b, size_t n);
+bool buf_grow(struct buf *b, size_t n); /* when there is none yet */
+static inline bool buf_reserve(struct buf *b, size_t n) { return n <= b->room - b->len || buf_grow(b, n); }
 bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/sparse.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "base/copy.h"
+#include "base/spin.h"
 #include "base/util.h"
 
 enum {
@@ -33,7 +33,7 @@ struct node {
 };
 
 struct lock {
-	_Alignas(64) pthread_mutex_t m;
+	_Alignas(64) struct spin spin;
 };
 
 struct sparse {
@@ -141,8 +141,7 @@ struct sparse *sparse_new(uint64_t size)
 		free(s);
 		return NULL;
 	}
-	for (unsigned i = 0; i < LOCKS; i++)
-		pthread_mutex_init(&s->locks[i].m, NULL);
+	memset(s->locks, 0, LOCKS * sizeof *s->locks);
 	return s;
 }
 
@@ -157,9 +156,9 @@ void sparse_free(struct sparse *s)
 
 /* --- pages of a leaf, under the lock --- */
 
-static pthread_mutex_t *lock_of(const struct sparse *s, uint64_t off)
+static struct spin *lock_of(const struct sparse *s, uint64_t off)
 {
-	return &s->locks[(off >> CHUNK_SHIFT) % LOCKS].m;
+	return &s->locks[(off >> CHUNK_SHIFT) % LOCKS].spin;
 }
 
 static unsigned page_in_leaf(uint64_t off)
@@ -204,12 +203,12 @@ void sparse_read(const struct sparse *s, uint64_t off, uint64_t len, void *data)
 			memset(to, 0, n);
 			continue;
 		}
-		pthread_mutex_lock(lock_of(s, off));
+		spin_lock(lock_of(s, off));
 		if (is_present(f, page_in_leaf(off)))
 			memcpy(to, f->bytes + off % LEAF, n);
 		else
 			memset(to, 0, n);
-		pthread_mutex_unlock(lock_of(s, off));
+		spin_unlock(lock_of(s, off));
 	}
 }
 
@@ -221,13 +220,13 @@ int sparse_write(struct sparse *s, uint64_t off, uint64_t len, const void *data)
 		if (!f)
 			return ENOMEM;
 		n = piece(off, end, PAGE);
-		pthread_mutex_lock(lock_of(s, off));
+		spin_lock(lock_of(s, off));
 		set_present(f, page_in_leaf(off));
 		if (len >= STREAM_MIN)
 			copy_streaming(f->bytes + off % LEAF, from, n);
 		else
 			memcpy(f->bytes + off % LEAF, from, n);
-		pthread_mutex_unlock(lock_of(s, off));
+		spin_unlock(lock_of(s, off));
 	}
 	return 0;
 }
@@ -267,9 +266,9 @@ static void drop_pages(struct leaf *f, uint64_t off, uint64_t end)
 
 static void zero_in_chunk(const struct sparse *s, struct leaf *f, uint64_t off, uint64_t end)
 {
-	pthread_mutex_t *lock = lock_of(s, off);
+	struct spin *lock = lock_of(s, off);
 
-	pthread_mutex_lock(lock);
+	spin_lock(lock);
 	while (off < end) {
 		uint64_t n = piece(off, end, PAGE);
 		if (n == PAGE) {
@@ -280,7 +279,7 @@ static void zero_in_chunk(const struct sparse *s, struct leaf *f, uint64_t off, 
 		}
 		off += n;
 	}
-	pthread_mutex_unlock(lock);
+	spin_unlock(lock);
 }
 
 void sparse_zero(struct sparse *s, uint64_t off, uint64_t len)
@@ -307,7 +306,7 @@ uint64_t sparse_run(const struct sparse *s, uint64_t off, uint64_t end, uint64_t
 		return i > (end - 1) >> LEAF_SHIFT ? end - off : (i << LEAF_SHIFT) - off;
 	struct leaf *f = find_leaf(s, i, false);
 	unsigned page = page_in_leaf(off);
-	pthread_mutex_lock(lock_of(s, off));
+	spin_lock(lock_of(s, off));
 	if (is_present(f, page)) {
 		*state = SPARSE_DATA;
 		if (*look >= PAGE && all_zero(f->bytes + page * PAGE, PAGE)) {
@@ -315,6 +314,6 @@ uint64_t sparse_run(const struct sparse *s, uint64_t off, uint64_t end, uint64_t
 			*look -= PAGE; /* only pages full of zeroes take long to tell */
 		}
 	}
-	pthread_mutex_unlock(lock_of(s, off));
+	spin_unlock(lock_of(s, off));
 	return piece(off, end, PAGE);
 }

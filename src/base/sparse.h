@@ -6,7 +6,7 @@
  * A bit per SPARSE_PAGE tells what is allocated.
  *
  * Any number of threads at once.  The tree only grows: its pointers are atomic and followed without a lock.
- * Bytes and bits are guarded by a mutex per MiB (of a fixed number, by remainder), held for one copy.
+ * Bytes and bits are guarded by a lock per MiB (of a fixed number, by remainder), held for one copy.
  * Ranges must lie within the size. */
 #pragma once
 #include <stdbool.h>

@@ -9,7 +9,11 @@
 #include "filters/logwriter.h"
 #include "trace/logline.h"
 
-enum { LIST_MAX = 16 << 20 }; /* bytes of a line that lists extents or exports */
+enum {
+	LIST_MAX = 16 << 20,                     /* bytes of a line that lists extents or exports */
+	LINE_MAX_LEN = LOGLINE_MAX - LOGLINE_DIGITS, /* ... of one that lists nothing */
+	PREFIX_MAX = 32,
+};
 
 struct log {
 	char *file;
@@ -21,6 +25,8 @@ struct log {
 
 struct opened {
 	uint64_t connection;               /* counts OPENs, as nbdkit does: INFO and then GO make two */
+	char prefix[PREFIX_MAX];           /* "connection=N ", how its lines begin */
+	uint32_t prefix_len;               /* bytes */
 	uint64_t transactions;
 };
 
@@ -106,12 +112,18 @@ static bool has_connection(enum op op)
 	return op != OP_PRECONNECT && op != OP_LIST;
 }
 
+static char *put_prefix(char *p, const struct opened *o, enum op op)
+{
+	if (!has_connection(op))
+		return p;
+	memcpy(p, o->prefix, PREFIX_MAX);
+	return p + o->prefix_len;
+}
+
 /* The script gets the same words as assignments: `connection=1 act=Read type=ENTER id=1 offset=0x0 ...`. */
 static void tell_script(struct log *g, uint64_t connection, const char *act, const char *type, const char *words, size_t len)
 {
 	struct buf b;
-	if (!logwriter_has_script(g->writer))
-		return;
 	buf_init(&b, LIST_MAX + LOGLINE_MAX);
 	if (connection)
 		buf_printf(&b, "connection=%" PRIu64 "\n", connection);
@@ -126,18 +138,17 @@ static void enter(struct log *g, struct layer *l, struct req *r)
 {
 	const struct opened *o = l->data;
 	const struct slot *s = slot_of(l, r);
-	uint64_t connection = has_connection(r->op) ? o->connection : 0;
-	char line[LOGLINE_MAX], *p = line;
+	struct loglane *lane;
+	char *p = logwriter_open(g->writer, LINE_MAX_LEN, &lane);
 
-	if (connection)
-		p = logline_text(put_number(p, "connection=", connection), " ");
-	p = logline_text(p, action(r->op));
+	p = logline_text(put_prefix(p, o, r->op), action(r->op));
 	char *words = p;
 	p = put_number(p, " id=", s->id);
 	p = put_request(p, l, r);
-	tell_script(g, connection, action(r->op), "ENTER", words, (size_t)(p - words));
+	if (unlikely(g->script))
+		tell_script(g, has_connection(r->op) ? o->connection : 0, action(r->op), "ENTER", words, (size_t)(p - words));
 	p = logline_text(p, " ...");
-	logwriter_line(g->writer, line, (size_t)(p - line));
+	logwriter_close(g->writer, lane, p);
 }
 
 static void leave_list(struct log *g, uint64_t connection, const struct slot *s, struct req *r)
@@ -151,7 +162,8 @@ static void leave_list(struct log *g, uint64_t connection, const struct slot *s,
 	buf_printf(&b, " id=%" PRIu64, s->id);
 	add_result(&b, r);
 	buf_printf(&b, " return=0");
-	tell_script(g, connection, action(r->op), "LEAVE", b.p + words, b.len - words);
+	if (unlikely(g->script))
+		tell_script(g, connection, action(r->op), "LEAVE", b.p + words, b.len - words);
 	logwriter_line(g->writer, b.p, b.len);
 	buf_free(&b);
 }
@@ -161,22 +173,22 @@ static void leave(struct log *g, struct layer *l, struct req *r)
 	const struct opened *o = l->data;
 	const struct slot *s = slot_of(l, r);
 	uint64_t connection = has_connection(r->op) ? o->connection : 0;
-	char line[LOGLINE_MAX], *p = line;
+	struct loglane *lane;
 
 	if (!r->err && (r->op == OP_EXTENTS || r->op == OP_LIST)) {
 		leave_list(g, connection, s, r);
 		return;
 	}
-	if (connection)
-		p = logline_text(put_number(p, "connection=", connection), " ");
+	char *p = put_prefix(logwriter_open(g->writer, LINE_MAX_LEN, &lane), o, r->op);
 	p = logline_text(logline_text(p, "..."), action(r->op));
 	char *words = p;
 	p = put_number(p, " id=", s->id);
 	p = logline_text(p, r->err ? " return=-1 error=" : " return=0");
 	if (r->err)
 		p = logline_text(p, logline_error(r->err));
-	tell_script(g, connection, action(r->op), "LEAVE", words, (size_t)(p - words));
-	logwriter_line(g->writer, line, (size_t)(p - line));
+	if (unlikely(g->script))
+		tell_script(g, connection, action(r->op), "LEAVE", words, (size_t)(p - words));
+	logwriter_close(g->writer, lane, p);
 }
 
 /* A line of its own: Ready, Fork, Connect, Disconnect. */
@@ -188,7 +200,8 @@ static void print(struct log *g, uint64_t connection, const char *act, const str
 		buf_printf(&b, "connection=%" PRIu64 " ", connection);
 	buf_printf(&b, "%s", act);
 	buf_add(&b, words->p, words->len);
-	tell_script(g, connection, act, "PRINT", words->p, words->len);
+	if (unlikely(g->script))
+		tell_script(g, connection, act, "PRINT", words->p, words->len);
 	logwriter_line(g->writer, b.p, b.len);
 	buf_free(&b);
 }
@@ -209,6 +222,8 @@ static void print_connect(struct log *g, struct layer *l)
 		   m->can_write, m->can_flush, m->rotational, m->can_trim, m->zero, m->fua, m->can_extents, m->cache,
 		   m->can_fast_zero);
 	o->connection = ++g->connections;
+	char *end = logline_text(put_number(o->prefix, "connection=", o->connection), " ");
+	o->prefix_len = (uint32_t)(end - o->prefix);
 	print(g, o->connection, "Connect", &b);
 	buf_free(&b);
 }
@@ -256,6 +271,10 @@ static void submit(struct layer *l, struct req *r)
 		if (g->writer && r->op == OP_CLOSE)
 			print_disconnect(g, l);
 		req_down(l, r);
+		return;
+	}
+	if (likely(!logwriter_full(g->writer))) {
+		begin(g, l, r);
 		return;
 	}
 	*s = (struct slot){ .layer = l, .req = r, .wait.loop = l->stack->loop };

@@ -14,27 +14,23 @@
 #include "base/buf.h"
 #include "base/say.h"
 #include "filters/logcrash.h"
-#include "trace/logline.h"
+#include "filters/loglanes.h"
 
-enum {
-	LOG_SOFT = 4 << 20,    /* bytes: new requests wait above */
-	LOG_HARD = 64 << 20,   /* bytes: lines of requests that are under way may fill it up to here */
-	LOG_EAGER = 256 << 10, /* bytes: written without waiting for more */
-};
+enum { SCRIPTS_MAX = 64 << 20 }; /* bytes that wait for a shell */
 #define LOG_LAZY_NS (20 * NS_PER_MS)   /* else a line waits this long for company */
 #define LOG_RETRY_NS (200 * NS_PER_MS) /* after a failed write */
 
 struct logwriter {
 	const char *path, *script;
 	int fd;                        /* -1: no file */
-	pthread_mutex_t lock;          /* guards what follows */
+	struct loglanes lanes;         /* lines that wait */
+	_Atomic uint64_t lost;         /* lines, not yet told in the file */
+	atomic_bool failing;           /* the last write failed */
+	pthread_mutex_t lock;          /* guards what follows; inside it no lane is locked */
 	pthread_cond_t wake;           /* for the thread: lines, or the end */
-	struct buf fill;               /* lines, being added to */
+	bool some, plenty;             /* lines or scripts wait; there are many */
 	struct buf scripts;            /* NUL-ended scripts, being added to */
-	struct logstamp stamp;
 	struct list waiting;           /* struct logwait */
-	uint64_t lost;                 /* lines, not yet told in the file */
-	bool failing;                  /* the last write failed */
 	bool stopping;
 	/* the thread's own */
 	struct buf drain, running;
@@ -44,70 +40,76 @@ struct logwriter {
 
 /* --- adding lines --- */
 
-bool logwriter_has_script(const struct logwriter *w)
+static bool too_much(struct logwriter *w)
 {
-	return w->script;
+	return loglanes_full(&w->lanes) || w->scripts.len > LOGLANE_SOFT;
 }
 
-bool logwriter_has_file(const struct logwriter *w)
+bool logwriter_full(struct logwriter *w)
 {
-	return w->fd >= 0;
+	return w->script || loglanes_full(&w->lanes);
 }
 
 bool logwriter_wait(struct logwriter *w, struct logwait *wait)
 {
 	pthread_mutex_lock(&w->lock);
-	bool must = !w->failing && w->has_thread && (w->fill.len > LOG_SOFT || w->scripts.len > LOG_SOFT);
+	/* What takes lines says so to the lanes first, then lets go those that wait: whoever sees a full lane here is let go. */
+	bool must = !atomic_load(&w->failing) && w->has_thread && too_much(w);
 	if (must)
 		list_add_tail(&w->waiting, &wait->link);
 	pthread_mutex_unlock(&w->lock);
 	return must;
 }
 
-/* Lock held.  A thread that sleeps for company is woken at the first line, and when there is enough. */
-static void added(struct logwriter *w, size_t before, size_t now)
+/* The thread sleeps until there is something, then a little longer for company, unless there is plenty. */
+static void tell_thread(struct logwriter *w, bool plenty)
 {
-	if (before == 0 || (before < LOG_EAGER && now >= LOG_EAGER))
-		pthread_cond_signal(&w->wake);
+	pthread_mutex_lock(&w->lock);
+	w->some = true;
+	w->plenty |= plenty;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
 }
 
-/* Lock held. */
-static void add_line(struct logwriter *w, const char *text, size_t len)
+char *logwriter_open(struct logwriter *w, size_t len, struct loglane **lane)
 {
-	struct timespec now;
-	size_t before = w->fill.len, limit = w->failing ? LOG_SOFT : LOG_HARD;
+	bool failing = atomic_load_explicit(&w->failing, memory_order_relaxed);
+	size_t limit = w->fd < 0 ? 0 : failing ? LOGLANE_SOFT : LOGLANE_HARD;
+	char *p;
+	*lane = loglanes_open(&w->lanes, len, limit, &p);
+	return p;
+}
 
-	if (before + LOGSTAMP_LEN + len + 2 > limit || !buf_reserve(&w->fill, LOGSTAMP_LEN + len + 2)) {
-		w->lost++;
+void logwriter_close(struct logwriter *w, struct loglane *lane, char *end)
+{
+	enum loglane_news news = loglane_close(lane, end);
+	if (likely(news == LOGLANE_QUIET))
 		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	char *p = logline_stamp(w->fill.p + before, &w->stamp, &now);
-	*p++ = ' ';
-	memcpy(p, text, len);
-	p[len] = '\n';
-	w->fill.len += LOGSTAMP_LEN + len + 2;
-	added(w, before, w->fill.len);
+	if (news != LOGLANE_LOST)
+		tell_thread(w, news == LOGLANE_PLENTY);
+	else if (w->fd >= 0)
+		atomic_fetch_add(&w->lost, 1);
 }
 
 void logwriter_line(struct logwriter *w, const char *text, size_t len)
 {
-	pthread_mutex_lock(&w->lock);
-	if (w->fd >= 0)
-		add_line(w, text, len);
-	pthread_mutex_unlock(&w->lock);
+	struct loglane *lane;
+	char *p = logwriter_open(w, len, &lane);
+	if (p)
+		memcpy(p, text, len);
+	logwriter_close(w, lane, p ? p + len : NULL);
 }
 
 void logwriter_script(struct logwriter *w, const char *assignments, size_t len)
 {
 	pthread_mutex_lock(&w->lock);
-	size_t before = w->scripts.len, script = strlen(w->script);
+	size_t script = strlen(w->script);
 	if (buf_reserve(&w->scripts, len + script + 1)) {
 		buf_add(&w->scripts, assignments, len);
 		buf_add(&w->scripts, w->script, script + 1);
-		added(w, before, w->scripts.len);
 	}
 	pthread_mutex_unlock(&w->lock);
+	tell_thread(w, false);
 }
 
 /* --- getting them out: the thread, or main before and after it --- */
@@ -144,21 +146,23 @@ static void set_failing(struct logwriter *w, bool failing, int err)
 	struct list go;
 	list_init(&go);
 	pthread_mutex_lock(&w->lock);
-	bool news = failing != w->failing;
-	w->failing = failing;
+	bool news = failing != atomic_exchange(&w->failing, failing);
 	if (failing)
 		list_splice(&go, &w->waiting);
-	if (!failing && w->lost) {
-		char line[64];
-		int n = snprintf(line, sizeof line, "Lost lines=%" PRIu64, w->lost);
-		say_error("log: %s: %" PRIu64 " lines were lost", w->path, w->lost);
-		w->lost = 0;
-		add_line(w, line, (size_t)n);
-	}
 	pthread_mutex_unlock(&w->lock);
 	if (news && failing)
 		say_error("log: cannot write to %s: %s: keeping what fits in memory, trying again", w->path, strerror(err));
 	let_go(&go);
+}
+
+static void tell_lost(struct logwriter *w)
+{
+	char line[64];
+	uint64_t lost = atomic_exchange(&w->lost, 0);
+	if (!lost)
+		return;
+	say_error("log: %s: %" PRIu64 " lines were lost", w->path, lost);
+	logwriter_line(w, line, (size_t)snprintf(line, sizeof line, "Lost lines=%" PRIu64, lost));
 }
 
 /* Write all of drain; while it fails, try again until the end comes. */
@@ -175,16 +179,16 @@ static void write_out(struct logwriter *w)
 			continue;
 		set_failing(w, true, errno);
 		if (stopping(w) || !w->has_thread) {
-			pthread_mutex_lock(&w->lock);
-			w->lost += count_lines(w->drain.p + at, w->drain.len - at);
-			pthread_mutex_unlock(&w->lock);
+			atomic_fetch_add(&w->lost, count_lines(w->drain.p + at, w->drain.len - at));
 			break;
 		}
 		struct timespec ts = { .tv_nsec = LOG_RETRY_NS };
 		nanosleep(&ts, NULL);
 	}
-	if (at == w->drain.len)
+	if (at == w->drain.len) {
 		set_failing(w, false, 0);
+		tell_lost(w);
+	}
 	w->drain.len = 0;
 }
 
@@ -217,20 +221,19 @@ static void run_scripts(struct logwriter *w)
 	w->running.len = 0;
 }
 
-static void swap(struct buf *a, struct buf *b)
-{
-	struct buf t = *a;
-	*a = *b;
-	*b = t;
-}
-
 void logwriter_flush(struct logwriter *w)
 {
 	struct list go;
+	uint64_t lost;
+
 	list_init(&go);
+	bool more = loglanes_take(&w->lanes, !w->has_thread, &w->drain, &lost);
+	atomic_fetch_add(&w->lost, lost);
 	pthread_mutex_lock(&w->lock);
-	swap(&w->fill, &w->drain);
-	swap(&w->scripts, &w->running);
+	w->some |= more;
+	struct buf scripts = w->scripts;
+	w->scripts = w->running;
+	w->running = scripts;
 	list_splice(&go, &w->waiting);
 	pthread_mutex_unlock(&w->lock);
 	let_go(&go);
@@ -240,13 +243,13 @@ void logwriter_flush(struct logwriter *w)
 		run_scripts(w);
 }
 
-/* Sleep until there is something, then a little longer, so that lines go out in company.  False: the end. */
+/* False: the end. */
 static bool sleep_for_lines(struct logwriter *w)
 {
 	struct timespec until;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->stopping && !w->fill.len && !w->scripts.len)
+	while (!w->stopping && !w->some)
 		pthread_cond_wait(&w->wake, &w->lock);
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += LOG_LAZY_NS;
@@ -254,8 +257,9 @@ static bool sleep_for_lines(struct logwriter *w)
 		until.tv_nsec -= NS_PER_S;
 		until.tv_sec++;
 	}
-	while (!w->stopping && w->fill.len < LOG_EAGER && pthread_cond_timedwait(&w->wake, &w->lock, &until) == 0)
+	while (!w->stopping && !w->plenty && pthread_cond_timedwait(&w->wake, &w->lock, &until) == 0)
 		;
+	w->some = w->plenty = false;
 	bool more = !w->stopping;
 	pthread_mutex_unlock(&w->lock);
 	return more;
@@ -276,13 +280,14 @@ static void *write_lines(void *arg)
 
 struct logwriter *logwriter_start(const char *path, bool append, const char *script, struct err *e)
 {
-	struct logwriter *w = calloc(1, sizeof *w);
+	struct logwriter *w = aligned_alloc(_Alignof(struct logwriter), sizeof *w);
 	pthread_condattr_t attr;
 
 	if (!w) {
 		err_set(e, "log: out of memory");
 		return NULL;
 	}
+	memset(w, 0, sizeof *w);
 	w->path = path;
 	w->script = script;
 	w->fd = -1;
@@ -299,13 +304,13 @@ struct logwriter *logwriter_start(const char *path, bool append, const char *scr
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);
 	pthread_condattr_destroy(&attr);
-	buf_init(&w->fill, LOG_HARD);
-	buf_init(&w->drain, LOG_HARD);
-	buf_init(&w->scripts, LOG_HARD);
-	buf_init(&w->running, LOG_HARD);
+	loglanes_init(&w->lanes);
+	buf_init(&w->drain, LOGLANES_MAX);
+	buf_init(&w->scripts, SCRIPTS_MAX);
+	buf_init(&w->running, SCRIPTS_MAX);
 	list_init(&w->waiting);
-	if (w->fd >= 0)
-		logcrash_guard(&w->fill, w->fd);
+	for (unsigned i = 0; i < LOGLANES && w->fd >= 0; i++)
+		logcrash_guard(&w->lanes.at[i].fill.text, w->fd);
 	return w;
 }
 
@@ -327,13 +332,15 @@ void logwriter_stop(struct logwriter *w)
 	if (w->has_thread)
 		pthread_join(w->thread, NULL);
 	w->has_thread = false;
-	logcrash_release(&w->fill);
-	logwriter_flush(w); /* also the line that tells of lost ones */
+	for (unsigned i = 0; i < LOGLANES; i++)
+		logcrash_release(&w->lanes.at[i].fill.text);
+	logwriter_flush(w);
+	logwriter_flush(w); /* the line that tells of lost ones */
 	if (w->lost)
 		say_error("log: %s: %" PRIu64 " lines were lost", w->path, w->lost);
 	if (w->fd >= 0 && close(w->fd) < 0)
 		say_error("log: closing %s: %s", w->path, strerror(errno));
-	buf_free(&w->fill);
+	loglanes_free(&w->lanes);
 	buf_free(&w->drain);
 	buf_free(&w->scripts);
 	buf_free(&w->running);

@@ -10,6 +10,7 @@
 enum {
 	LOGLINE_MAX = 512,
 	LOGSTAMP_LEN = 26, /* "2026-08-06 02:07:23.080415" */
+	LOGLINE_DIGITS = 20, /* of 2^64-1 */
 };
 
 /* The date changes once a second, the microseconds always. */
@@ -20,7 +21,7 @@ struct logstamp {
 
 /* LOGSTAMP_LEN bytes, UTC. */
 char *logline_stamp(char *p, struct logstamp *cache, const struct timespec *now);
-char *logline_dec(char *p, uint64_t n);
+char *logline_dec(char *p, uint64_t n); /* LOGLINE_DIGITS bytes are written, fewer may count */
 char *logline_hex(char *p, uint64_t n); /* with 0x */
 /* "EIO" ...: one of the eight that the protocol has; EINVAL for the rest. */
 const char *logline_error(int err);

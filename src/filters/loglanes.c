@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "filters/loglanes.h"
+
+static uint64_t ns_of(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec;
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return ns_of(&now);
+}
+
+/* --- adding --- */
+
+static struct loglane *mine(struct loglanes *l)
+{
+	static atomic_uint threads;
+	static _Thread_local unsigned number; /* 0: not yet */
+
+	if (unlikely(!number))
+		number = 1 + atomic_fetch_add(&threads, 1) % LOGLANES;
+	return &l->at[number - 1];
+}
+
+struct loglane *loglanes_open(struct loglanes *l, size_t len, size_t limit, char **p)
+{
+	struct loglane *lane = mine(l);
+	struct timespec now;
+
+	spin_lock(&lane->lock);
+	struct buf *text = &lane->fill.text;
+	size_t need = LOGSTAMP_LEN + len + LOGLINE_DIGITS + 2;
+	if (text->len + need > limit || !buf_reserve(text, need) || !buf_reserve(&lane->fill.marks, sizeof(struct logmark))) {
+		lane->ns = 0;
+		*p = len + LOGLINE_DIGITS <= sizeof lane->scrap ? lane->scrap : NULL;
+		return lane;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	lane->ns = ns_of(&now);
+	*p = logline_stamp(text->p + text->len, &lane->stamp, &now);
+	*(*p)++ = ' ';
+	return lane;
+}
+
+static enum loglane_news add(struct loglane *lane, char *end)
+{
+	struct buf *text = &lane->fill.text, *marks = &lane->fill.marks;
+	size_t before = text->len;
+
+	if (!lane->ns)
+		return LOGLANE_LOST;
+	*end++ = '\n';
+	text->len = (size_t)(end - text->p);
+	*(struct logmark *)(void *)(marks->p + marks->len) = (struct logmark){ lane->ns, (uint32_t)(text->len - before) };
+	marks->len += sizeof(struct logmark);
+	if (text->len > LOGLANE_SOFT)
+		atomic_store_explicit(&lane->full, true, memory_order_relaxed);
+	if (!before)
+		return LOGLANE_FIRST;
+	return before < LOGLANE_EAGER && text->len >= LOGLANE_EAGER ? LOGLANE_PLENTY : LOGLANE_QUIET;
+}
+
+enum loglane_news loglane_close(struct loglane *lane, char *end)
+{
+	enum loglane_news news = add(lane, end);
+	spin_unlock(&lane->lock);
+	return news;
+}
+
+bool loglanes_full(struct loglanes *l)
+{
+	return atomic_load_explicit(&mine(l)->full, memory_order_relaxed);
+}
+
+/* --- taking --- */
+
+static void swap(struct loglines *a, struct loglines *b)
+{
+	struct loglines t = *a;
+	*a = *b;
+	*b = t;
+}
+
+/* How far the lines of a lane have gone. */
+struct walk {
+	struct loglines *lines; /* lane's kept, or taken */
+	struct loglane *lane;
+	size_t text, mark;   /* bytes */
+	uint64_t ns;         /* of the next line; UINT64_MAX: none is left */
+};
+
+static struct logmark mark_at(const struct walk *w)
+{
+	return *(struct logmark *)(void *)(w->lines->marks.p + w->mark);
+}
+
+static void look(struct walk *w)
+{
+	w->ns = w->mark < w->lines->marks.len ? mark_at(w).ns : UINT64_MAX;
+}
+
+/* Add the lines of w that are not younger than ns; the first one in any case. */
+static bool add_run(struct walk *w, uint64_t ns, struct buf *out)
+{
+	size_t from = w->text;
+	do {
+		w->text += mark_at(w).len;
+		w->mark += sizeof(struct logmark);
+		look(w);
+	} while (w->ns <= ns && w->ns != UINT64_MAX);
+	return buf_add(out, w->lines->text.p + from, w->text - from);
+}
+
+/* The lines that are older than end, in order.  How many are lost, for want of memory. */
+static uint64_t merge(struct walk *walks, unsigned n, uint64_t end, struct buf *out)
+{
+	uint64_t lost = 0;
+	for (;;) {
+		struct walk *first = walks;
+		uint64_t second = end - 1;
+		for (struct walk *w = walks + 1; w < walks + n; w++) {
+			if (w->ns < first->ns) {
+				second = MIN(second, first->ns);
+				first = w;
+			} else {
+				second = MIN(second, w->ns);
+			}
+		}
+		if (first->ns >= end)
+			return lost;
+		size_t mark = first->mark;
+		if (!add_run(first, second, out))
+			lost += (first->mark - mark) / sizeof(struct logmark);
+	}
+}
+
+static unsigned begin_walk(struct walk *walks, unsigned n, struct loglane *lane, struct loglines *lines)
+{
+	if (!lines->marks.len)
+		return n;
+	walks[n] = (struct walk){ .lines = lines, .lane = lane };
+	look(&walks[n]);
+	return n + 1;
+}
+
+/* The latest of them; not always the last, when the clock was set. */
+static uint64_t latest(const struct loglines *lines)
+{
+	const struct logmark *m = (const void *)lines->marks.p;
+	uint64_t ns = 0;
+	for (size_t i = 0; i < lines->marks.len / sizeof *m; i++)
+		ns = MAX(ns, m[i].ns);
+	return ns;
+}
+
+static void forget(struct loglines *lines)
+{
+	lines->text.len = lines->marks.len = 0;
+}
+
+/* What w has not come to is kept.  How many lines are lost instead, for want of memory. */
+static uint64_t keep_rest(const struct walk *w)
+{
+	struct loglines *kept = &w->lane->kept;
+	const struct buf *text = &w->lines->text, *marks = &w->lines->marks;
+	size_t bytes = text->len - w->text, more = marks->len - w->mark;
+
+	if (!buf_reserve(&kept->text, bytes) || !buf_reserve(&kept->marks, more))
+		return more / sizeof(struct logmark);
+	buf_add(&kept->text, text->p + w->text, bytes);
+	buf_add(&kept->marks, marks->p + w->mark, more);
+	return 0;
+}
+
+static void swap_texts(struct buf *a, struct buf *b)
+{
+	struct buf t = *a;
+	*a = *b;
+	*b = t;
+}
+
+bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost)
+{
+	struct walk walks[2 * LOGLANES];
+	unsigned n = 0;
+	bool more = false;
+	uint64_t end = all ? UINT64_MAX : realtime_ns();
+
+	for (unsigned i = 0; i < LOGLANES; i++) {
+		struct loglane *lane = &l->at[i];
+		spin_lock(&lane->lock);
+		swap(&lane->fill, &lane->taken);
+		atomic_store_explicit(&lane->full, false, memory_order_relaxed);
+		spin_unlock(&lane->lock);
+		/* What was kept goes out in any case: it is older than any moment from now on, unless the clock was set back. */
+		end = MAX(end, latest(&lane->kept) + 1);
+		n = begin_walk(walks, n, lane, &lane->kept);
+		n = begin_walk(walks, n, lane, &lane->taken);
+	}
+	*lost = 0;
+	if (n == 1 && latest(walks->lines) < end) {
+		swap_texts(out, &walks->lines->text);
+		walks->mark = walks->lines->marks.len;
+		walks->text = 0;
+	} else if (n) {
+		*lost = merge(walks, n, end, out);
+	}
+	for (struct walk *w = walks; w < walks + n; w++) {
+		if (w->mark < w->lines->marks.len) {
+			*lost += keep_rest(w);
+			more = true;
+		}
+		forget(w->lines);
+	}
+	return more;
+}
+
+/* --- begin and end --- */
+
+void loglanes_init(struct loglanes *l)
+{
+	for (unsigned i = 0; i < LOGLANES; i++) {
+		struct loglane *lane = &l->at[i];
+		lane->lock = (struct spin){ 0 };
+		buf_init(&lane->fill.text, LOGLANES_MAX);
+		buf_init(&lane->fill.marks, LOGLANES_MAX);
+		buf_init(&lane->taken.text, LOGLANES_MAX);
+		buf_init(&lane->taken.marks, LOGLANES_MAX);
+		buf_init(&lane->kept.text, LOGLANES_MAX);
+		buf_init(&lane->kept.marks, LOGLANES_MAX);
+	}
+}
+
+void loglanes_free(struct loglanes *l)
+{
+	for (unsigned i = 0; i < LOGLANES; i++) {
+		struct loglane *lane = &l->at[i];
+		buf_free(&lane->fill.text);
+		buf_free(&lane->fill.marks);
+		buf_free(&lane->taken.text);
+		buf_free(&lane->taken.marks);
+		buf_free(&lane->kept.text);
+		buf_free(&lane->kept.marks);
+	}
+}

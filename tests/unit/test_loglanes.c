@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lanes of log lines: the order of what comes out, what is kept, what is lost. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "filters/loglanes.h"
+#include "unit/test.h"
+
+static struct loglanes *lanes_new(void)
+{
+	struct loglanes *l = aligned_alloc(_Alignof(struct loglanes), sizeof *l);
+	if (!l)
+		abort();
+	memset(l, 0, sizeof *l);
+	loglanes_init(l);
+	return l;
+}
+
+static enum loglane_news add(struct loglanes *l, const char *text, size_t limit)
+{
+	char *p;
+	struct loglane *lane = loglanes_open(l, strlen(text), limit, &p);
+	return loglane_close(lane, logline_text(p, text));
+}
+
+struct job {
+	struct loglanes *l;
+	const char *text;
+	atomic_bool go_on;
+};
+
+static void *add_one(void *arg)
+{
+	struct job *j = arg;
+	add(j->l, j->text, LOGLANE_HARD);
+	return NULL;
+}
+
+static void add_elsewhere(struct loglanes *l, const char *text)
+{
+	struct job j = { .l = l, .text = text };
+	pthread_t th;
+	CHECK(pthread_create(&th, NULL, add_one, &j) == 0);
+	pthread_join(th, NULL);
+}
+
+TEST(lines_of_many_threads_come_out_in_the_order_they_were_added)
+{
+	struct loglanes *l = lanes_new();
+	struct buf out;
+	uint64_t lost;
+	char name[8];
+
+	buf_init(&out, LOGLANES_MAX);
+	for (int i = 0; i < 100; i++) { /* each by a thread of its own: more than lanes */
+		snprintf(name, sizeof name, "n%d", i);
+		add_elsewhere(l, name);
+	}
+	CHECK(!loglanes_take(l, false, &out, &lost));
+	CHECK_EQ_U(lost, 0);
+	const char *p = buf_str(&out);
+	for (int i = 0; i < 100; i++) {
+		char *end;
+		CHECK(p[LOGSTAMP_LEN] == ' ' && p[LOGSTAMP_LEN + 1] == 'n');
+		CHECK_EQ_U(strtoul(p + LOGSTAMP_LEN + 2, &end, 10), i);
+		CHECK(*end == '\n');
+		p = end + 1;
+	}
+	CHECK(*p == '\0');
+	loglanes_free(l);
+	buf_free(&out);
+	free(l);
+}
+
+TEST(a_line_tells_when_its_lane_was_empty_when_there_is_plenty_and_when_it_is_full)
+{
+	struct loglanes *l = lanes_new();
+	struct buf out;
+	uint64_t lost;
+	unsigned first = 0, plenty = 0, lines = 0;
+
+	buf_init(&out, LOGLANES_MAX);
+	while (!loglanes_full(l)) {
+		enum loglane_news n = add(l, "0123456789", LOGLANE_HARD);
+		first += n == LOGLANE_FIRST;
+		plenty += n == LOGLANE_PLENTY;
+		lines++;
+	}
+	CHECK_EQ_U(first, 1);
+	CHECK_EQ_U(plenty, 1);
+	CHECK_EQ_U(lines, LOGLANE_SOFT / (LOGSTAMP_LEN + 12) + 1);
+	CHECK(add(l, "one too many", LOGLANE_SOFT) == LOGLANE_LOST);
+	CHECK(!loglanes_take(l, false, &out, &lost));
+	CHECK_EQ_U(lost, 0);
+	CHECK_EQ_U(out.len, lines * (LOGSTAMP_LEN + 12));
+	CHECK(!loglanes_full(l));
+	CHECK(add(l, "first again", LOGLANE_HARD) == LOGLANE_FIRST);
+	loglanes_free(l);
+	buf_free(&out);
+	free(l);
+}
+
+/* As if the clock had been an hour ahead when the lines were added: they are younger than now, and kept. */
+static void from_the_future(struct loglanes *l)
+{
+	for (unsigned i = 0; i < LOGLANES; i++) {
+		struct buf *marks = &l->at[i].fill.marks;
+		for (size_t at = 0; at < marks->len; at += sizeof(struct logmark))
+			((struct logmark *)(void *)(marks->p + at))->ns += 3600 * NS_PER_S;
+	}
+}
+
+TEST(lines_that_are_kept_come_out_the_next_time_even_when_the_clock_was_set_back)
+{
+	struct loglanes *l = lanes_new();
+	struct buf out;
+	uint64_t lost;
+
+	buf_init(&out, LOGLANES_MAX);
+	add(l, "one", LOGLANE_HARD);
+	add(l, "two", LOGLANE_HARD);
+	from_the_future(l);
+	CHECK(loglanes_take(l, false, &out, &lost));
+	CHECK_EQ_U(out.len, 0);
+	add(l, "three", LOGLANE_HARD);
+	CHECK(!loglanes_take(l, false, &out, &lost));
+	const char *text = buf_str(&out);
+	CHECK(strstr(text, " one\n") && strstr(text, " two\n") && strstr(text, " three\n"));
+	CHECK_EQ_U(lost, 0);
+	out.len = 0;
+	CHECK(!loglanes_take(l, false, &out, &lost));
+	CHECK_EQ_U(out.len, 0);
+	loglanes_free(l);
+	buf_free(&out);
+	free(l);
+}
+
+TEST(the_last_take_keeps_nothing)
+{
+	struct loglanes *l = lanes_new();
+	struct buf out;
+	uint64_t lost;
+
+	buf_init(&out, LOGLANES_MAX);
+	add(l, "one", LOGLANE_HARD);
+	add_elsewhere(l, "two");
+	from_the_future(l);
+	CHECK(!loglanes_take(l, true, &out, &lost));
+	CHECK(strstr(buf_str(&out), " one\n") && strstr(buf_str(&out), " two\n"));
+	loglanes_free(l);
+	buf_free(&out);
+	free(l);
+}
+
+static void *add_until(void *arg)
+{
+	struct job *j = arg;
+	char text[32];
+	for (unsigned i = 0; i < 20000 && (atomic_load(&j->go_on) || i == 0); i++) {
+		snprintf(text, sizeof text, "%s %u", j->text, i);
+		add(j->l, text, LOGLANE_HARD);
+	}
+	return NULL;
+}
+
+TEST(what_is_taken_while_threads_add_is_in_order_and_whole)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct loglanes *l = lanes_new();
+	struct job jobs[3];
+	pthread_t th[3];
+	struct buf out;
+	uint64_t lost;
+	unsigned next[3] = { 0 };
+	char last[LOGSTAMP_LEN + 1] = "";
+
+	buf_init(&out, LOGLANES_MAX);
+	for (int i = 0; i < 3; i++) {
+		jobs[i] = (struct job){ .l = l, .text = names[i], .go_on = true };
+		CHECK(pthread_create(&th[i], NULL, add_until, &jobs[i]) == 0);
+	}
+	for (int round = 0; round < 200; round++) {
+		if (round == 199)
+			for (int i = 0; i < 3; i++) {
+				atomic_store(&jobs[i].go_on, false);
+				pthread_join(th[i], NULL);
+			}
+		loglanes_take(l, round == 199, &out, &lost);
+		CHECK_EQ_U(lost, 0);
+		const char *p = buf_str(&out), *end = p + out.len;
+		while (p < end) {
+			unsigned who = (unsigned)(p[LOGSTAMP_LEN + 1] - 'a');
+			char *after;
+			CHECK(who < 3 && p[LOGSTAMP_LEN + 2] == ' ');
+			CHECK_EQ_U(strtoul(p + LOGSTAMP_LEN + 3, &after, 10), next[who]++);
+			CHECK(*after == '\n');
+			CHECK(memcmp(p, last, LOGSTAMP_LEN) >= 0);
+			memcpy(last, p, LOGSTAMP_LEN);
+			p = after + 1;
+		}
+		out.len = 0;
+	}
+	for (int i = 0; i < 3; i++)
+		CHECK(next[i] > 0);
+	loglanes_free(l);
+	buf_free(&out);
+	free(l);
+}
