@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is measured: every row of the table."""
-import os, shutil, statistics, subprocess, time
-from servers import DISK, Failed, IDLE, US, before, debian, file_in, memory, tcl, under_filter
-from table import BULK, COLUMNS, PATIENCE, ROUNDS, SPEED
+import os, shutil
+from servers import DISK, Failed, US, before, debian, file_in, memory, tcl, under_filter
+from table import BULK, PATIENCE, ROUNDS, SPEED, median
 
 DELAY_DEPTH, DELAY_MS = 1024, 40
 
@@ -22,8 +22,10 @@ def rows_plain():
 
 
 def rows_tcp():
-    yield 'TCP: 4 KiB read, 4 conn. x 32', SPEED, ['--depth=32', '--connections=4']
-    yield 'TCP: 256 KiB read, depth 8', BULK, ['--depth=8', '--size=256k']
+    """The same as over the Unix socket, but for depth 1."""
+    for name, metrics, args in rows_plain():
+        if metrics is not PATIENCE and 'mixed' not in name and not name.endswith('depth 32'):
+            yield 'TCP: ' + name, metrics, args
 
 
 def rows_disk(label, ops):
@@ -31,6 +33,13 @@ def rows_disk(label, ops):
         yield f'{label}: 4 KiB {op}, depth 1', PATIENCE, ['--op=' + op]
         yield f'{label}: 4 KiB {op}, depth 32', SPEED, ['--op=' + op, '--depth=32']
         yield f'{label}: 256 KiB {op}, depth 8', BULK, ['--op=' + op, '--depth=8', '--size=256k']
+
+
+def rows_file(label, ops):
+    """A file is also read and written from end to end."""
+    yield from rows_disk(label, ops)
+    for op in ops:
+        yield f'{label}: 1 MiB {op} in order', BULK, ['--op=' + op, '--depth=4', '--size=1M', '--sequential']
 
 
 def measure(bench, wanted, names, filters, rows, tcp=False, disk=memory, fill=True, rounds=ROUNDS):
@@ -58,7 +67,8 @@ def measure_disks(bench, wanted, folder):
             ('cow.so', under_filter('cow'), [US, 'nbdkit'], ['read', 'write']),
             ('file, tmpfs', file_in(bench.tmp), [US, 'nbdkit', 'qemu'], ['read', 'write']),
             ('file, disk', file_in(folder), [US, 'nbdkit', 'qemu'], ['read', 'write'])):
-        measure(bench, wanted, names, [], rows_disk(label, ops), disk=disk, fill='write' in ops, rounds=min(ROUNDS, 3))
+        rows = rows_file if label.startswith('file') else rows_disk
+        measure(bench, wanted, names, [], rows(label, ops), disk=disk, fill='write' in ops, rounds=min(ROUNDS, 3))
 
 
 def measure_before(bench, wanted):
@@ -68,6 +78,23 @@ def measure_before(bench, wanted):
         far = bench.start(US)
         measure(bench, wanted, [US, 'nbdkit'], [], rows, disk=before(far), rounds=min(ROUNDS, 3))
         far.stop()
+
+
+def measure_log(bench, wanted):
+    """How many times the CPU a request costs with the log filter: each server with and without it, in turns."""
+    rows = [r for r in ((f'log cost: 4 KiB {op}, 4 conn. x 32', op) for op in ('read', 'write')) if wanted(r[0])]
+    if not rows:
+        return
+    names = (US, 'nbdkit')
+    servers = [bench.start(n, f) for n in names for f in ((), [('log',)])]
+    for s in servers:
+        bench.fill(s)
+    for row, op in rows:
+        taken = bench.sample(servers, ['--op=' + op, '--depth=32', '--connections=4'], ROUNDS)
+        cost = [median(t, 'server_cpu_us') for t in taken]
+        bench.line(row, 'CPU, on/off', 'less', {n: cost[2 * i + 1] / cost[2 * i] for i, n in enumerate(names)})
+    for s in servers:
+        s.stop()
 
 
 def measure_delay(bench, wanted):
@@ -86,41 +113,6 @@ def measure_delay(bench, wanted):
     print(f'{"":36}{ours / (DELAY_DEPTH / DELAY_MS * 1000):.1%} of the ideal {DELAY_DEPTH * 1000 // DELAY_MS:,} requests/s')
     for s in servers:
         s.stop()
-
-
-def measure_start(bench, wanted):
-    name = 'start: memory, --run true'
-    if not wanted(name):
-        return
-    taken = {US: [], 'nbdkit': []}
-    for _ in range(ROUNDS * 4):
-        for n, program in ((US, bench.ours), ('nbdkit', bench.nbdkit)):
-            before = time.perf_counter()
-            done = subprocess.run([program, '-U', '-', 'memory', DISK, '--run', 'true'], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            taken[n].append((time.perf_counter() - before) * 1e3)
-            if done.returncode:
-                raise Failed(f'{n}: --run true: status {done.returncode}: {done.stderr.strip()}')
-    bench.line(name, 'ms', 'less', {n: statistics.median(t) for n, t in taken.items()})
-
-
-def measure_idle(bench, wanted):
-    """Fresh servers: memory and threads before any client, and with many that do nothing."""
-    name = f'{IDLE} idle connections'
-    if not wanted(name) and not wanted('idle'):
-        return
-    fresh, threads, each, crowd = {}, {}, {}, {}
-    for n in COLUMNS:
-        s = bench.start(n)
-        time.sleep(0.2)
-        fresh[n], threads[n] = s.status('VmRSS'), s.status('Threads')
-        f = bench.load(s, f'--idle={IDLE}', '--requests=1', '--warmup=0')
-        each[n], crowd[n] = (f['server_rss_kib'] - fresh[n]) / IDLE, f['server_threads']
-        s.stop()
-    bench.line('idle, no client', 'resident KiB', 'less', fresh)
-    bench.line('', 'threads', '', threads)
-    bench.line(name, 'KiB for each', 'less', each)
-    bench.line('', 'threads', 'less', crowd)
 
 
 def measure_instructions(bench, wanted):

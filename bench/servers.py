@@ -8,7 +8,7 @@ LOAD = os.path.join(BUILD, 'bench/bench-load')
 LOOP = os.path.join(BUILD, 'bench/bench-loop')
 TCL_PLUGIN = os.path.join(BUILD, 'lang/tcl/nbdkit-tcl-plugin.so')
 DISK = '64M'
-IDLE = 1000
+IDLE, MANY_IDLE = 1000, 10000
 US = 'blkscope'
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Samples, and the table that is made of them."""
 import os, statistics, subprocess
-from servers import DISK, Failed, IDLE, LOAD, LOOP, Server, US, build, find_peers, free_port, memory
+from servers import DISK, Failed, LOAD, LOOP, MANY_IDLE, Server, US, build, find_peers, free_port, memory
 
 ROUNDS = int(os.environ.get('ROUNDS') or (1 if os.environ.get('QUICK') else 5))
 SECONDS = float(os.environ.get('SECONDS') or 0.8)
@@ -21,6 +21,7 @@ class Bench:
         self.ours = build()
         self.lines = []    # (row, metric, better, {server: median})
         self.samples = samples  # everything, for bench.json
+        self.last = None   # the row of the line above
         self.count = 0
 
     def start(self, name, filters=(), under=(), tcp=False, disk=memory):
@@ -30,9 +31,10 @@ class Bench:
         sock = f'{self.tmp}/{self.count}'
         where = free_port() if tcp else sock
         if name == 'loop':
-            argv = [LOOP, sock, DISK]
+            argv = [LOOP, str(where), DISK]
         elif name == 'qemu':
-            argv = [self.qemu, '-t', '-e', str(IDLE + 100), '-f', 'raw', '-k', sock, *disk(self, name)]
+            argv = [self.qemu, '-t', '-e', str(MANY_IDLE + 100), '-f', 'raw']
+            argv += (['-b', '127.0.0.1', '-p', str(where)] if tcp else ['-k', sock]) + disk(self, name)
         else:
             argv = [self.ours if name == US else self.nbdkit, '-f']
             argv += ['-i', '127.0.0.1', '-p', str(where)] if tcp else ['-U', sock]
@@ -63,20 +65,29 @@ class Bench:
         self.lines.append((row, metric, better, values))
         cells = ''.join(f'{number(values.get(c)):>10}' for c in COLUMNS)
         cells += ''.join(f'{ratio(values, c):>9}' for c in RATIOS)
-        print(f'{row:36}{metric:<15}{cells}' + ('   behind' if behind(better, values) else ''), flush=True)
+        print(f'{"" if row == self.last else row:36}{metric:<15}{cells}' + ('   behind' if behind(better, values) else ''), flush=True)
+        self.last = row
+
+    def sample(self, servers, args, rounds, parts=1):
+        """Interleaved samples: [figures, ...] for each server; each round in so many parts."""
+        taken = [[] for s in servers]
+        order = list(range(len(servers)))
+        for i in range(rounds * parts):
+            for k in order[i % len(order):] + order[:i % len(order)]:
+                mine = args(servers[k]) if callable(args) else [f'--seconds={SECONDS / parts:.3f}', *args]
+                taken[k].append(self.load(servers[k], *mine))
+        return taken
 
     def row(self, name, servers, metrics, args, rounds=ROUNDS):
-        """Interleaved samples of each server, and a line for each metric."""
-        taken = {s.name: [] for s in servers}
+        """A line for each metric."""
         # Whether client and server share a core is luck, and decides at depth 1: draw more lots there.
-        more = 3 if metrics is PATIENCE else 1
-        for i in range(rounds * more):
-            for s in servers[i % len(servers):] + servers[:i % len(servers)]:
-                mine = args(s) if callable(args) else [f'--seconds={SECONDS / more:.3f}', *args]
-                taken[s.name].append(self.load(s, *mine))
+        taken = self.sample(servers, args, rounds, 3 if metrics is PATIENCE else 1)
         for key, label, better in metrics:
-            self.line(name, label, better, {n: statistics.median(f[key] for f in t) for n, t in taken.items()})
-            name = ''
+            self.line(name, label, better, {s.name: median(t, key) for s, t in zip(servers, taken)})
+
+
+def median(taken, key):
+    return statistics.median(f[key] for f in taken)
 
 
 def number(v):
