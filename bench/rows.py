@@ -101,7 +101,8 @@ def measure_delay(bench, wanted):
     name = f'delay {DELAY_MS} ms, {DELAY_DEPTH} in flight'
     if not wanted(name):
         return
-    servers = [bench.start(n, [('delay', f'rdelay={DELAY_MS}ms')]) for n in (US, 'nbdkit')]
+    # One connection is served by one thread of ours, whatever their number: so there is but one.
+    servers = [bench.start(n, [('delay', f'rdelay={DELAY_MS}ms')], options=o) for n, o in ((US, ['-t', '1']), ('nbdkit', []))]
 
     def args(s):
         # nbdkit's threads sleep 16 at a time: one load of 1,024 takes it 2.6 s.

@@ -24,9 +24,9 @@ class Bench:
         self.last = None   # the row of the line above
         self.count = 0
 
-    def start(self, name, filters=(), under=(), tcp=False, disk=memory):
+    def start(self, name, filters=(), under=(), tcp=False, disk=memory, options=()):
         """A server with a disk behind the filters of nbdkit's kind: [(name, KEY=VALUE ...), ...],
-        under another program."""
+        under another program; options are of the server itself."""
         self.count += 1
         sock = f'{self.tmp}/{self.count}'
         where = free_port() if tcp else sock
@@ -36,7 +36,7 @@ class Bench:
             argv = [self.qemu, '-t', '-e', str(MANY_IDLE + 100), '-f', 'raw']
             argv += (['-b', '127.0.0.1', '-p', str(where)] if tcp else ['-k', sock]) + disk(self, name)
         else:
-            argv = [self.ours if name == US else self.nbdkit, '-f']
+            argv = [self.ours if name == US else self.nbdkit, '-f', *options]
             argv += ['-i', '127.0.0.1', '-p', str(where)] if tcp else ['-U', sock]
             argv += [f'--filter={f[0]}' for f in filters] + disk(self, name)
             for f in filters:
