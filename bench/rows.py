@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is measured: every row of the table."""
-import os, shutil
+import os
 from servers import DISK, Failed, US, before, debian, file_in, memory, tcl, under_filter
-from table import BULK, PATIENCE, ROUNDS, SPEED, median
+from table import BULK, CROWD, PATIENCE, ROUNDS, SPEED, median
 
 DELAY_DEPTH, DELAY_MS = 1024, 40
 
@@ -11,12 +11,12 @@ def rows_4k(suffix):
     for op in ('read', 'write'):
         yield f'4 KiB {op}, depth 1{suffix}', PATIENCE, ['--op=' + op]
         yield f'4 KiB {op}, depth 32{suffix}', SPEED, ['--op=' + op, '--depth=32']
-        yield f'4 KiB {op}, 4 conn. x 32{suffix}', SPEED, ['--op=' + op, '--depth=32', '--connections=4']
+        yield f'4 KiB {op}, 4 conn. x 32{suffix}', CROWD, ['--op=' + op, '--depth=32', '--connections=4']
 
 
 def rows_plain():
     yield from rows_4k('')
-    yield '4 KiB mixed, 4 conn. x 64', SPEED, ['--op=mixed', '--depth=64', '--connections=4']
+    yield '4 KiB mixed, 4 conn. x 64', CROWD, ['--op=mixed', '--depth=64', '--connections=4']
     for op in ('read', 'write'):
         yield f'256 KiB {op}, depth 8', BULK, ['--op=' + op, '--depth=8', '--size=256k']
 
@@ -114,29 +114,3 @@ def measure_delay(bench, wanted):
     print(f'{"":36}{ours / (DELAY_DEPTH / DELAY_MS * 1000):.1%} of the ideal {DELAY_DEPTH * 1000 // DELAY_MS:,} requests/s')
     for s in servers:
         s.stop()
-
-
-def measure_instructions(bench, wanted):
-    """Instructions in user space, as valgrind counts them: exact, where the clock is noisy."""
-    rows = [(name, filters, names) for name, filters, names in (
-        ('user code: 4 KiB read, depth 32', [], (US, 'nbdkit', 'loop')),
-        ('user code: the same, log', [('log',)], (US, 'nbdkit'))) if wanted(name)]
-    if rows and not shutil.which('valgrind'):
-        print('valgrind is not installed: no instructions are counted')
-        return
-    few, many = 2000, 8000
-    for name, filters, names in rows:
-        values = {}
-        for n in names:
-            counts = []
-            for requests in (few, many):
-                out = f'{bench.tmp}/callgrind'
-                s = bench.start(n, filters, ['valgrind', '-q', '--tool=callgrind', '--callgrind-out-file=' + out])
-                if n != 'loop':  # its memory has no holes, and what it copies while it is filled depends on the time
-                    bench.fill(s)
-                bench.load(s, '--depth=32', f'--requests={requests}', '--warmup=0', '--op=read')
-                s.stop()
-                with open(out) as f:
-                    counts.append(next(int(line.split()[1]) for line in f if line.startswith(('totals:', 'summary:'))))
-            values[n] = (counts[1] - counts[0]) / (many - few)
-        bench.line(name, 'instr./request', 'less', values)

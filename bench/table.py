@@ -10,6 +10,7 @@ RATIOS = COLUMNS[1:]
 
 # What a row tells: (figure of bench-load, label, which is better)
 SPEED = [('iops', 'requests/s', 'more'), ('server_cpu_us', 'CPU us/request', 'less')]
+CROWD = SPEED + [('client_cpu_us', 'client us/req.', '')]
 PATIENCE = [('p50_us', 'p50 us', 'less'), ('p99_us', 'p99 us', 'less'), ('server_cpu_us', 'CPU us/request', 'less')]
 BULK = [('mb_s', 'MB/s', 'more'), ('server_cpu_us', 'CPU us/request', 'less')]
 
@@ -22,6 +23,7 @@ class Bench:
         self.lines = []    # (row, metric, better, {server: median})
         self.samples = samples  # everything, for bench.json
         self.last = None   # the row of the line above
+        self.growth = []   # (row, [CPU us/request, ...])
         self.count = 0
 
     def start(self, name, filters=(), under=(), tcp=False, disk=memory, options=()):
@@ -41,7 +43,7 @@ class Bench:
             argv += [f'--filter={f[0]}' for f in filters] + disk(self, name)
             for f in filters:
                 argv += f[1:]
-                if f[0] == 'log':
+                if f == ('log',):
                     argv.append(f'logfile={sock}.log')
         return Server(name, [*under, *argv], where, sock)
 
@@ -57,9 +59,9 @@ class Bench:
         self.samples.append({'server': server.name, 'args': args, **figures})
         return figures
 
-    def fill(self, server):
+    def fill(self, server, *args):
         """No page of the disk is a hole when the samples begin."""
-        self.load(server, '--op=write', '--sequential', '--size=256k', '--requests=256', '--depth=4', '--warmup=0')
+        self.load(server, '--op=write', '--sequential', '--size=256k', '--requests=256', '--depth=4', '--warmup=0', *args)
 
     def line(self, row, metric, better, values):
         self.lines.append((row, metric, better, values))

@@ -3,6 +3,7 @@
 from servers import IDLE, MANY_IDLE, US
 
 CPU, RATE, MB = 'CPU us/request', 'requests/s', 'MB/s'
+FLAT = 1.25 # times; caches and the noise of the machine
 PEERS = ('nbdkit', 'qemu', 'loop')
 
 
@@ -45,7 +46,7 @@ class Verdicts:
         reached = {'<=': value <= bound, '<': value < bound, '>=': value >= bound, '>': value > bound}[sign]
         self.met += reached
         self.missed += not reached
-        print(f'{row:36}{metric:<15}{against:17}{figure(value):>10}{sign:>5}{figure(bound):>8}  '
+        print(f'{row:36}{metric:<{51 - max(len(row), 36)}}{against:17}{figure(value):>10}{sign:>5}{figure(bound):>8}  '
               + ('reached' if reached else f'missed by {abs(value / bound - 1):.0%}'))
 
 
@@ -63,12 +64,12 @@ def over_tcp(got):
                     yield row, metric, p, values[US] / values[p] / (unix[1][US] / unix[1][p]), better
 
 
-def verdicts(lines):
+def verdicts(lines, growth):
     """Print what was reached; what was not measured is not judged."""
     got = {(row, metric): (better, values) for row, metric, better, values in lines}
     all_wishes, tcp = list(wishes()), list(over_tcp(got))
     measured = [w for w in all_wishes if got.get(w[:2], ('', {}))[1].get(US) is not None and (not w[2] or got[w[:2]][1].get(w[2]))]
-    if not measured and not tcp:
+    if not measured and not tcp and not growth:
         return
     v = Verdicts()
     for row, metric, peer, sign, bound in measured:
@@ -77,5 +78,7 @@ def verdicts(lines):
     for row, metric, peer, change, better in tcp:
         # Better than on the Unix socket is not worse: one side only.
         v.line(row, metric, f'/{peer} TCP/Unix', change, *(('>=', 0.9) if better == 'more' else ('<=', 1.1)))
+    for row, values in growth:
+        v.line(row, ' CPU', 'last/first', values[-1] / values[0], '<=', FLAT)
     left = len(all_wishes) - len(measured)
     print(f'\nreached: {v.met} of {v.met + v.missed}' + (f'; {left} more were not measured in this run' if left else ''))
