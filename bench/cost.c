@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* The number behind `key:` in a /proc status file; 0 when it is not there. */
+/* The number behind `key:` in a file like /proc/PID/status; 0 when it is not there. */
 static uint64_t status_field(const char *path, const char *key)
 {
 	FILE *f = fopen(path, "re");
@@ -57,5 +57,7 @@ int cost_read(pid_t pid, struct cost *out, struct err *e)
 	out->threads = status_field(path, "Threads");
 	out->rss = status_field(path, "VmRSS");
 	out->switches = switches(pid);
+	for (const char *const *key = (const char *[]){ "Slab", "KernelStack", "PageTables", NULL }; *key; key++)
+		out->kernel += status_field("/proc/meminfo", *key);
 	return 0;
 }

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The expect library beside pexpect, Tcl Expect and a bare read loop: a table of its own."""
 import os, random, shutil, signal, statistics, subprocess
-from servers import BUILD, Failed, SRC, die_with_us, ninja
+from servers import BUILD, Failed, SMALL, SRC, die_with_us, ninja
 from table import ROUNDS, number
 
-SMALL = os.environ.get('SMALL')  # for a test of this: does it all run?
 CAP = 3 if SMALL else 15         # s: no peer gets longer for a sample
 SIZES = (0.04, 0.08, 0.4) if SMALL else (1, 10, 50)  # MB; the last is 5 times the one before
 SESSIONS, EXCHANGES = (5, 10) if SMALL else (50, 200)

@@ -154,10 +154,10 @@ static void report(const struct settings *s, const struct tally *t, const struct
 	       h->total, sec, h->total / sec, t->bytes / sec / 1e6, hist_quantile(h, 0.5) / 1e3,
 	       hist_quantile(h, 0.99) / 1e3, h->max / 1e3, (b->client - a->client) / 1e3 / n);
 	if (s->server_pid)
-		printf(" server_cpu_us=%.3f server_switches=%.4f server_threads=%" PRIu64 " server_rss_kib=%" PRIu64,
+		printf(" server_cpu_us=%.3f server_switches=%.4f server_threads=%" PRIu64 " server_rss_kib=%" PRIu64 " kernel_kib=%" PRIu64,
 		       (b->server.cpu - a->server.cpu) / 1e3 / n,
 		       b->server.switches < a->server.switches ? 0 : (b->server.switches - a->server.switches) / n,
-		       b->server.threads, b->server.rss);
+		       b->server.threads, b->server.rss, b->server.kernel);
 	putchar('\n');
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* bench-loop: the yardstick, the least work that an NBD server can do.
  *
- *     bench-loop SOCKET [SIZE]
+ *     bench-loop SOCKET [SIZE]        a Unix socket
+ *     bench-loop PORT [SIZE]          TCP on 127.0.0.1
  *
  * One thread for each connection, blocking; one recv for as many requests as have come, one
  * sendmsg for all their replies; reads are sent from where the disk's bytes lie and large
@@ -12,6 +13,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -196,16 +199,34 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-static int listen_on(const char *path, struct err *e)
+static int listen_at(int family, const void *address, socklen_t len, const char *where, struct err *e)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof a.sun_path)
-		return err_set(e, "%s: path too long for a socket", path);
-	strcpy(a.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 1024) < 0)
-		return err_set(e, "%s: cannot listen: %s", path, strerror(errno));
+	int on = 1, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && family == AF_INET) /* the sockets that are accepted inherit NODELAY */
+		if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
+		    || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+			return err_set(e, "%s: cannot set up the socket: %s", where, strerror(errno));
+	if (fd < 0 || bind(fd, address, len) < 0 || listen(fd, 1024) < 0)
+		return err_set(e, "%s: cannot listen: %s", where, strerror(errno));
 	return fd;
+}
+
+/* A number is a port of 127.0.0.1, all else a path. */
+static int listen_on(const char *where, struct err *e)
+{
+	struct sockaddr_un path = { .sun_family = AF_UNIX };
+	struct sockaddr_in local = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	unsigned port;
+	if (*where && !where[strspn(where, "0123456789")]) {
+		if (parse_unsigned("PORT", where, 1, 65535, &port, e) < 0)
+			return -1;
+		local.sin_port = htons((uint16_t)port);
+		return listen_at(AF_INET, &local, sizeof local, where, e);
+	}
+	if (strlen(where) >= sizeof path.sun_path)
+		return err_set(e, "%s: path too long for a socket", where);
+	strcpy(path.sun_path, where);
+	return listen_at(AF_UNIX, &path, sizeof path, where, e);
 }
 
 static int accept_for_ever(int fd, struct err *e)
@@ -231,7 +252,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	disk_size = MIB(64);
 	if (argc < 2 || argc > 3) {
-		err_set(&e, "usage: bench-loop SOCKET [SIZE]");
+		err_set(&e, "usage: bench-loop SOCKET|PORT [SIZE]");
 	} else if (argc == 2 || parse_size("SIZE", argv[2], &disk_size, &e) == 0) {
 		disk = mmap(NULL, disk_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (disk == MAP_FAILED)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is measured: every row of the table."""
-import os, shutil, statistics, subprocess, time
-from servers import DISK, Failed, IDLE, US, before, debian, file_in, memory, tcl, under_filter
-from table import BULK, COLUMNS, PATIENCE, ROUNDS, SPEED
+import os
+from servers import DISK, Failed, US, before, debian, file_in, memory, tcl, under_filter
+from table import BULK, CROWD, PATIENCE, ROUNDS, SPEED, median
 
 DELAY_DEPTH, DELAY_MS = 1024, 40
 
@@ -11,19 +11,21 @@ def rows_4k(suffix):
     for op in ('read', 'write'):
         yield f'4 KiB {op}, depth 1{suffix}', PATIENCE, ['--op=' + op]
         yield f'4 KiB {op}, depth 32{suffix}', SPEED, ['--op=' + op, '--depth=32']
-        yield f'4 KiB {op}, 4 conn. x 32{suffix}', SPEED, ['--op=' + op, '--depth=32', '--connections=4']
+        yield f'4 KiB {op}, 4 conn. x 32{suffix}', CROWD, ['--op=' + op, '--depth=32', '--connections=4']
 
 
 def rows_plain():
     yield from rows_4k('')
-    yield '4 KiB mixed, 4 conn. x 64', SPEED, ['--op=mixed', '--depth=64', '--connections=4']
+    yield '4 KiB mixed, 4 conn. x 64', CROWD, ['--op=mixed', '--depth=64', '--connections=4']
     for op in ('read', 'write'):
         yield f'256 KiB {op}, depth 8', BULK, ['--op=' + op, '--depth=8', '--size=256k']
 
 
 def rows_tcp():
-    yield 'TCP: 4 KiB read, 4 conn. x 32', SPEED, ['--depth=32', '--connections=4']
-    yield 'TCP: 256 KiB read, depth 8', BULK, ['--depth=8', '--size=256k']
+    """The same as over the Unix socket, but for depth 1."""
+    for name, metrics, args in rows_plain():
+        if metrics is not PATIENCE and 'mixed' not in name and not name.endswith('depth 32'):
+            yield 'TCP: ' + name, metrics, args
 
 
 def rows_disk(label, ops):
@@ -31,6 +33,13 @@ def rows_disk(label, ops):
         yield f'{label}: 4 KiB {op}, depth 1', PATIENCE, ['--op=' + op]
         yield f'{label}: 4 KiB {op}, depth 32', SPEED, ['--op=' + op, '--depth=32']
         yield f'{label}: 256 KiB {op}, depth 8', BULK, ['--op=' + op, '--depth=8', '--size=256k']
+
+
+def rows_file(label, ops):
+    """A file is also read and written from end to end."""
+    yield from rows_disk(label, ops)
+    for op in ops:
+        yield f'{label}: 1 MiB {op} in order', BULK, ['--op=' + op, '--depth=4', '--size=1M', '--sequential']
 
 
 def measure(bench, wanted, names, filters, rows, tcp=False, disk=memory, fill=True, rounds=ROUNDS):
@@ -58,7 +67,8 @@ def measure_disks(bench, wanted, folder):
             ('cow.so', under_filter('cow'), [US, 'nbdkit'], ['read', 'write']),
             ('file, tmpfs', file_in(bench.tmp), [US, 'nbdkit', 'qemu'], ['read', 'write']),
             ('file, disk', file_in(folder), [US, 'nbdkit', 'qemu'], ['read', 'write'])):
-        measure(bench, wanted, names, [], rows_disk(label, ops), disk=disk, fill='write' in ops, rounds=min(ROUNDS, 3))
+        rows = rows_file if label.startswith('file') else rows_disk
+        measure(bench, wanted, names, [], rows(label, ops), disk=disk, fill='write' in ops, rounds=min(ROUNDS, 3))
 
 
 def measure_before(bench, wanted):
@@ -70,11 +80,29 @@ def measure_before(bench, wanted):
         far.stop()
 
 
+def measure_log(bench, wanted):
+    """How many times the CPU a request costs with the log filter: each server with and without it, in turns."""
+    rows = [r for r in ((f'log cost: 4 KiB {op}, 4 conn. x 32', op) for op in ('read', 'write')) if wanted(r[0])]
+    if not rows:
+        return
+    names = (US, 'nbdkit')
+    servers = [bench.start(n, f) for n in names for f in ((), [('log',)])]
+    for s in servers:
+        bench.fill(s)
+    for row, op in rows:
+        taken = bench.sample(servers, ['--op=' + op, '--depth=32', '--connections=4'], ROUNDS)
+        cost = [median(t, 'server_cpu_us') for t in taken]
+        bench.line(row, 'CPU, on/off', 'less', {n: cost[2 * i + 1] / cost[2 * i] for i, n in enumerate(names)})
+    for s in servers:
+        s.stop()
+
+
 def measure_delay(bench, wanted):
     name = f'delay {DELAY_MS} ms, {DELAY_DEPTH} in flight'
     if not wanted(name):
         return
-    servers = [bench.start(n, [('delay', f'rdelay={DELAY_MS}ms')]) for n in (US, 'nbdkit')]
+    # One connection is served by one thread of ours, whatever their number: so there is but one.
+    servers = [bench.start(n, [('delay', f'rdelay={DELAY_MS}ms')], options=o) for n, o in ((US, ['-t', '1']), ('nbdkit', []))]
 
     def args(s):
         # nbdkit's threads sleep 16 at a time: one load of 1,024 takes it 2.6 s.
@@ -86,64 +114,3 @@ def measure_delay(bench, wanted):
     print(f'{"":36}{ours / (DELAY_DEPTH / DELAY_MS * 1000):.1%} of the ideal {DELAY_DEPTH * 1000 // DELAY_MS:,} requests/s')
     for s in servers:
         s.stop()
-
-
-def measure_start(bench, wanted):
-    name = 'start: memory, --run true'
-    if not wanted(name):
-        return
-    taken = {US: [], 'nbdkit': []}
-    for _ in range(ROUNDS * 4):
-        for n, program in ((US, bench.ours), ('nbdkit', bench.nbdkit)):
-            before = time.perf_counter()
-            done = subprocess.run([program, '-U', '-', 'memory', DISK, '--run', 'true'], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            taken[n].append((time.perf_counter() - before) * 1e3)
-            if done.returncode:
-                raise Failed(f'{n}: --run true: status {done.returncode}: {done.stderr.strip()}')
-    bench.line(name, 'ms', 'less', {n: statistics.median(t) for n, t in taken.items()})
-
-
-def measure_idle(bench, wanted):
-    """Fresh servers: memory and threads before any client, and with many that do nothing."""
-    name = f'{IDLE} idle connections'
-    if not wanted(name) and not wanted('idle'):
-        return
-    fresh, threads, each, crowd = {}, {}, {}, {}
-    for n in COLUMNS:
-        s = bench.start(n)
-        time.sleep(0.2)
-        fresh[n], threads[n] = s.status('VmRSS'), s.status('Threads')
-        f = bench.load(s, f'--idle={IDLE}', '--requests=1', '--warmup=0')
-        each[n], crowd[n] = (f['server_rss_kib'] - fresh[n]) / IDLE, f['server_threads']
-        s.stop()
-    bench.line('idle, no client', 'resident KiB', 'less', fresh)
-    bench.line('', 'threads', '', threads)
-    bench.line(name, 'KiB for each', 'less', each)
-    bench.line('', 'threads', 'less', crowd)
-
-
-def measure_instructions(bench, wanted):
-    """Instructions in user space, as valgrind counts them: exact, where the clock is noisy."""
-    rows = [(name, filters, names) for name, filters, names in (
-        ('user code: 4 KiB read, depth 32', [], (US, 'nbdkit', 'loop')),
-        ('user code: the same, log', [('log',)], (US, 'nbdkit'))) if wanted(name)]
-    if rows and not shutil.which('valgrind'):
-        print('valgrind is not installed: no instructions are counted')
-        return
-    few, many = 2000, 8000
-    for name, filters, names in rows:
-        values = {}
-        for n in names:
-            counts = []
-            for requests in (few, many):
-                out = f'{bench.tmp}/callgrind'
-                s = bench.start(n, filters, ['valgrind', '-q', '--tool=callgrind', '--callgrind-out-file=' + out])
-                if n != 'loop':  # its memory has no holes, and what it copies while it is filled depends on the time
-                    bench.fill(s)
-                bench.load(s, '--depth=32', f'--requests={requests}', '--warmup=0', '--op=read')
-                s.stop()
-                with open(out) as f:
-                    counts.append(next(int(line.split()[1]) for line in f if line.startswith(('totals:', 'summary:'))))
-            values[n] = (counts[1] - counts[0]) / (many - few)
-        bench.line(name, 'instr./request', 'less', values)

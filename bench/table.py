@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Samples, and the table that is made of them."""
 import os, statistics, subprocess
-from servers import DISK, Failed, IDLE, LOAD, LOOP, Server, US, build, find_peers, free_port, memory
+from servers import DISK, Failed, LOAD, LOOP, MANY_IDLE, Server, US, build, find_peers, free_port, memory
 
 ROUNDS = int(os.environ.get('ROUNDS') or (1 if os.environ.get('QUICK') else 5))
 SECONDS = float(os.environ.get('SECONDS') or 0.8)
@@ -10,6 +10,7 @@ RATIOS = COLUMNS[1:]
 
 # What a row tells: (figure of bench-load, label, which is better)
 SPEED = [('iops', 'requests/s', 'more'), ('server_cpu_us', 'CPU us/request', 'less')]
+CROWD = SPEED + [('client_cpu_us', 'client us/req.', '')]
 PATIENCE = [('p50_us', 'p50 us', 'less'), ('p99_us', 'p99 us', 'less'), ('server_cpu_us', 'CPU us/request', 'less')]
 BULK = [('mb_s', 'MB/s', 'more'), ('server_cpu_us', 'CPU us/request', 'less')]
 
@@ -21,25 +22,28 @@ class Bench:
         self.ours = build()
         self.lines = []    # (row, metric, better, {server: median})
         self.samples = samples  # everything, for bench.json
+        self.last = None   # the row of the line above
+        self.growth = []   # (row, [CPU us/request, ...])
         self.count = 0
 
-    def start(self, name, filters=(), under=(), tcp=False, disk=memory):
+    def start(self, name, filters=(), under=(), tcp=False, disk=memory, options=()):
         """A server with a disk behind the filters of nbdkit's kind: [(name, KEY=VALUE ...), ...],
-        under another program."""
+        under another program; options are of the server itself."""
         self.count += 1
         sock = f'{self.tmp}/{self.count}'
         where = free_port() if tcp else sock
         if name == 'loop':
-            argv = [LOOP, sock, DISK]
+            argv = [LOOP, str(where), DISK]
         elif name == 'qemu':
-            argv = [self.qemu, '-t', '-e', str(IDLE + 100), '-f', 'raw', '-k', sock, *disk(self, name)]
+            argv = [self.qemu, '-t', '-e', str(MANY_IDLE + 100), '-f', 'raw']
+            argv += (['-b', '127.0.0.1', '-p', str(where)] if tcp else ['-k', sock]) + disk(self, name)
         else:
-            argv = [self.ours if name == US else self.nbdkit, '-f']
+            argv = [self.ours if name == US else self.nbdkit, '-f', *options]
             argv += ['-i', '127.0.0.1', '-p', str(where)] if tcp else ['-U', sock]
             argv += [f'--filter={f[0]}' for f in filters] + disk(self, name)
             for f in filters:
                 argv += f[1:]
-                if f[0] == 'log':
+                if f == ('log',):
                     argv.append(f'logfile={sock}.log')
         return Server(name, [*under, *argv], where, sock)
 
@@ -55,28 +59,37 @@ class Bench:
         self.samples.append({'server': server.name, 'args': args, **figures})
         return figures
 
-    def fill(self, server):
+    def fill(self, server, *args):
         """No page of the disk is a hole when the samples begin."""
-        self.load(server, '--op=write', '--sequential', '--size=256k', '--requests=256', '--depth=4', '--warmup=0')
+        self.load(server, '--op=write', '--sequential', '--size=256k', '--requests=256', '--depth=4', '--warmup=0', *args)
 
     def line(self, row, metric, better, values):
         self.lines.append((row, metric, better, values))
         cells = ''.join(f'{number(values.get(c)):>10}' for c in COLUMNS)
         cells += ''.join(f'{ratio(values, c):>9}' for c in RATIOS)
-        print(f'{row:36}{metric:<15}{cells}' + ('   behind' if behind(better, values) else ''), flush=True)
+        print(f'{"" if row == self.last else row:36}{metric:<15}{cells}' + ('   behind' if behind(better, values) else ''), flush=True)
+        self.last = row
+
+    def sample(self, servers, args, rounds, parts=1):
+        """Interleaved samples: [figures, ...] for each server; each round in so many parts."""
+        taken = [[] for s in servers]
+        order = list(range(len(servers)))
+        for i in range(rounds * parts):
+            for k in order[i % len(order):] + order[:i % len(order)]:
+                mine = args(servers[k]) if callable(args) else [f'--seconds={SECONDS / parts:.3f}', *args]
+                taken[k].append(self.load(servers[k], *mine))
+        return taken
 
     def row(self, name, servers, metrics, args, rounds=ROUNDS):
-        """Interleaved samples of each server, and a line for each metric."""
-        taken = {s.name: [] for s in servers}
+        """A line for each metric."""
         # Whether client and server share a core is luck, and decides at depth 1: draw more lots there.
-        more = 3 if metrics is PATIENCE else 1
-        for i in range(rounds * more):
-            for s in servers[i % len(servers):] + servers[:i % len(servers)]:
-                mine = args(s) if callable(args) else [f'--seconds={SECONDS / more:.3f}', *args]
-                taken[s.name].append(self.load(s, *mine))
+        taken = self.sample(servers, args, rounds, 3 if metrics is PATIENCE else 1)
         for key, label, better in metrics:
-            self.line(name, label, better, {n: statistics.median(f[key] for f in t) for n, t in taken.items()})
-            name = ''
+            self.line(name, label, better, {s.name: median(t, key) for s, t in zip(servers, taken)})
+
+
+def median(taken, key):
+    return statistics.median(f[key] for f in taken)
 
 
 def number(v):

@@ -45,10 +45,23 @@ until_true 20 test -S "$T/loop"
 shapes "$T/loop"
 load 200 --requests=200 --server-pid=$loop --idle=20 "$T/loop"
 grep -q ' server_cpu_us=[0-9.]* .* server_threads=2[0-9] ' "$T/out" || fail "no cost of the server: $(cat "$T/out")"
+grep -q ' kernel_kib=[1-9]' "$T/out" || fail "no memory of the kernel: $(cat "$T/out")"
 refuses "refused option 8" --structured "$T/loop"
 refuses "more than the disk's 16777216" --range=17M "$T/loop"
 refuses "do not fit" --size=4k --range=1k "$T/loop"
 echo ok bare_loop
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+"$BENCH/bench-loop" "$port" 16M &
+tcp=$!
+server_pids="$server_pids $tcp"
+until_true 20 "$LOAD" --requests=1 --warmup=0 "127.0.0.1:$port" >"$T/out" 2>&1
+shapes "127.0.0.1:$port"
+kill $tcp
+wait $tcp || :
+! "$BENCH/bench-loop" 65536 2>"$T/err" || fail "a port of 65536"
+grep -q 'PORT: ' "$T/err" || fail "$(cat "$T/err")"
+echo ok bare_loop_over_tcp
 
 refuses "one server expected"
 refuses "--depth: " --depth=0 x
