@@ -256,9 +256,12 @@ static int run(struct command *c, struct err *e)
 		struct window_options w = { .fullscreen = c->fullscreen, .replay = c->replaying, .speed = c->replay,
 			.steps_file = c->steps_file };
 		r = window_run(&p, &c->look, &w, e);
-	} else if (play_scan_all(&p, e) == 0) {
-		steps_sort(&c->steps, p.start);
-		r = make_outputs(c, &p, e);
+	} else {
+		p.ride = c->modes & (1u << MODE_PNG | 1u << MODE_DUMP) && !c->n_at;
+		if (play_scan_all(&p, e) == 0) {
+			steps_sort(&c->steps, p.start);
+			r = make_outputs(c, &p, e);
+		}
 	}
 	report(&p);
 	play_close(&p);

@@ -203,6 +203,7 @@ static int follow(struct ui *u, struct err *e)
 		u->target = 0;
 		u->events = 0;
 	}
+	p->ride = u->live;
 	int more = play_scan(p, SCAN_BYTES, e);
 	if (more < 0)
 		return -1;
