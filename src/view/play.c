@@ -305,3 +305,14 @@ int play_scan_all(struct play *p, struct err *e)
 {
 	return play_scan(p, PLAY_ALL, e);
 }
+
+uint64_t play_behind(const struct play *p)
+{
+	const struct cursor *c = lacks(p, 0) ? &p->scan : &p->cur;
+	uint64_t taken = c->pos - (c->len - c->at);
+	struct stat st;
+
+	if (p->fd < 0 || fstat(p->fd, &st) < 0 || (uint64_t)st.st_size < taken)
+		return 0;
+	return (uint64_t)st.st_size - taken;
+}

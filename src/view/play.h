@@ -70,3 +70,6 @@ int play_to_event(struct play *p, uint64_t n, uint64_t max, struct err *e);
 /* The next play_to begins with the first event again, even where it need not. */
 void play_rewind(struct play *p);
 #define PLAY_ALL UINT64_MAX
+
+/* Bytes that the file has now and the model has not taken. */
+uint64_t play_behind(const struct play *p);
