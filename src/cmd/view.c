@@ -24,7 +24,7 @@ struct command {
 	size_t n_at;
 	unsigned fps;
 	double speed, replay;
-	bool fullscreen, replaying;
+	bool fullscreen, replaying, stats;
 	struct look_options look;
 	struct steps steps;
 };
@@ -38,6 +38,7 @@ static const char usage[] =
 	"\n"
 	"  --replay[=SPEED]    window: play with the recording's own timing, SPEED times as fast\n"
 	"  --fullscreen        window: fill the screen\n"
+	"  --stats             window: print at the end how it kept up with the log\n"
 	"  --png=FILE          write one picture (of --at=TIME, else the end)\n"
 	"  --strip=FILE        write a film strip of --at=T1,T2,..., else of the end of each step\n"
 	"  --video=FILE        write a film (with ffmpeg)\n"
@@ -54,7 +55,7 @@ static const char usage[] =
 	"\n"
 	"Keys of the window: F1.  Manual: nbdview(1).\n";
 
-enum { O_REPLAY = 256, O_FULLSCREEN, O_PNG, O_STRIP, O_VIDEO, O_FPS, O_SPEED, O_DUMP, O_SUMMARY, O_AT, O_STEPS,
+enum { O_REPLAY = 256, O_FULLSCREEN, O_STATS, O_PNG, O_STRIP, O_VIDEO, O_FPS, O_SPEED, O_DUMP, O_SUMMARY, O_AT, O_STEPS,
        O_PALETTE, O_HILBERT, O_WIDTH, O_HELP, O_VERSION };
 
 static const struct option_name {
@@ -62,6 +63,7 @@ static const struct option_name {
 	int has_arg, val;
 } names[] = {
 	{ "replay", optional_argument, O_REPLAY }, { "fullscreen", no_argument, O_FULLSCREEN },
+	{ "stats", no_argument, O_STATS },
 	{ "png", required_argument, O_PNG }, { "strip", required_argument, O_STRIP },
 	{ "video", required_argument, O_VIDEO }, { "fps", required_argument, O_FPS },
 	{ "speed", required_argument, O_SPEED }, { "dump", no_argument, O_DUMP },
@@ -125,6 +127,9 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		return arg ? parse_factor("replay", arg, &c->replay, e) : 0;
 	case O_FULLSCREEN:
 		c->fullscreen = true;
+		return 0;
+	case O_STATS:
+		c->stats = true;
 		return 0;
 	case O_PNG:
 		c->modes |= 1u << MODE_PNG;
@@ -254,11 +259,14 @@ static int run(struct command *c, struct err *e)
 		goto free_steps;
 	if (!c->modes) {
 		struct window_options w = { .fullscreen = c->fullscreen, .replay = c->replaying, .speed = c->replay,
-			.steps_file = c->steps_file };
+			.steps_file = c->steps_file, .stats = c->stats };
 		r = window_run(&p, &c->look, &w, e);
-	} else if (play_scan_all(&p, e) == 0) {
-		steps_sort(&c->steps, p.start);
-		r = make_outputs(c, &p, e);
+	} else {
+		p.ride = c->modes & (1u << MODE_PNG | 1u << MODE_DUMP) && !c->n_at;
+		if (play_scan_all(&p, e) == 0) {
+			steps_sort(&c->steps, p.start);
+			r = make_outputs(c, &p, e);
+		}
 	}
 	report(&p);
 	play_close(&p);

@@ -22,7 +22,9 @@ struct log_reader {
 	uint64_t time;      /* ns, of the last event */
 	uint64_t shift;     /* ns added to stamps since the clock was set back */
 	uint64_t day_ns;    /* what the date in `day` means */
+	uint64_t second_ns; /* and the second in `second` */
 	char day[10];       /* the last date seen, "2026-11-22" */
+	char second[19];    /* the last second seen, "2026-11-22 10:58:51" */
 	bool in_overlong;   /* skipping to the next newline */
 };
 

@@ -25,9 +25,13 @@ static struct rect cut(const struct canvas *c, struct rect r)
 void canvas_fill(struct canvas *c, struct rect r, rgb colour)
 {
 	r = cut(c, r);
-	for (int y = r.y; y < r.y + r.h; y++)
-		for (int x = r.x; x < r.x + r.w; x++)
-			canvas_put(c, x, y, colour);
+	const size_t stride = (size_t)c->w * 3;
+	const uint8_t *first = c->px + (size_t)r.y * stride + (size_t)r.x * 3;
+
+	for (int x = r.x; x < r.x + r.w && r.h; x++)
+		canvas_put(c, x, r.y, colour);
+	for (int y = 1; y < r.h; y++)
+		memcpy(c->px + (size_t)(r.y + y) * stride + (size_t)r.x * 3, first, (size_t)r.w * 3);
 }
 
 void canvas_frame(struct canvas *c, struct rect r, int thick, rgb colour)

@@ -23,25 +23,28 @@ enum texture texture_of(enum class c)
 	return of[c];
 }
 
-/* How much of the colour the pixel at (x, y) of a square gets, 0..256. */
-static unsigned weight(enum texture t, int x, int y, int size, int diagonal)
+/* A texture has two weights: pixels get all of the colour, 256, or this much of it. */
+static const unsigned weak[] = { [TX_SOLID] = 256, [TX_HATCH] = 140, [TX_HOLLOW] = 150, [TX_DOT] = 170, [TX_CROSS] = 120 };
+
+/* Does the pixel at (x, y) of a square get the lesser weight? */
+static inline bool is_weak(enum texture t, int x, int y, int size, int diagonal)
 {
 	int inset = (size + 2) / 4, far = size - 1 - inset;
 	bool inside = x >= inset && x <= far && y >= inset && y <= far;
 
 	switch (t) {
 	case TX_HATCH:
-		return diagonal % 6 < 2 ? 140 : 256;
+		return diagonal % 6 < 2;
 	case TX_HOLLOW:
-		return inside ? 150 : 256;
+		return inside;
 	case TX_DOT:
-		return inside ? 256 : 170;
+		return !inside;
 	case TX_CROSS:
-		return x == y || x == size - 1 - y || x == y + 1 || x + 1 == size - 1 - y ? 256 : 120;
+		return !(x == y || x == size - 1 - y || x == y + 1 || x + 1 == size - 1 - y);
 	case TX_SOLID:
 		break;
 	}
-	return 256;
+	return false;
 }
 
 void paint_square(struct canvas *c, int x, int y, int size, enum texture t, rgb colour, rgb under)
@@ -49,8 +52,8 @@ void paint_square(struct canvas *c, int x, int y, int size, enum texture t, rgb 
 	for (int dy = 0; dy < size; dy++) {
 		for (int dx = 0; dx < size; dx++) {
 			/* the hatch runs on from one square to the next */
-			unsigned w = weight(t, dx, dy, size, x + dx + y + dy);
-			canvas_put(c, x + dx, y + dy, w == 256 ? colour : rgb_mix(under, colour, w));
+			bool less = is_weak(t, dx, dy, size, x + dx + y + dy);
+			canvas_put(c, x + dx, y + dy, less ? rgb_mix(under, colour, weak[t]) : colour);
 		}
 	}
 }
@@ -129,15 +132,34 @@ static void paint_plain(struct canvas *c, int x, int y, int size, const struct l
 			canvas_put(c, x + dx, y + dy, v);
 }
 
+/* Two textures of two weights each: four colours at most. */
+struct mixes {
+	rgb of[2][2]; /* base weak or not, over weak or not */
+};
+
+static struct mixes mixes_of(const struct look *l)
+{
+	struct mixes m;
+
+	for (int base = 0; base < 2; base++) {
+		rgb v = rgb_mix(l->under, l->colour, base ? weak[l->base] : 256);
+		m.of[base][0] = rgb_mix(v, l->flash, l->strength);
+		m.of[base][1] = rgb_mix(v, l->flash, l->strength * weak[l->over] / 256);
+	}
+	return m;
+}
+
 static void paint_textured(struct canvas *c, int x, int y, int size, const struct look *l)
 {
+	if (l->base == TX_SOLID && !l->strength) {
+		paint_plain(c, x, y, size, l);
+		return;
+	}
+	struct mixes m = mixes_of(l);
 	for (int dy = 0; dy < size; dy++) {
 		for (int dx = 0; dx < size; dx++) {
 			int d = x + dx + y + dy;
-			rgb v = rgb_mix(l->under, l->colour, weight(l->base, dx, dy, size, d));
-			if (l->strength)
-				v = rgb_mix(v, l->flash, l->strength * weight(l->over, dx, dy, size, d) / 256);
-			canvas_put(c, x + dx, y + dy, v);
+			canvas_put(c, x + dx, y + dy, m.of[is_weak(l->base, dx, dy, size, d)][is_weak(l->over, dx, dy, size, d)]);
 		}
 	}
 }

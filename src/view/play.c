@@ -8,6 +8,10 @@
 #include "view/play.h"
 
 #define CURSOR_ROOM (4u * LOG_LINE_MAX)
+/* In a scan the model goes back to walk so many events again, so that it may ride on from there; so often, as a
+ * log may tell of a larger disk in every line. */
+#define BOARD_EVENTS 4096
+#define BOARD_TIMES 8
 
 /* ---- cursors ---- */
 
@@ -20,6 +24,12 @@ static int cursor_init(struct cursor *c, struct err *e)
 static void cursor_rewind(struct cursor *c)
 {
 	*c = (struct cursor){ .buf = c->buf };
+}
+
+/* Go to where another has got to. */
+static void cursor_follow(struct cursor *c, const struct cursor *to)
+{
+	*c = (struct cursor){ .buf = c->buf, .reader = to->reader, .pos = to->pos - (to->len - to->at) };
 }
 
 /* More bytes behind what is left, up to file offset stop.  Returns how many, or -1. */
@@ -119,7 +129,7 @@ static void start_over(struct play *p)
 {
 	drop_model(p);
 	cursor_rewind(&p->scan);
-	p->events = p->start = p->end = 0;
+	p->events = p->start = p->end = p->boarded = 0;
 	p->head_len = 0;
 	p->timeline = (struct timeline){ 0 };
 	if (!p->size_given)
@@ -174,29 +184,6 @@ static void scan_event(struct play *p, const struct event *ev)
 	p->size_known = true;
 }
 
-int play_scan(struct play *p, uint64_t max, struct err *e)
-{
-	struct event ev;
-	uint64_t stop = MIN(p->scan.pos, UINT64_MAX - max) + max;
-
-	if (p->fd < 0)
-		return 0;
-	if (p->head_len < PLAY_HEAD)
-		head_changed(p); /* remember it before we read on */
-	while (p->scan.pos < stop) {
-		int got = cursor_next(&p->scan, p->fd, UINT64_MAX, &ev, e);
-		if (got <= 0)
-			return got;
-		scan_event(p, &ev);
-	}
-	return 1;
-}
-
-int play_scan_all(struct play *p, struct err *e)
-{
-	return play_scan(p, PLAY_ALL, e);
-}
-
 /* ---- the model ---- */
 
 /* A model for the disk as it is known now. */
@@ -224,14 +211,13 @@ static int peek(struct play *p, struct err *e)
 	return got;
 }
 
-static void apply(struct play *p)
+static void apply(struct play *p, const struct event *ev)
 {
 	struct outcome out;
 
-	model_event(&p->model, &p->next, &out);
-	p->has_next = false;
+	model_event(&p->model, ev, &out);
 	if (p->watch)
-		p->watch(p->watch_arg, &p->next, &out);
+		p->watch(p->watch_arg, ev, &out);
 }
 
 static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, struct err *e)
@@ -249,7 +235,8 @@ static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, stru
 			return 0;
 		if (done >= max)
 			return 1;
-		apply(p);
+		p->has_next = false;
+		apply(p, &p->next);
 	}
 	return got;
 }
@@ -262,4 +249,70 @@ int play_to(struct play *p, uint64_t t, uint64_t max, struct err *e)
 int play_to_event(struct play *p, uint64_t n, uint64_t max, struct err *e)
 {
 	return play_until(p, UINT64_MAX, n, max, e);
+}
+
+/* ---- the model rides with the scan ---- */
+
+/* Has the model all events that the scan found, but the last n? */
+static bool lacks(const struct play *p, uint64_t n)
+{
+	return p->has_model && p->model.map.size == p->size && p->model.events + n == p->events;
+}
+
+/* The model takes what the scan has just found, and at the log's beginning, where the size is
+ * told, what was before that.  One that is far behind stays where it is, for play_to(). */
+static int ride(struct play *p, const struct event *ev, struct err *e)
+{
+	if (likely(lacks(p, 1))) {
+		apply(p, ev);
+		return 0;
+	}
+	uint64_t from = p->has_model && p->model.map.size == p->size ? p->model.events : 0;
+	if (!p->size_known || p->events - from > BOARD_EVENTS || p->boarded == BOARD_TIMES)
+		return 0;
+	p->boarded++;
+	return play_to_event(p, p->events, PLAY_ALL, e);
+}
+
+static int scan_to(struct play *p, uint64_t stop, struct err *e)
+{
+	struct event ev;
+
+	while (p->scan.pos < stop) {
+		int got = cursor_next(&p->scan, p->fd, UINT64_MAX, &ev, e);
+		if (got <= 0)
+			return got;
+		scan_event(p, &ev);
+		if (p->ride && ride(p, &ev, e) < 0)
+			return -1;
+	}
+	return 1;
+}
+
+int play_scan(struct play *p, uint64_t max, struct err *e)
+{
+	if (p->fd < 0)
+		return 0;
+	if (p->head_len < PLAY_HEAD)
+		head_changed(p); /* remember it before we read on */
+	int more = scan_to(p, MIN(p->scan.pos, UINT64_MAX - max) + max, e);
+	if (p->ride && lacks(p, 0))
+		cursor_follow(&p->cur, &p->scan);
+	return more;
+}
+
+int play_scan_all(struct play *p, struct err *e)
+{
+	return play_scan(p, PLAY_ALL, e);
+}
+
+uint64_t play_behind(const struct play *p)
+{
+	const struct cursor *c = lacks(p, 0) ? &p->scan : &p->cur;
+	uint64_t taken = c->pos - (c->len - c->at);
+	struct stat st;
+
+	if (p->fd < 0 || fstat(p->fd, &st) < 0 || (uint64_t)st.st_size < taken)
+		return 0;
+	return (uint64_t)st.st_size - taken;
 }

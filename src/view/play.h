@@ -4,7 +4,8 @@
  * Two cursors walk the file.  The scan runs ahead to the end: it finds the disk's size, the
  * timeline, and what could not be understood.  The model follows up to the moment that is
  * looked at; going back means walking again from the file's beginning, so no event is kept
- * in memory.  Picture at a moment = function of the file's bytes and the moment.
+ * in memory.  When it is the end that is looked at, the model rides with the scan, and the
+ * file is walked once.  Picture at a moment = function of the file's bytes and the moment.
  *
  * A log that shrinks, changes at its head, or is replaced by another file is started over
  * (restarts counts that).  Work is bounded per call, so a window stays alive.
@@ -38,6 +39,8 @@ struct play {
 	bool size_given, size_known;
 	struct timeline timeline;
 
+	bool ride;        /* set it when the end is looked at: what the scan finds, the model takes at once if it can */
+	unsigned boarded; /* times the model was brought to where the scan is */
 	struct cursor cur;
 	struct model model; /* valid when has_model */
 	bool has_model;
@@ -67,3 +70,6 @@ int play_to_event(struct play *p, uint64_t n, uint64_t max, struct err *e);
 /* The next play_to begins with the first event again, even where it need not. */
 void play_rewind(struct play *p);
 #define PLAY_ALL UINT64_MAX
+
+/* Bytes that the file has now and the model has not taken. */
+uint64_t play_behind(const struct play *p);

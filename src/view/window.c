@@ -6,7 +6,7 @@
 #include "base/say.h"
 #include "view/window_ui.h"
 
-#define FRAME_MS 33
+#define FRAME_NS (NS_PER_S / 60)
 #define BEHIND_MS 100 /* between two pictures while catching up: reading comes first */
 #define SCAN_BYTES (4u << 20) /* of log between two pictures while catching up */
 #define EVENTS_AT_ONCE 50000
@@ -78,6 +78,7 @@ static int ui_open(struct ui *u, const char *log, bool fullscreen, struct err *e
 		SDL_SetHint(SDL_HINT_VIDEODRIVER, "x11"); /* the others would only complain */
 	SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "linear");
 	SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "0");
+	SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0"); /* without a GPU, straight to the display, not by an OpenGL in software */
 	if (SDL_Init(SDL_INIT_VIDEO))
 		return sdl_failed(e, "no display");
 	if (nobody_sees())
@@ -163,6 +164,21 @@ static void show(struct ui *u)
 	SDL_RenderPresent(u->renderer);
 }
 
+/* The picture that was just shown, begun at `painted` in the turn that began at `began`. */
+static void count_picture(struct ui *u, uint64_t began, uint64_t painted)
+{
+	struct timespec ts;
+	uint64_t now = monotonic_ns(), events = u->p->has_model ? u->p->model.events : 0;
+	struct frame f = { .shown = now, .work = now - began, .paint = now - painted, .bytes = play_behind(u->p) };
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	uint64_t wall = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	if (events != u->paced)
+		f.age = wall - MIN(u->p->model.last, wall);
+	u->paced = events;
+	pace_frame(u->pace, &f);
+}
+
 /* ---- a turn ---- */
 
 /* A session may write its captions while we watch; a line that is half there keeps the old ones. */
@@ -203,6 +219,7 @@ static int follow(struct ui *u, struct err *e)
 		u->target = 0;
 		u->events = 0;
 	}
+	p->ride = u->live;
 	int more = play_scan(p, SCAN_BYTES, e);
 	if (more < 0)
 		return -1;
@@ -261,10 +278,20 @@ static int catch_up(struct ui *u, struct err *e)
 	return more;
 }
 
+/* Until it is time for the next picture; who is late, or behind, does not rest. */
+static void rest(struct ui *u)
+{
+	uint64_t now = monotonic_ns();
+
+	u->due = MAX(u->due + FRAME_NS, now);
+	if (!u->behind && u->due > now)
+		nanosleep(&(struct timespec){ .tv_nsec = (long)MIN(u->due - now, FRAME_NS) }, NULL);
+}
+
 static int turn(struct ui *u, struct err *e)
 {
 	SDL_Event ev;
-	uint64_t began = SDL_GetTicks64();
+	uint64_t began = SDL_GetTicks64(), began_ns = monotonic_ns();
 
 	while (SDL_PollEvent(&ev)) {
 		u->stale = true;
@@ -286,14 +313,15 @@ static int turn(struct ui *u, struct err *e)
 	}
 	u->stale |= u->behind || u->was_behind;
 	if (u->stale && (!u->behind || began - u->shown_at >= BEHIND_MS)) {
+		uint64_t painted = monotonic_ns();
 		show(u);
+		if (u->pace)
+			count_picture(u, began_ns, painted);
 		u->shown_at = began;
 		u->stale = false;
 	}
 	u->was_behind = u->behind;
-	uint64_t took = SDL_GetTicks64() - began;
-	if (!u->behind && took < FRAME_MS)
-		SDL_Delay((uint32_t)(FRAME_MS - took));
+	rest(u);
 	return 0;
 }
 
@@ -305,6 +333,8 @@ int window_run(struct play *p, const struct look_options *o, const struct window
 
 	if (w->steps_file && !access(w->steps_file, F_OK)) /* it may come later, but not be wrong now */
 		r = steps_load(&u.steps, w->steps_file, e);
+	if (!r && w->stats && !(u.pace = calloc(1, sizeof *u.pace)))
+		r = err_set(e, "out of memory");
 	if (!r)
 		r = ui_open(&u, p->path, w->fullscreen, e);
 
@@ -312,6 +342,9 @@ int window_run(struct play *p, const struct look_options *o, const struct window
 	while (!r && !u.quit)
 		r = turn(&u, e);
 	ui_close(&u);
+	if (!r && u.pace)
+		pace_print(u.pace, stdout);
+	free(u.pace);
 	steps_free(&u.steps);
 	return r;
 }

@@ -10,6 +10,7 @@ struct window_options {
 	bool replay;
 	double speed; /* of the replay */
 	const char *steps_file; /* read again when it changes; NULL: none */
+	bool stats; /* print at the end how it kept up */
 };
 
 /* Until the person closes it: 0, or -1 with e set. */

@@ -4,6 +4,7 @@
 #pragma once
 #include <SDL2/SDL.h>
 #include <sys/stat.h>
+#include "view/pace.h"
 #include "view/window.h"
 
 struct ui {
@@ -21,6 +22,7 @@ struct ui {
 	uint64_t ticks;   /* ms, SDL clock, of the last turn */
 	uint64_t seen_at; /* ms, when the log last grew */
 	uint64_t shown_at; /* ms, of the last picture */
+	uint64_t due;     /* ns, monotonic, of the next one */
 	uint64_t events;  /* in the log then */
 	bool behind;      /* still reading or replaying */
 	bool was_behind;
@@ -31,6 +33,8 @@ struct ui {
 	struct stat steps_stat;
 	char notice[160];
 	uint64_t notice_until; /* ms */
+	struct pace *pace; /* NULL: nobody asked; ours */
+	uint64_t paced; /* events in the last picture it counted */
 };
 
 struct scene ui_scene(const struct ui *u, char *text, size_t room); /* text: room for the status */

@@ -14,7 +14,7 @@ for tool in ('Xvfb', 'xdotool', 'ffmpeg'):
 class Window:
     """Xvfb with one nbdview in it that fills the screen."""
 
-    def __init__(self, d, *args):
+    def __init__(self, d, *args, stdout=None):
         self.d = d
         r, w = os.pipe()
         self.x = subprocess.Popen(['Xvfb', '-displayfd', str(w), '-screen', '0', '1440x960x24', '-nolisten', 'tcp', '-noreset'], pass_fds=[w],
@@ -28,7 +28,7 @@ class Window:
         self.p = None
         try:
             with open(d + '/err', 'wb') as err:
-                self.p = subprocess.Popen([VIEW, *args], env=env, stdin=subprocess.DEVNULL, stderr=err)
+                self.p = subprocess.Popen([VIEW, *args], env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=err)
             self.id = until('there is a window', self.find)
             until('it has the keyboard', self.focus)
             until('it has painted', lambda: len(set(bytes(row) for row in self.shot().rows)) > 1)
@@ -264,6 +264,22 @@ def captions_may_be_written_while_we_watch():
             until('the caption', lambda: caption() != before)
             w.key('q')
             w.ends()
+
+
+@case
+def asked_for_it_tells_how_it_kept_up():
+    with temp_dir() as d:
+        log = Log(1 << 26)
+        log.request('Write', 0, 4096)
+        with open(d + '/out', 'w') as out, Window(d, log.save(d + '/log'), '--stats', stdout=out) as w:
+            w.shows('the write', {0: WRITE})
+            w.p.terminate() # which is as good as closing it
+            w.ends()
+        words = read_file(d + '/out').split()
+        keys = [w.split('=')[0] for w in words]
+        want = ['frames', 'seconds', 'fps'] + [f'{k}_ms_{p}' for k in ('interval', 'work', 'paint', 'age') for p in ('p50', 'p99', 'max')]
+        same(keys, want + [f'behind_bytes_{p}' for p in ('p50', 'p99', 'max')])
+        assert int(words[0].split('=')[1]) > 0 and words[-1] == 'behind_bytes_max=0', words
 
 
 @case

@@ -232,6 +232,107 @@ TEST(a_size_on_the_command_line_is_the_size)
 	stop();
 }
 
+/* The same log walked twice, into q. */
+static void same_as_walked(const uint64_t *size)
+{
+	static struct play q;
+	CHECK(play_open(&q, path, size, false, &e) == 0);
+	CHECK(play_scan_all(&q, &e) == 0);
+	CHECK(play_to(&q, q.end, PLAY_ALL, &e) == 0);
+	CHECK(play_to(&p, p.end, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(p.model.events, q.model.events);
+	CHECK_EQ_U(p.model.last, q.model.last);
+	CHECK_EQ_U(p.model.open.open, q.model.open.open);
+	CHECK_EQ_U(p.model.map.size, q.model.map.size);
+	CHECK(memcmp(&p.model.total, &q.model.total, sizeof p.model.total) == 0);
+	CHECK(memcmp(p.model.rate, q.model.rate, sizeof p.model.rate) == 0);
+	for (uint64_t i = 0; i < q.model.map.blocks && i < 1000; i++)
+		CHECK_EQ_U(map_block_state(&p.model.map, i), map_block_state(&q.model.map, i));
+	play_close(&q);
+}
+
+static void ride_from(const char *first, const uint64_t *size)
+{
+	start();
+	play_close(&p);
+	say(path, "w", first);
+	for (unsigned i = 0; i < 10; i++)
+		say_write(path, i);
+	CHECK(play_open(&p, path, size, false, &e) == 0);
+	p.ride = true;
+}
+
+TEST(a_model_that_rides_with_the_scan_is_the_one_that_walks)
+{
+	static const char *const firsts[] = {
+		"", "2026-01-01 00:00:00.000000 Ready thread_model=3\n",
+		"2026-01-01 00:00:00.000000 connection=1 Connect size=0x4000 write=1\n",
+		"2026-01-01 00:00:00.000000 connection=1 Connect size=0x4000\n"
+		"2026-01-01 00:00:00.000000 connection=1 Write id=77 offset=0x0 count=0x1000 fua=0 ...\n"
+		"2026-01-01 00:00:00.000000 connection=2 Connect size=0x40000\n",
+	};
+	uint64_t size = 12288;
+	for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
+		for (unsigned given = 0; given < 2; given++) {
+			ride_from(firsts[i], given ? &size : NULL);
+			CHECK(play_scan_all(&p, &e) == 0);
+			CHECK_EQ_U(p.has_model, given || i > 1);
+			if (p.has_model) {
+				CHECK_EQ_U(p.model.events, p.events);
+				same_as_walked(given ? &size : NULL);
+			}
+			stop();
+		}
+	}
+}
+
+TEST(a_size_told_late_or_again_and_again_is_walked_to)
+{
+	ride_from("", NULL);
+	for (unsigned i = 1; i <= 20; i++) {
+		char text[100];
+		snprintf(text, sizeof text, "2026-01-01 00:01:00.000000 connection=%u Connect size=0x%x000\n", i, i);
+		say(path, "a", text);
+	}
+	say_write(path, 12);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK(p.model.events < p.events);
+	same_as_walked(NULL);
+	CHECK_EQ_U(written(), 11);
+	say_write(path, 13);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK_EQ_U(p.model.events, p.events); /* back on board */
+	same_as_walked(NULL);
+	stop();
+}
+
+TEST(a_rider_may_get_off_and_on_again)
+{
+	ride_from("2026-01-01 00:00:00.000000 connection=1 Connect size=0x40000\n", NULL);
+	CHECK(play_scan_all(&p, &e) == 0);
+	say_write(path, 11);
+	p.ride = false;
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK_EQ_U(p.model.events, p.events - 2);
+	CHECK(play_to_event(&p, p.events - 1, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 10);
+	say_write(path, 12);
+	p.ride = true;
+	CHECK(play_scan_all(&p, &e) == 0);
+	same_as_walked(NULL);
+	CHECK_EQ_U(written(), 12);
+	CHECK(play_to_event(&p, 3, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(written(), 1);
+	same_as_walked(NULL);
+	new_log(path, "0x200000");
+	say_write(path, 3);
+	CHECK_EQ_U(play_check(&p, &e), 1);
+	CHECK(play_scan_all(&p, &e) == 0);
+	same_as_walked(NULL);
+	CHECK_EQ_U(written(), 1);
+	stop();
+}
+
 TEST(what_is_no_file_is_refused)
 {
 	CHECK(play_open(&p, "/dev/null", NULL, true, &e) < 0);
