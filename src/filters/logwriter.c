@@ -316,8 +316,10 @@ struct logwriter *logwriter_start(const char *path, bool append, const char *scr
 
 int logwriter_forked(struct logwriter *w, struct err *e)
 {
+	w->has_thread = true; /* before it reads that itself */
 	int err = pthread_create(&w->thread, NULL, write_lines, w);
-	w->has_thread = err == 0;
+	if (err)
+		w->has_thread = false;
 	return err ? err_set(e, "log: cannot start a thread: %s", strerror(err)) : 0;
 }
 
