@@ -33,7 +33,7 @@ def samples(bench, cases, fresh):
     """[figures, ...] of each case, interleaved; with a fresh server for each if that matters."""
     servers = None if fresh else [c.start(bench) for c in cases]
     taken = [[] for c in cases]
-    for i in range(ROUNDS * 2):
+    for i in range(ROUNDS):
         for k in range(len(cases))[::-1 if i % 2 else 1]:
             server = cases[k].start(bench) if fresh else servers[k]
             taken[k].append(cases[k].sample(bench, server))
