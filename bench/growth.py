@@ -33,7 +33,7 @@ def samples(bench, cases, fresh):
     """[figures, ...] of each case, interleaved; with a fresh server for each if that matters."""
     servers = None if fresh else [c.start(bench) for c in cases]
     taken = [[] for c in cases]
-    for i in range(ROUNDS * 2):
+    for i in range(ROUNDS):
         for k in range(len(cases))[::-1 if i % 2 else 1]:
             server = cases[k].start(bench) if fresh else servers[k]
             taken[k].append(cases[k].sample(bench, server))
@@ -47,7 +47,8 @@ def samples(bench, cases, fresh):
 def grow(bench, row, cases, fresh=False, counted=True, flat=True):
     """Three lines: the values, and the costs.  Not counted: more than valgrind can do.  Not flat: it cannot be."""
     def line(metric, cells, last):
-        print((f'{"":36}{metric:<15}' if metric else f'{row:51}') + ''.join(f'{c:>10}' for c in cells) + ' ' * 10 * (CELLS - len(cells)) + f'{last:>12}', flush=True)
+        head = f'{"":36}{metric:<15}' if metric else f'{row:51}'
+        print(head + ''.join(f'{c:>10}' for c in cells) + ' ' * 10 * (CELLS - len(cells)) + f'{last:>12}', flush=True)
 
     def costs(metric, values):
         line(metric, [number(v) for v in values], f'{values[-1] / values[0]:.2f}' if values[0] else '-')
@@ -62,8 +63,9 @@ def grow(bench, row, cases, fresh=False, counted=True, flat=True):
 def connections(bench):
     """The same number in flight in all (but one on each at least), and the same number on each."""
     for name, depth in (('128 in flight in all', lambda n: max(128 // n, 1)), ('32 in flight on each', lambda n: 32)):
-        yield f'connections, {name}', [Case(f'{n:,}', [f'--connections={n}', f'--depth={depth(n)}'], bench.fill, few=max(2000, 2 * n * depth(n)))
-                                       for n in (1, 10, 100, 1000)], {'flat': depth(100) > 1}
+        cases = [Case(f'{n:,}', [f'--connections={n}', f'--depth={depth(n)}'], bench.fill, few=max(2000, 2 * n * depth(n)))
+                 for n in (1, 10, 100, 1000)]
+        yield f'connections, {name}', cases, {'flat': depth(100) > 1}
 
 
 def filters(bench):
@@ -92,7 +94,8 @@ def written(bench):
         return [Case(name, args, (lambda s, n=n: bench.fill(s, f'--requests={n}')) if n else None, disk=disk_of('256M'))
                 for name, n in (('0', 0), ('1/4', 256), ('1/2', 512), ('all', 1024))]
     yield 'written already, 4 KiB reads', cases(['--depth=32']), {}
-    yield f'written already, {PLACES:,} writes', cases(['--depth=32', f'--requests={PLACES}', '--op=write']), {'fresh': True, 'counted': False}
+    yield (f'written already, {PLACES:,} writes', cases(['--depth=32', f'--requests={PLACES}', '--op=write']),
+           {'fresh': True, 'counted': False})
 
 
 def log_files(bench):
@@ -110,7 +113,8 @@ def log_files(bench):
             os.truncate(path, size)
         path = f'{bench.tmp}/growing-{size}.log'
         return {'before': make, 'filters': [('log', 'logfile=' + path, 'logappend=true')]}
-    yield row, [Case(f'{size >> 20} MiB', ['--depth=32', '--requests=100000'], bench.fill, **file_of(size)) for size in (0, MORE_LOG)], {'fresh': True}
+    cases = [Case(f'{size >> 20} MiB', ['--depth=32', '--requests=100000'], bench.fill, **file_of(size)) for size in (0, MORE_LOG)]
+    yield row, cases, {'fresh': True}
 
 
 def measure_growth(bench, wanted):
