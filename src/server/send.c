@@ -58,12 +58,36 @@ bool conn_unsent(const struct conn *c)
 	return !list_empty(&c->replies) || c->out_sent < c->out.len;
 }
 
+/* Replies that are nothing but a head: copying one takes less time than the kernel takes for another piece. */
+struct heads {
+	size_t len;            /* bytes */
+	uint8_t bytes[8192];
+};
+
+/* The piece behind n others becomes a copy in h, and part of the piece before when that ends there.  How many there are now. */
+static int join(struct heads *h, struct iovec *iov, int n)
+{
+	uint8_t *to = h->bytes + h->len;
+	size_t len = iov[n].iov_len;
+
+	memcpy(to, iov[n].iov_base, len);
+	h->len += len;
+	if (n && (uint8_t *)iov[n - 1].iov_base + iov[n - 1].iov_len == to) {
+		iov[n - 1].iov_len += len;
+		return n;
+	}
+	iov[n].iov_base = to;
+	return n + 1;
+}
+
 static void send_some(struct conn *c)
 {
 	struct iovec batch[IOV_BATCH], *iov = batch;
+	struct heads heads;
 	int n = 0;
 	uint64_t skip = c->sent;
 
+	heads.len = 0;
 	if (c->out.len > c->out_sent) {
 		batch[n++] = (struct iovec){ c->out.p + c->out_sent, c->out.len - c->out_sent };
 		skip = 0; /* replies come behind the handshake, so none has begun */
@@ -72,7 +96,10 @@ static void send_some(struct conn *c)
 		int pieces = reply_iov(c, list_entry(link, struct req, link), batch + n, IOV_BATCH - n);
 		if (!pieces)
 			break;
-		n += pieces;
+		if (pieces == 1 && batch[n].iov_len <= sizeof heads.bytes - heads.len)
+			n = join(&heads, batch, n);
+		else
+			n += pieces;
 	}
 	n = cut_front(&iov, n, skip);
 	ssize_t put = c->t.ops->send(&c->t, iov, n);
