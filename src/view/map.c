@@ -261,6 +261,16 @@ static void count_up(uint32_t *n)
 	*n += *n != UINT32_MAX;
 }
 
+void map_expect(const struct map *m, uint64_t off)
+{
+	if (off >= m->size)
+		return;
+	const char *cell = (const char *)&m->cell[off >> m->cell_shift];
+	__builtin_prefetch(cell, 1);
+	__builtin_prefetch(cell + sizeof(struct cell) - 1, 1);
+	__builtin_prefetch(&m->page[off / m->block >> PAGE_SHIFT], 1);
+}
+
 void map_read_begin(struct map *m, uint64_t off, uint64_t len)
 {
 	if (!len)

@@ -61,6 +61,9 @@ unsigned map_max_cols(const struct map *m);
 /* Cut [off, off + *len) to the disk.  Returns the bytes that lie beyond its end. */
 uint64_t map_clip(const struct map *m, uint64_t off, uint64_t *len);
 
+/* A request for what is at off has begun: when it ends, what is kept of that place should be in the cache. */
+void map_expect(const struct map *m, uint64_t off);
+
 /* These take a range that is inside the disk (see map_clip); an empty one touches nothing. */
 void map_read_begin(struct map *m, uint64_t off, uint64_t len);
 void map_read_end(struct map *m, uint64_t off, uint64_t len); /* also when it never ended */

@@ -84,6 +84,8 @@ static void begin(struct model *m, const struct event *ev)
 		forget(m, &old);
 	if (req.op == EV_READ)
 		map_read_begin(&m->map, req.off, req.len);
+	else
+		map_expect(&m->map, req.off);
 }
 
 static void succeed(struct model *m, const struct event *req, uint64_t now)
