@@ -94,7 +94,7 @@ static int64_t days_from_date(int y, int m, int d)
 /* The date rarely changes from one line to the next, so it is understood once. */
 static bool day_known(struct log_reader *r, const char *p)
 {
-	if (!memcmp(p, r->day, sizeof r->day))
+	if (r->day[0] && !memcmp(p, r->day, sizeof r->day))
 		return true;
 	int y = digits(p, 4), m = digits(p + 5, 2), d = digits(p + 8, 2);
 	if (y < 1970 || y > 2500 || m < 1 || m > 12 || d < 1 || d > 31 || p[4] != '-' || p[7] != '-')
