@@ -165,7 +165,7 @@ static const struct flag flags[] = {
 	{ 0, { "short-options" }, NULL, NULL, AT(short_options) },
 	{ 's', { "single", "stdin" }, NULL, "serve one client on stdin and stdout; implies -f", AT(single) },
 	{ 0, { "swap" }, NULL, "lock all memory: the disk is swap of this machine", AT(swap) },
-	{ 't', { "threads" }, "N", "threads that serve all clients; 0: one per core (the default)", .call = threads },
+	{ 't', { "threads" }, "N", "threads that serve all clients at most; 0: two per core (the default)", .call = threads },
 	{ 0, { "tls" }, "MODE", "off, on or require; this build knows only off", .call = tls },
 	{ 0, { "tls-certificates" }, "DIR", "no TLS in this build yet", .call = tls_detail },
 	{ 0, { "tls-psk" }, "FILE", "no TLS in this build yet", .call = tls_detail },

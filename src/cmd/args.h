@@ -30,7 +30,7 @@ struct args {
 	gid_t user_group;         /* the user's own group; -1 when not known */
 	gid_t group;
 	enum log_to log;
-	unsigned threads;         /* loops; 0: as many as cores */
+	unsigned threads;         /* loops; 0: two for each core */
 	uint16_t handshake_mask;
 	bool tls_off, tls_wanted;
 	struct debug_flag *flags; /* -D, count of them, ours */
