@@ -118,6 +118,16 @@ static int threads(struct args *a, const char *v, struct err *e)
 	return parse_unsigned("threads", v, 0, UINT32_MAX, &a->threads, e);
 }
 
+static int busy_poll(struct args *a, const char *v, struct err *e)
+{
+	if (parse_duration("busy-poll", v, &a->busy_poll, e) < 0)
+		return -1;
+	if (a->busy_poll > NS_PER_S)
+		return err_set(e, "busy-poll: one second at most, not \"%s\"", v);
+	a->busy_polls = true;
+	return 0;
+}
+
 static int tls(struct args *a, const char *v, struct err *e)
 {
 	bool on = strcmp(v, "require") == 0;
@@ -138,6 +148,7 @@ static int tls_detail(struct args *a, const char *v, struct err *e)
 
 /* Alphabetical by the long name. */
 static const struct flag flags[] = {
+	{ 0, { "busy-poll" }, "TIME", "look out so long for more before sleeping; 0: never (default: while it pays)", .call = busy_poll },
 	{ 'D', { "debug" }, "NAME.FLAG=N", "set a debug flag of a plug-in", .call = debug },
 	{ 0, { "dump-config" }, NULL, "print how this program was built, and exit", AT(dump_config) },
 	{ 0, { "dump-plugin" }, NULL, "print what is known of the plug-in, and exit", AT(dump_plugin) },

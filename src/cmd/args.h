@@ -31,6 +31,8 @@ struct args {
 	gid_t group;
 	enum log_to log;
 	unsigned threads;         /* loops; 0: two for each core */
+	bool busy_polls;          /* --busy-poll was given */
+	uint64_t busy_poll;       /* ns */
 	uint16_t handshake_mask;
 	bool tls_off, tls_wanted;
 	struct debug_flag *flags; /* -D, count of them, ours */

@@ -175,11 +175,18 @@ static int wait_for_events(struct loop *l, struct epoll_event *events, const str
 /* A client that sends its next request when it has the last one's answer waits each time until this thread is
  * woken, and waking an idle core takes longer than all the rest.  So, while there are cores to spare, look out for
  * a moment before going to sleep; but only as long as that finds something. */
-static int look_out(struct loop *l, struct epoll_event *events)
+static bool look_out_pays(struct loop *l)
 {
 	if (!l->rivals || atomic_load_explicit(l->rivals, memory_order_relaxed) > l->rivals_max)
-		return 0;
-	if (l->luck <= 0 && ++l->waits % TRY_LUCK_EVERY)
+		return false;
+	return l->luck > 0 || ++l->waits % TRY_LUCK_EVERY == 0;
+}
+
+/* For no longer than may_wait ns. */
+static int look_out(struct loop *l, struct epoll_event *events, uint64_t may_wait)
+{
+	uint64_t ns = l->busy_poll ? MIN(l->busy_poll, may_wait) : LOOK_OUT_NS;
+	if (!l->busy_poll && (may_wait <= LOOK_OUT_NS || !look_out_pays(l)))
 		return 0;
 	read_clock(l);
 	do {
@@ -188,7 +195,7 @@ static int look_out(struct loop *l, struct epoll_event *events)
 			l->luck = MIN(MAX(l->luck, 0) + 2, (int)LUCK_MAX);
 			return n;
 		}
-	} while (monotonic_ns() - l->now < LOOK_OUT_NS);
+	} while (monotonic_ns() - l->now < ns);
 	l->luck -= 3;
 	return 0;
 }
@@ -215,21 +222,23 @@ void loop_turn(struct loop *l, bool may_wait)
 {
 	struct epoll_event events[EVENTS_A_TURN];
 	struct timespec wait = { 0 }, *timeout = &wait;
+	uint64_t ns = 0; /* that the turn may wait */
 	int n = 0;
 
 	if (may_wait && list_empty(&l->late) && !l->clock_by_hand && !atomic_load(&l->mail)) {
 		uint64_t next = timers_next(&l->timers);
 		if (next == UINT64_MAX) {
 			timeout = NULL;
+			ns = UINT64_MAX;
 		} else {
 			read_clock(l);
-			uint64_t ns = next > l->now ? next - l->now : 0;
+			ns = next > l->now ? next - l->now : 0;
 			wait.tv_sec = (time_t)(ns / NS_PER_S);
 			wait.tv_nsec = (long)(ns % NS_PER_S);
 		}
 	}
-	if (!timeout || wait.tv_sec || wait.tv_nsec > LOOK_OUT_NS)
-		n = look_out(l, events);
+	if (ns)
+		n = look_out(l, events, ns);
 	if (n == 0) {
 		bool sleeps = !timeout || wait.tv_sec || wait.tv_nsec;
 		if (sleeps)

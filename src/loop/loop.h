@@ -38,6 +38,7 @@ struct loop {
 	struct watch wake;
 	const atomic_uint *rivals;   /* connections of the whole process ... */
 	unsigned rivals_max;         /* ... up to which a core can be spared to look out for events; 0: never */
+	uint64_t busy_poll;          /* ns: look out for so long whenever there is nothing to do; 0: while it pays, see rivals */
 	unsigned waits;              /* how often the loop went to sleep */
 	int luck;                    /* of looking out; > 0: it pays */
 	bool coarse_wait;            /* the kernel has no epoll_pwait2(): another way to wait */

@@ -43,6 +43,8 @@ struct server {
 	struct list listeners;
 	uint64_t next_id;
 	atomic_uint connections;   /* on all loops */
+	bool busy_polls;           /* as in the options */
+	uint64_t busy_poll;
 	bool stopping;
 };
 
@@ -138,8 +140,9 @@ static int add_serving(struct server *s, struct err *e)
 	if (loop_start(&v->loop, e) < 0)
 		return -1;
 	v->server = s;
-	v->loop.rivals = &s->connections;
+	v->loop.rivals = s->busy_polls ? NULL : &s->connections;
 	v->loop.rivals_max = server_cores() / 2; /* one for the client, one for us */
+	v->loop.busy_poll = s->busy_poll;
 	list_init(&v->conns);
 	task_init(&v->stop, stop_serving);
 	if (s->count > 0 && start_thread(v, e) < 0) {
@@ -322,6 +325,8 @@ struct server *server_new(const struct server_options *o, struct err *e)
 	s->next_id = 1;
 	list_init(&s->listeners);
 	s->max = o->loops;
+	s->busy_polls = o->busy_polls;
+	s->busy_poll = o->busy_poll;
 	if (add_serving(s, e) < 0) {
 		server_free(s);
 		return NULL;

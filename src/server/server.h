@@ -11,6 +11,8 @@
 struct server_options {
 	const struct stages *stages;   /* started; borrowed until server_free() */
 	unsigned loops;                /* threads that serve at most, >= 1 */
+	bool busy_polls;               /* --busy-poll was given: look out for so long before sleeping, 0 for never; else ... */
+	uint64_t busy_poll;            /* ns                                             ... for a moment, while that pays */
 	bool readonly;                 /* -r */
 	bool oldstyle;                 /* -o: the handshake of before 2011 */
 	bool no_structured;            /* --no-sr: no structured replies, nor what rests on them */

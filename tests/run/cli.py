@@ -280,6 +280,17 @@ def version_tells_the_program_and_the_modules():
 
 
 @case
+def busy_poll_takes_a_time():
+    if REAL:
+        raise Skip('nbdkit has no such option')
+    for t in ('0', '50us', '1s'):
+        same(run(NBDKIT, '-U', '-', '--busy-poll=' + t, 'memory', '1M', '--run', 'nbdinfo --size "$uri"').out, '1048576\n', t)
+    for t in ('2s', '-1', 'soon', ''):
+        r = run(NBDKIT, '-U', '-', '--busy-poll=' + t, 'memory', '1M', status=1)
+        assert len(r.err.splitlines()) == 1 and 'busy-poll' in r.err, r.err
+
+
+@case
 def help_lists_every_parameter():
     out = run(NBDKIT, '--filter=delay', '--filter=log', 'memory', '--help').out
     for word in ('size', 'rdelay', 'wdelay', 'delay-fast-zero', 'logfile', 'logappend', 'logscript'):

@@ -152,6 +152,46 @@ TEST(every_message_from_other_threads_arrives_once)
 	free(p);
 }
 
+enum { LONG_S = 60 }; /* longer than any test may take: who only looked out would be seen to hang */
+
+TEST(a_loop_that_polls_busily_fires_its_timers_when_they_are_due)
+{
+	struct loop l;
+	struct err e;
+	struct numbered n = { .timer.fire = note, .number = 7 };
+	CHECK(loop_start(&l, &e) == 0);
+	l.busy_poll = LONG_S * NS_PER_S;
+	uint64_t due = loop_clock(&l) + 3 * NS_PER_MS;
+	CHECK(timer_start(&l, &n.timer, due));
+	fired_count = 0;
+	while (!fired_count && l.now < due + LONG_S / 2 * NS_PER_S)
+		loop_turn(&l, true);
+	CHECK_EQ_U(fired_count, 1);
+	CHECK(l.now >= due && l.now < due + LONG_S / 2 * NS_PER_S);
+	loop_free(&l);
+}
+
+TEST(a_loop_that_polls_busily_gets_its_messages)
+{
+	struct loop l;
+	struct err e;
+	pthread_t th;
+	struct poster *p = calloc(1, sizeof *p);
+	CHECK(p && loop_start(&l, &e) == 0);
+	l.busy_poll = LONG_S * NS_PER_S;
+	uint64_t begin = loop_clock(&l);
+	posted_runs = (POSTERS - 1) * POSTS; /* the last ones */
+	posted_loop = &l;
+	p->to = &l;
+	CHECK(pthread_create(&th, NULL, post_all, p) == 0);
+	loop_run(&l);
+	pthread_join(th, NULL);
+	CHECK_EQ_U(posted_runs, POSTERS * POSTS);
+	CHECK(loop_clock(&l) - begin < LONG_S / 2 * NS_PER_S);
+	loop_free(&l);
+	free(p);
+}
+
 static unsigned readies;
 static struct loop *ready_loop;
 static struct watch *other_watch;
