@@ -197,7 +197,8 @@ static int start_server(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
 	const struct server_options o = { .stages = &s->stages, .loops = a->single ? 1 : loops_wanted(a->threads, &s->stages),
-					  .busy_polls = a->busy_polls, .busy_poll = a->busy_poll, .readonly = a->readonly, .oldstyle = a->oldstyle,
+					  .busy_polls = a->busy_polls, .busy_poll = a->busy_poll,
+					  .readonly = a->readonly, .oldstyle = a->oldstyle,
 					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
 	bridge_stdio_safe = false; /* they may be closed */
 	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */

@@ -38,13 +38,13 @@ struct listener {
 
 struct server {
 	struct conn_config config;
-	struct serving *servings;  /* room for max, count of them at work, ours; [0] is the main thread's */
-	unsigned count, max;
+	struct serving *servings;  /* count of them, ours; [0] is the main thread's */
+	unsigned count;
+	unsigned working;          /* the first of them: the others have no thread yet */
+	bool enough;               /* no more threads can be had */
 	struct list listeners;
 	uint64_t next_id;
 	atomic_uint connections;   /* on all loops */
-	bool busy_polls;           /* as in the options */
-	uint64_t busy_poll;
 	bool stopping;
 };
 
@@ -133,47 +133,29 @@ static int start_thread(struct serving *v, struct err *e)
 	return err ? err_set(e, "cannot start a thread: %s (with --swap: RLIMIT_MEMLOCK must allow its stack)", strerror(err)) : 0;
 }
 
-/* One more loop; all but the first with a thread of its own. */
-static int add_serving(struct server *s, struct err *e)
-{
-	struct serving *v = &s->servings[s->count];
-	if (loop_start(&v->loop, e) < 0)
-		return -1;
-	v->server = s;
-	v->loop.rivals = s->busy_polls ? NULL : &s->connections;
-	v->loop.rivals_max = server_cores() / 2; /* one for the client, one for us */
-	v->loop.busy_poll = s->busy_poll;
-	list_init(&v->conns);
-	task_init(&v->stop, stop_serving);
-	if (s->count > 0 && start_thread(v, e) < 0) {
-		loop_free(&v->loop);
-		return -1;
-	}
-	s->count++;
-	return 0;
-}
-
 static struct serving *least_loaded(struct server *s)
 {
 	struct serving *best = &s->servings[0];
-	for (unsigned i = 1; i < s->count; i++)
+	for (unsigned i = 1; i < s->working; i++)
 		if (atomic_load(&s->servings[i].load) < atomic_load(&best->load))
 			best = &s->servings[i];
 	return best;
 }
 
-/* A loop that has nobody, made now if there may be one more; else the one that has the fewest. */
+/* A loop that has nobody, set to work now if need be; else the one that has the fewest. */
 static struct serving *choose(struct server *s)
 {
-	struct serving *best = least_loaded(s);
+	struct serving *best = least_loaded(s), *next = &s->servings[s->working];
 	struct err e;
 
-	if (!atomic_load(&best->load) || s->count == s->max)
+	if (!atomic_load(&best->load) || s->working == s->count || s->enough)
 		return best;
-	if (add_serving(s, &e) == 0)
-		return &s->servings[s->count - 1];
-	say_error("%s: going on with %u", e.msg, s->count);
-	s->max = s->count;
+	if (start_thread(next, &e) == 0) {
+		s->working++;
+		return next;
+	}
+	say_error("%s: going on with %u", e.msg, s->working);
+	s->enough = true;
 	return best;
 }
 
@@ -275,7 +257,7 @@ void server_stop(struct server *s)
 		return;
 	s->stopping = true;
 	stop_listening(s);
-	for (unsigned i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->working; i++)
 		loop_post(&s->servings[i].loop, &s->servings[i].stop);
 }
 
@@ -324,13 +306,21 @@ struct server *server_new(const struct server_options *o, struct err *e)
 	};
 	s->next_id = 1;
 	list_init(&s->listeners);
-	s->max = o->loops;
-	s->busy_polls = o->busy_polls;
-	s->busy_poll = o->busy_poll;
-	if (add_serving(s, e) < 0) {
-		server_free(s);
-		return NULL;
+	for (unsigned i = 0; i < o->loops; i++) {
+		struct serving *v = &s->servings[i];
+		if (loop_start(&v->loop, e) < 0) {
+			server_free(s);
+			return NULL;
+		}
+		s->count++;
+		v->server = s;
+		v->loop.rivals = o->busy_polls ? NULL : &s->connections;
+		v->loop.rivals_max = server_cores() / 2; /* one for the client, one for us */
+		v->loop.busy_poll = o->busy_poll;
+		list_init(&v->conns);
+		task_init(&v->stop, stop_serving);
 	}
+	s->working = 1;
 	return s;
 }
 
