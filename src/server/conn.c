@@ -80,8 +80,9 @@ static size_t receive(struct conn *c)
 	size_t into_place = MIN((size_t)got, direct);
 	c->filled += into_place;
 	c->rx->len += (uint32_t)((size_t)got - into_place);
-	/* Less than there was room for: the socket is empty, and asking again would only say so. */
-	c->drained = (size_t)got < direct + room;
+	/* Less than there was room for: the socket is empty, and asking again would only say so.  But a client that is in the
+	 * middle of a large write sends on meanwhile. */
+	c->drained = (size_t)got < direct + room && !c->bulk;
 	return (size_t)got;
 }
 
