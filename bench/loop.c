@@ -233,11 +233,16 @@ static int accept_for_ever(int fd, struct err *e)
 {
 	for (;;) {
 		struct conn *c = calloc(1, sizeof *c);
+		struct sockaddr_storage peer = { 0 };
+		socklen_t len = sizeof peer;
+		int room = 1 << 20; /* as our server asks for; TCP finds its own */
 		pthread_t t;
 		if (!c)
 			return err_set(e, "out of memory");
-		if ((c->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) < 0)
+		if ((c->fd = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC)) < 0)
 			return err_set(e, "accept: %s", strerror(errno));
+		if (peer.ss_family == AF_UNIX)
+			setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 		if (pthread_create(&t, NULL, serve, c))
 			return err_set(e, "cannot start a thread");
 		pthread_detach(t);
