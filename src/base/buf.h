@@ -21,6 +21,12 @@ void buf_free(struct buf *b); /* b is empty again, with its limit */
 /* Room for n more bytes at b->p + b->len; false over the limit or out of memory. */
 bool buf_grow(struct buf *b, size_t n); /* when there is none yet */
 static inline bool buf_reserve(struct buf *b, size_t n) { return n <= b->room - b->len || buf_grow(b, n); }
+static inline void buf_swap(struct buf *a, struct buf *b)
+{
+	struct buf t = *a;
+	*a = *b;
+	*b = t;
+}
 bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);

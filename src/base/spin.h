@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* spin: a lock that is held for well under a microsecond, and seldom wanted by two threads at once.
+/* spin: a lock that is nearly always held for well under a microsecond, and seldom wanted by two threads at once.
  * Releasing it is a plain store.  Releasing a mutex is an atomic operation, which waits until every store before it is done:
  * behind a copy of 4 KiB to memory that is in no cache, that is longer than all the rest.
  * Who finds it taken looks again for a moment, then sleeps between looks: whoever holds it may have lost its core.

@@ -20,12 +20,17 @@
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
 
+static inline uint64_t timespec_ns(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec;
+}
+
 /* CLOCK_MONOTONIC, ns. */
 static inline uint64_t monotonic_ns(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	return timespec_ns(&ts);
 }
 
 /* True in a build with ThreadSanitizer, of either compiler. */

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "filters/loglanes.h"
 
-static uint64_t ns_of(const struct timespec *t)
-{
-	return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec;
-}
-
 static uint64_t realtime_ns(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return ns_of(&now);
+	return timespec_ns(&now);
 }
 
 /* --- adding --- */
@@ -39,7 +34,7 @@ struct loglane *loglanes_open(struct loglanes *l, size_t len, size_t limit, char
 		return lane;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
-	lane->ns = ns_of(&now);
+	lane->ns = timespec_ns(&now);
 	*p = logline_stamp(text->p + text->len, &lane->stamp, &now);
 	*(*p)++ = ' ';
 	return lane;
@@ -79,9 +74,8 @@ bool loglanes_full(struct loglanes *l)
 
 static void swap(struct loglines *a, struct loglines *b)
 {
-	struct loglines t = *a;
-	*a = *b;
-	*b = t;
+	buf_swap(&a->text, &b->text);
+	buf_swap(&a->marks, &b->marks);
 }
 
 /* How far the lines of a lane have gone. */
@@ -175,13 +169,6 @@ static uint64_t keep_rest(const struct walk *w)
 	return 0;
 }
 
-static void swap_texts(struct buf *a, struct buf *b)
-{
-	struct buf t = *a;
-	*a = *b;
-	*b = t;
-}
-
 bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost)
 {
 	struct walk walks[2 * LOGLANES];
@@ -202,7 +189,7 @@ bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost
 	}
 	*lost = 0;
 	if (n == 1 && latest(walks->lines) < end) {
-		swap_texts(out, &walks->lines->text);
+		buf_swap(out, &walks->lines->text);
 		walks->mark = walks->lines->marks.len;
 		walks->text = 0;
 	} else if (n) {
@@ -220,29 +207,33 @@ bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost
 
 /* --- begin and end --- */
 
+static void lines_init(struct loglines *lines)
+{
+	buf_init(&lines->text, LOGLANES_MAX);
+	buf_init(&lines->marks, LOGLANES_MAX);
+}
+
+static void lines_free(struct loglines *lines)
+{
+	buf_free(&lines->text);
+	buf_free(&lines->marks);
+}
+
 void loglanes_init(struct loglanes *l)
 {
-	for (unsigned i = 0; i < LOGLANES; i++) {
-		struct loglane *lane = &l->at[i];
+	for (struct loglane *lane = l->at; lane < l->at + LOGLANES; lane++) {
 		lane->lock = (struct spin){ 0 };
-		buf_init(&lane->fill.text, LOGLANES_MAX);
-		buf_init(&lane->fill.marks, LOGLANES_MAX);
-		buf_init(&lane->taken.text, LOGLANES_MAX);
-		buf_init(&lane->taken.marks, LOGLANES_MAX);
-		buf_init(&lane->kept.text, LOGLANES_MAX);
-		buf_init(&lane->kept.marks, LOGLANES_MAX);
+		lines_init(&lane->fill);
+		lines_init(&lane->taken);
+		lines_init(&lane->kept);
 	}
 }
 
 void loglanes_free(struct loglanes *l)
 {
-	for (unsigned i = 0; i < LOGLANES; i++) {
-		struct loglane *lane = &l->at[i];
-		buf_free(&lane->fill.text);
-		buf_free(&lane->fill.marks);
-		buf_free(&lane->taken.text);
-		buf_free(&lane->taken.marks);
-		buf_free(&lane->kept.text);
-		buf_free(&lane->kept.marks);
+	for (struct loglane *lane = l->at; lane < l->at + LOGLANES; lane++) {
+		lines_free(&lane->fill);
+		lines_free(&lane->taken);
+		lines_free(&lane->kept);
 	}
 }

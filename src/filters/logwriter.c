@@ -231,9 +231,7 @@ void logwriter_flush(struct logwriter *w)
 	atomic_fetch_add(&w->lost, lost);
 	pthread_mutex_lock(&w->lock);
 	w->some |= more;
-	struct buf scripts = w->scripts;
-	w->scripts = w->running;
-	w->running = scripts;
+	buf_swap(&w->scripts, &w->running);
 	list_splice(&go, &w->waiting);
 	pthread_mutex_unlock(&w->lock);
 	let_go(&go);

@@ -172,7 +172,7 @@ static void count_picture(struct ui *u, uint64_t began, uint64_t painted)
 	struct frame f = { .shown = now, .work = now - began, .paint = now - painted, .bytes = play_behind(u->p) };
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	uint64_t wall = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	uint64_t wall = timespec_ns(&ts);
 	if (events != u->paced)
 		f.age = wall - MIN(u->p->model.last, wall);
 	u->paced = events;

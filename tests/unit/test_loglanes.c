@@ -8,14 +8,23 @@
 #include "filters/loglanes.h"
 #include "unit/test.h"
 
-static struct loglanes *lanes_new(void)
+/* And what is taken goes to out. */
+static struct loglanes *lanes_new(struct buf *out)
 {
 	struct loglanes *l = aligned_alloc(_Alignof(struct loglanes), sizeof *l);
 	if (!l)
 		abort();
 	memset(l, 0, sizeof *l);
 	loglanes_init(l);
+	buf_init(out, LOGLANES_MAX);
 	return l;
+}
+
+static void lanes_end(struct loglanes *l, struct buf *out)
+{
+	loglanes_free(l);
+	buf_free(out);
+	free(l);
 }
 
 static enum loglane_news add(struct loglanes *l, const char *text, size_t limit)
@@ -48,12 +57,11 @@ static void add_elsewhere(struct loglanes *l, const char *text)
 
 TEST(lines_of_many_threads_come_out_in_the_order_they_were_added)
 {
-	struct loglanes *l = lanes_new();
 	struct buf out;
+	struct loglanes *l = lanes_new(&out);
 	uint64_t lost;
 	char name[8];
 
-	buf_init(&out, LOGLANES_MAX);
 	for (int i = 0; i < 100; i++) { /* each by a thread of its own: more than lanes */
 		snprintf(name, sizeof name, "n%d", i);
 		add_elsewhere(l, name);
@@ -69,19 +77,16 @@ TEST(lines_of_many_threads_come_out_in_the_order_they_were_added)
 		p = end + 1;
 	}
 	CHECK(*p == '\0');
-	loglanes_free(l);
-	buf_free(&out);
-	free(l);
+	lanes_end(l, &out);
 }
 
 TEST(a_line_tells_when_its_lane_was_empty_when_there_is_plenty_and_when_it_is_full)
 {
-	struct loglanes *l = lanes_new();
 	struct buf out;
+	struct loglanes *l = lanes_new(&out);
 	uint64_t lost;
 	unsigned first = 0, plenty = 0, lines = 0;
 
-	buf_init(&out, LOGLANES_MAX);
 	while (!loglanes_full(l)) {
 		enum loglane_news n = add(l, "0123456789", LOGLANE_HARD);
 		first += n == LOGLANE_FIRST;
@@ -97,9 +102,7 @@ TEST(a_line_tells_when_its_lane_was_empty_when_there_is_plenty_and_when_it_is_fu
 	CHECK_EQ_U(out.len, lines * (LOGSTAMP_LEN + 12));
 	CHECK(!loglanes_full(l));
 	CHECK(add(l, "first again", LOGLANE_HARD) == LOGLANE_FIRST);
-	loglanes_free(l);
-	buf_free(&out);
-	free(l);
+	lanes_end(l, &out);
 }
 
 /* As if the clock had been an hour ahead when the lines were added: they are younger than now, and kept. */
@@ -114,11 +117,10 @@ static void from_the_future(struct loglanes *l)
 
 TEST(lines_that_are_kept_come_out_the_next_time_even_when_the_clock_was_set_back)
 {
-	struct loglanes *l = lanes_new();
 	struct buf out;
+	struct loglanes *l = lanes_new(&out);
 	uint64_t lost;
 
-	buf_init(&out, LOGLANES_MAX);
 	add(l, "one", LOGLANE_HARD);
 	add(l, "two", LOGLANE_HARD);
 	from_the_future(l);
@@ -132,26 +134,21 @@ TEST(lines_that_are_kept_come_out_the_next_time_even_when_the_clock_was_set_back
 	out.len = 0;
 	CHECK(!loglanes_take(l, false, &out, &lost));
 	CHECK_EQ_U(out.len, 0);
-	loglanes_free(l);
-	buf_free(&out);
-	free(l);
+	lanes_end(l, &out);
 }
 
 TEST(the_last_take_keeps_nothing)
 {
-	struct loglanes *l = lanes_new();
 	struct buf out;
+	struct loglanes *l = lanes_new(&out);
 	uint64_t lost;
 
-	buf_init(&out, LOGLANES_MAX);
 	add(l, "one", LOGLANE_HARD);
 	add_elsewhere(l, "two");
 	from_the_future(l);
 	CHECK(!loglanes_take(l, true, &out, &lost));
 	CHECK(strstr(buf_str(&out), " one\n") && strstr(buf_str(&out), " two\n"));
-	loglanes_free(l);
-	buf_free(&out);
-	free(l);
+	lanes_end(l, &out);
 }
 
 static void *add_until(void *arg)
@@ -168,15 +165,14 @@ static void *add_until(void *arg)
 TEST(what_is_taken_while_threads_add_is_in_order_and_whole)
 {
 	static const char *const names[] = { "a", "b", "c" };
-	struct loglanes *l = lanes_new();
+	struct buf out;
+	struct loglanes *l = lanes_new(&out);
 	struct job jobs[3];
 	pthread_t th[3];
-	struct buf out;
 	uint64_t lost;
 	unsigned next[3] = { 0 };
 	char last[LOGSTAMP_LEN + 1] = "";
 
-	buf_init(&out, LOGLANES_MAX);
 	for (int i = 0; i < 3; i++) {
 		jobs[i] = (struct job){ .l = l, .text = names[i], .go_on = true };
 		CHECK(pthread_create(&th[i], NULL, add_until, &jobs[i]) == 0);
@@ -204,7 +200,5 @@ TEST(what_is_taken_while_threads_add_is_in_order_and_whole)
 	}
 	for (int i = 0; i < 3; i++)
 		CHECK(next[i] > 0);
-	loglanes_free(l);
-	buf_free(&out);
-	free(l);
+	lanes_end(l, &out);
 }
