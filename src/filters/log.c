@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "base/quote.h"
 #include "filters/filters.h"
+#include "filters/lanethread.h"
 #include "filters/logwriter.h"
 #include "trace/logline.h"
 
@@ -34,7 +35,7 @@ struct slot {
 	uint64_t id;
 	struct layer *layer;
 	struct req *req;
-	struct logwait wait;
+	struct lanewait wait;
 };
 
 static const char *action(enum op op)

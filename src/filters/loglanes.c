@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "filters/loglanes.h"
 
-static uint64_t realtime_ns(void)
+static uint64_t now_ns(const struct loglanes *l)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(l->clock, &now);
 	return timespec_ns(&now);
 }
 
@@ -33,21 +33,25 @@ struct loglane *loglanes_open(struct loglanes *l, size_t len, size_t limit, char
 		*p = len + LOGLINE_DIGITS <= sizeof lane->scrap ? lane->scrap : NULL;
 		return lane;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(l->clock, &now);
 	lane->ns = timespec_ns(&now);
-	*p = logline_stamp(text->p + text->len, &lane->stamp, &now);
-	*(*p)++ = ' ';
+	*p = text->p + text->len;
+	if (l->text) {
+		*p = logline_stamp(*p, &lane->stamp, &now);
+		*(*p)++ = ' ';
+	}
 	return lane;
 }
 
-static enum loglane_news add(struct loglane *lane, char *end)
+static enum loglane_news add(const struct loglanes *l, struct loglane *lane, char *end)
 {
 	struct buf *text = &lane->fill.text, *marks = &lane->fill.marks;
 	size_t before = text->len;
 
 	if (!lane->ns)
 		return LOGLANE_LOST;
-	*end++ = '\n';
+	if (l->text)
+		*end++ = '\n';
 	text->len = (size_t)(end - text->p);
 	*(struct logmark *)(void *)(marks->p + marks->len) = (struct logmark){ lane->ns, (uint32_t)(text->len - before) };
 	marks->len += sizeof(struct logmark);
@@ -58,9 +62,9 @@ static enum loglane_news add(struct loglane *lane, char *end)
 	return before < LOGLANE_EAGER && text->len >= LOGLANE_EAGER ? LOGLANE_PLENTY : LOGLANE_QUIET;
 }
 
-enum loglane_news loglane_close(struct loglane *lane, char *end)
+enum loglane_news loglane_close(const struct loglanes *l, struct loglane *lane, char *end)
 {
-	enum loglane_news news = add(lane, end);
+	enum loglane_news news = add(l, lane, end);
 	spin_unlock(&lane->lock);
 	return news;
 }
@@ -174,7 +178,7 @@ bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost
 	struct walk walks[2 * LOGLANES];
 	unsigned n = 0;
 	bool more = false;
-	uint64_t end = all ? UINT64_MAX : realtime_ns();
+	uint64_t end = all ? UINT64_MAX : now_ns(l);
 
 	for (unsigned i = 0; i < LOGLANES; i++) {
 		struct loglane *lane = &l->at[i];
@@ -219,8 +223,10 @@ static void lines_free(struct loglines *lines)
 	buf_free(&lines->marks);
 }
 
-void loglanes_init(struct loglanes *l)
+void loglanes_init(struct loglanes *l, clockid_t clock, bool text)
 {
+	l->clock = clock;
+	l->text = text;
 	for (struct loglane *lane = l->at; lane < l->at + LOGLANES; lane++) {
 		lane->lock = (struct spin){ 0 };
 		lines_init(&lane->fill);

@@ -28,7 +28,7 @@ struct loglines {
 
 /* The order of lines, better than by what they show. */
 struct logmark {
-	uint64_t ns;       /* since 1970 */
+	uint64_t ns;       /* of the lanes' clock */
 	uint32_t len;      /* bytes of the line, with its newline */
 };
 
@@ -36,13 +36,15 @@ struct loglane {
 	_Alignas(64) struct spin lock;     /* guards fill and stamp */
 	struct loglines fill;
 	struct logstamp stamp;
-	uint64_t ns;           /* of the line that is open; 0: there is no room for it */
+	uint64_t ns;           /* stamp of the line that is open; 0: there is no room for it */
 	atomic_bool full;
 	struct loglines taken, kept; /* the taker's own: just taken; left over from the time before */
 	char scrap[LOGLINE_MAX];
 };
 
 struct loglanes {
+	clockid_t clock;       /* of the stamps */
+	bool text;             /* each line begins with its stamp and ends in a newline; else it is bytes as they come */
 	struct loglane at[LOGLANES];
 };
 
@@ -53,13 +55,13 @@ enum loglane_news {
 	LOGLANE_LOST,   /* no room, or no memory: the line was not added */
 };
 
-void loglanes_init(struct loglanes *);
+void loglanes_init(struct loglanes *, clockid_t clock, bool text);
 void loglanes_free(struct loglanes *);
 /* The calling thread's lane, with a line opened in it: at *p there is room for len bytes and LOGLINE_DIGITS more (in a scrap of
  * LOGLINE_MAX when the lane would hold more than limit bytes, or there is no memory; NULL when len is above that).  The lane is
  * locked until loglane_close(), which gets the end of the text. */
 struct loglane *loglanes_open(struct loglanes *, size_t len, size_t limit, char **p);
-enum loglane_news loglane_close(struct loglane *, char *end);
+enum loglane_news loglane_close(const struct loglanes *, struct loglane *, char *end);
 /* The calling thread's lane holds more than LOGLANE_SOFT. */
 bool loglanes_full(struct loglanes *);
 /* The lines that were added before this call and maybe some that are added meanwhile, in the order of their stamps, to out,

@@ -14,13 +14,7 @@
 
 struct logwriter;
 struct loglane;
-
-/* Where a request that has to wait leaves its address: zeroed, embedded in its slot. */
-struct logwait {
-	struct task task;      /* posted to loop when there is room; set by the caller */
-	struct loop *loop;
-	struct list link;
-};
+struct lanewait;
 
 /* path NULL: no file; script NULL: none.  Both borrowed until stop.  NULL with e set. */
 struct logwriter *logwriter_start(const char *path, bool append, const char *script, struct err *e);
@@ -31,7 +25,7 @@ void logwriter_stop(struct logwriter *w);   /* everything is written, or told to
 /* Whether a request should ask logwriter_wait() before it begins; costs nothing. */
 bool logwriter_full(struct logwriter *w);
 /* True: w->task will be posted, when it is time to try again.  False: go on. */
-bool logwriter_wait(struct logwriter *w, struct logwait *wait);
+bool logwriter_wait(struct logwriter *w, struct lanewait *wait);
 /* Room for a line of at most len bytes, without stamp and newline; LOGLINE_DIGITS more may be scribbled on.  Its stamp is
  * the time of this call.  Then the thread must go on to logwriter_close() with the text's end, and log nothing else
  * before.  NULL, when len is above LOGLINE_MAX - LOGLINE_DIGITS only: it is to be lost, and end may be NULL, too. */

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "filters/filters.h"
+#include "filters/lanethread.h"
 #include "filters/logwriter.h"
 #include "trace/logline.h"
 #include "unit/rig.h"
@@ -148,7 +149,7 @@ TEST(a_full_disk_under_the_log_stops_no_request_and_is_told)
 	struct logwriter *w = logwriter_start("/dev/full", false, NULL, &e);
 	CHECK(w);
 	CHECK(logwriter_forked(w, &e) == 0);
-	struct logwait wait = { 0 };
+	struct lanewait wait = { 0 };
 	for (unsigned i = 0; i < 100000; i++) { /* three times what the buffer keeps */
 		logwriter_line(w, line, sizeof line);
 		if (i % 1000 == 0)
@@ -170,7 +171,7 @@ TEST(requests_wait_for_a_slow_log_and_no_line_is_dropped)
 {
 	struct err e;
 	struct loop l;
-	struct logwait wait = { .loop = &l };
+	struct lanewait wait = { .loop = &l };
 	char line[100], in[65536];
 	uint64_t lines = 0, newlines = 0;
 

@@ -15,7 +15,7 @@ static struct loglanes *lanes_new(struct buf *out)
 	if (!l)
 		abort();
 	memset(l, 0, sizeof *l);
-	loglanes_init(l);
+	loglanes_init(l, CLOCK_REALTIME, true);
 	buf_init(out, LOGLANES_MAX);
 	return l;
 }
@@ -31,7 +31,7 @@ static enum loglane_news add(struct loglanes *l, const char *text, size_t limit)
 {
 	char *p;
 	struct loglane *lane = loglanes_open(l, strlen(text), limit, &p);
-	return loglane_close(lane, logline_text(p, text));
+	return loglane_close(l, lane, logline_text(p, text));
 }
 
 struct job {
