@@ -63,21 +63,22 @@ bool lanethread_stopping(struct lanethread *t)
 	return stop;
 }
 
+static struct timespec after(uint64_t ns)
+{
+	uint64_t at = monotonic_ns() + ns;
+	return (struct timespec){ .tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S) };
+}
+
 /* False: the end. */
 static bool sleep_for_some(struct lanethread *t)
 {
-	struct timespec until;
-
 	pthread_mutex_lock(&t->lock);
-	while (!t->stopping && !t->some)
-		pthread_cond_wait(&t->wake, &t->lock);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LANE_LAZY_NS;
-	if (until.tv_nsec >= (long)NS_PER_S) {
-		until.tv_nsec -= NS_PER_S;
-		until.tv_sec++;
-	}
-	while (!t->stopping && !t->plenty && pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
+	struct timespec until = after(t->nap);
+	while (!t->stopping && !t->some && (t->nap ? pthread_cond_timedwait(&t->wake, &t->lock, &until)
+						   : pthread_cond_wait(&t->wake, &t->lock)) == 0)
+		;
+	until = after(LANE_LAZY_NS);
+	while (!t->stopping && t->some && !t->plenty && pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
 		;
 	t->some = t->plenty = false;
 	bool more = !t->stopping;

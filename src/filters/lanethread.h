@@ -25,6 +25,7 @@ struct lanethread {
 	pthread_cond_t wake;           /* for the thread: something came, or the end */
 	bool some, plenty;
 	bool full;                     /* the owner's: wait, though the lanes are not full */
+	uint64_t nap;                  /* ns: a turn after so long, though nothing comes; 0: never */
 	bool stopping;
 	struct list waiting;           /* struct lanewait */
 	pthread_t thread;
