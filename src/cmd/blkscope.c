@@ -8,10 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/util.h"
+#include "cmd/mark.h"
 
 static const struct {
 	const char *name, *help;
 } commands[] = {
+	{ "at", "serve a disk as it was at a moment of a recording" },
+	{ "mark", "set a mark in a recording that is being made" },
 	{ "serve", "serve a disk over NBD (alias nbdkit)" },
 	{ "view", "show what happens to a disk, from its log (alias nbdview)" },
 };
@@ -50,6 +53,17 @@ int main(int argc, char **argv)
 		return help(), EXIT_SUCCESS;
 	if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0)
 		return printf("blkscope %s\n", VERSION), EXIT_SUCCESS;
+	struct err e = { 0 };
+	if (strcmp(command, "mark") == 0 || strcmp(command, "at") == 0) {
+		char **words = *command == 'a' ? command_at(argc - 1, argv + 1, &e) : NULL;
+		if (words)
+			become("serve", words);
+		else if (*command == 'm' && command_mark(argc - 1, argv + 1, &e) == 0)
+			return EXIT_SUCCESS;
+		else
+			fprintf(stderr, "blkscope: error: %s\n", e.msg);
+		return EXIT_FAILURE;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(command, commands[i].name) == 0) {
 			become(command, argv + 1);

@@ -9,7 +9,7 @@
 #include "plugins/plugins.h"
 
 const struct module *const modules[] = {
-	&mod_file, &mod_memory, &mod_nbd, &mod_null,
+	&mod_file, &mod_memory, &mod_nbd, &mod_null, &mod_recording,
 	&mod_blocksize, &mod_cow, &mod_delay, &mod_error, &mod_log, &mod_offset, &mod_partition, &mod_passthrough, &mod_record,
 	NULL
 };
@@ -23,6 +23,7 @@ static const struct {
 	{ &mod_memory, "pwrite flush trim zero extents can_fast_zero can_fua can_multi_conn can_cache" },
 	{ &mod_nbd, "list_exports default_export export_description block_size can_write can_flush is_rotational can_trim can_zero "
 		    "can_fast_zero can_extents can_fua can_multi_conn can_cache pwrite flush trim zero extents cache" },
+	{ &mod_recording, "extents can_multi_conn can_cache" },
 	{ &mod_null, "pwrite flush trim zero extents can_fast_zero can_fua can_multi_conn can_cache" },
 };
 

@@ -76,11 +76,10 @@ static void make_table(struct reclevels *l, struct buf *changes, uint64_t first,
 	buf_free(&cover);
 }
 
-void reclevels_end_chunk(struct reclevels *l)
+void reclevels_end_chunk(struct reclevels *l, uint64_t first, uint64_t end)
 {
-	uint64_t chunk = l->chunks++;
 	if (!l->broken)
-		make_table(l, &l->changes, chunk, chunk + 1, 0);
+		make_table(l, &l->changes, first, end, 0);
 	l->changes.len = 0;
 	l->broken = false;
 	for (unsigned i = 0; i + 1 < REC_LEVELS && l->level[i].tables == REC_FANOUT; i++) {

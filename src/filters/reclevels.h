@@ -13,11 +13,10 @@ struct reclevels {
 	struct recfile *file;
 	struct buf changes;         /* struct rec_extent, of the chunk being made, in order */
 	bool broken;                /* changes are missing: no table for this chunk */
-	uint64_t chunks;            /* EVENTS chunks that were ended */
 	struct reclevel {
 		struct buf extents; /* of tables that wait to be merged; the later ones behind */
 		unsigned tables;
-		uint64_t first, end; /* EVENTS chunks that they cover */
+		uint64_t first, end; /* events that they cover */
 	} level[REC_LEVELS];
 };
 
@@ -25,5 +24,5 @@ void reclevels_init(struct reclevels *l, struct recfile *f);
 void reclevels_free(struct reclevels *l);
 /* A request that ended well, as event number. */
 void reclevels_add(struct reclevels *l, const struct rec_open *o, uint64_t number);
-/* The EVENTS chunk of these changes was written. */
-void reclevels_end_chunk(struct reclevels *l);
+/* The EVENTS chunk of these changes was written: events [first, end). */
+void reclevels_end_chunk(struct reclevels *l, uint64_t first, uint64_t end);

@@ -32,7 +32,7 @@ struct recwriter {
 	struct rec_encoder encoder;
 	struct buf body, drain, runs;
 	uint64_t count, first_time;
-	bool carries_cut;
+	uint8_t has;                 /* REC_CUT and others */
 	uint64_t events;             /* in chunks before it */
 	uint64_t total_lost;
 };
@@ -97,7 +97,7 @@ static bool encode_open(struct recwriter *w, const struct rec_event *e, const st
 static void begin_chunk(struct recwriter *w, uint64_t now)
 {
 	w->encoder = (struct rec_encoder){ .time = w->first_time = now };
-	w->carries_cut = false;
+	w->has = 0;
 	for (size_t i = 0; i < w->flight.room; i++) {
 		struct rec_open *o = &w->flight.at[i];
 		struct rec_event e = o->event;
@@ -105,7 +105,7 @@ static void begin_chunk(struct recwriter *w, uint64_t now)
 			continue;
 		e.type = REC_CARRY;
 		if (w->body.len > CARRY_BYTES || !encode_open(w, &e, o)) {
-			w->carries_cut = true;
+			w->has = REC_CUT;
 			break;
 		}
 	}
@@ -115,14 +115,14 @@ static void end_chunk(struct recwriter *w)
 {
 	if (!w->count)
 		return;
-	struct rec_head h = { .kind = REC_EVENTS, .level = w->carries_cut, .raw = (uint32_t)w->body.len, .first = w->events,
+	struct rec_head h = { .kind = REC_EVENTS, .level = w->has, .raw = (uint32_t)w->body.len, .first = w->events,
 			      .count = w->count, .time = w->first_time };
 	if (!recstore_flush(&w->store) || !recfile_append(&w->file, &h, w->body.p, true)) {
 		w->total_lost += w->count;
 	} else {
-		if (w->file.data == REC_DATA_YES)
-			reclevels_end_chunk(&w->levels);
 		w->events += w->count;
+		if (w->file.data == REC_DATA_YES)
+			reclevels_end_chunk(&w->levels, w->events - w->count, w->events);
 	}
 	w->count = 0;
 	w->body.len = 0;
@@ -167,6 +167,7 @@ static void take(struct recwriter *w, const struct note *n, const uint8_t *more)
 		ok = end_request(w, &e);
 	else
 		ok = rec_encode(&w->encoder, &w->body, &e);
+	w->has |= e.type == REC_MARK ? REC_HAS_MARK : e.type == REC_CONNECT ? REC_HAS_CONNECT : 0;
 	if (e.type == REC_DISCONNECT)
 		rec_flight_drop_conn(&w->flight, e.conn);
 	if (!ok)

@@ -3,7 +3,7 @@
 #pragma once
 #include "core/core.h"
 
-extern const struct module mod_file, mod_memory, mod_nbd, mod_null;
+extern const struct module mod_file, mod_memory, mod_nbd, mod_null, mod_recording;
 
 /* What every plug-in that has one nameless export answers alike: PRECONNECT, LIST, DEFAULT, CLOSE.
  * True when r was one of these, and is gone. */

@@ -6,7 +6,7 @@
  *   SEGMENT  at every multiple of REC_SEGMENT bytes: what the segment before holds.  The first one tells of the recording
  *   DATA     unique blocks of written bytes; their addresses count on from chunk to chunk
  *   EVENTS   what happened, in order; begins with what was under way, so each can be read for itself
- *   TABLE    for the EVENTS chunks of a row: what the disk's ranges hold after them, sorted
+ *   TABLE    for a row of EVENTS chunks: what they left in the disk's ranges, sorted
  *
  * All numbers are little-endian.  Whatever is read is checked: a length is never trusted before it was compared with what
  * is there. */
@@ -32,14 +32,16 @@ enum {
 enum rec_kind { REC_SEGMENT_CHUNK = 1, REC_DATA, REC_EVENTS, REC_TABLE, REC_PAD };
 enum rec_pack { REC_RAW, REC_ZSTD };
 
+enum { REC_CUT = 1, REC_HAS_MARK = 2, REC_HAS_CONNECT = 4 }; /* EVENTS: not all that was under way is carried; a MARK, a CONNECT is in it */
+
 struct rec_head {
 	uint8_t kind, pack;
-	uint8_t level;         /* TABLE */
+	uint8_t level;         /* TABLE: of its merge.  EVENTS: REC_HAS_... */
 	uint32_t stored, raw;  /* bytes of the body as it lies there, and unpacked */
 	uint64_t at;           /* of the head in the file */
-	uint64_t first;        /* EVENTS: number of its first event.  DATA: address of its first byte.  TABLE: number of the
-				  first EVENTS chunk that it covers.  SEGMENT: number of the segment before */
-	uint64_t count;        /* EVENTS: events.  DATA: bytes.  TABLE: EVENTS chunks.  SEGMENT: entries */
+	uint64_t first;        /* EVENTS: number of its first event.  DATA: address of its first byte.  TABLE: the first event
+				  that it covers.  SEGMENT: number of the segment before */
+	uint64_t count;        /* EVENTS: events.  DATA: bytes.  TABLE: events, whole chunks of them.  SEGMENT: entries */
 	uint64_t time;         /* ns, CLOCK_MONOTONIC: of the first event; the others: when it was written */
 };
 
