@@ -114,6 +114,11 @@ static bool make_room(struct recfile *f, uint64_t size)
 	return false;
 }
 
+int recfile_begin(struct recfile *f, struct err *e)
+{
+	return make_room(f, 0) ? 0 : err_set(e, "record: cannot write to %s", f->path);
+}
+
 bool recfile_append(struct recfile *f, struct rec_head *h, const void *body, bool pack)
 {
 	h->stored = h->raw;

@@ -25,6 +25,8 @@ struct recfile {
 
 /* Creates or empties the file.  -1 with e set. */
 int recfile_open(struct recfile *f, const char *path, enum rec_data data, struct err *e);
+/* Write the first SEGMENT, so that it is a recording from the start; owner and give_up are set.  -1 with e set. */
+int recfile_begin(struct recfile *f, struct err *e);
 /* Append a chunk with this body of h->raw bytes, packed when that pays; h->at and the sizes are filled in.
  * False: given up, nothing was written. */
 bool recfile_append(struct recfile *f, struct rec_head *h, const void *body, bool pack);

@@ -254,7 +254,7 @@ struct recwriter *recwriter_start(const char *path, enum rec_data data, struct e
 	w->file.give_up = give_up;
 	w->file.owner = w;
 	reclevels_init(&w->levels, &w->file);
-	if (recstore_start(&w->store, &w->file, e) < 0) {
+	if (recfile_begin(&w->file, e) < 0 || recstore_start(&w->store, &w->file, e) < 0) {
 		struct err ignored;
 		recfile_close(&w->file, &ignored);
 		free_all(w);

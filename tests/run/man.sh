@@ -109,9 +109,11 @@ parameters_match filter log "--filter=log null"
 parameters_match filter offset "--filter=offset null"
 parameters_match filter partition "--filter=partition null"
 parameters_match filter passthrough "--filter=passthrough null"
+parameters_match filter record "--filter=record null"
 parameters_match plugin memory memory
 parameters_match plugin nbd nbd
 parameters_match plugin null null
+parameters_match plugin recording recording
 library_match
 [ "${MODE:-plain}" != plain ] || example_runs # the library of the others needs their sanitizer
 aliases_are_made
