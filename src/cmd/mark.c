@@ -15,7 +15,7 @@
 
 enum { ANSWER_MS = 5000 };
 
-/* The socket of the recorder of the file (st NULL: of any), as /proc/net/unix names it, with the NUL in front.  How many there are. */
+/* The socket of the recorder of the file (st NULL: of any), as /proc/net/unix names it.  How many there are. */
 static unsigned find_recorders(const struct stat *st, struct sockaddr_un *a, socklen_t *len)
 {
 	char wanted[80] = "@" RECMARK_PREFIX, line[512];
@@ -23,7 +23,8 @@ static unsigned find_recorders(const struct stat *st, struct sockaddr_un *a, soc
 	unsigned n = 0;
 
 	if (st)
-		snprintf(wanted, sizeof wanted, "@" RECMARK_PREFIX "%x:%x:%ju/", major(st->st_dev), minor(st->st_dev), (uintmax_t)st->st_ino);
+		snprintf(wanted, sizeof wanted, "@" RECMARK_PREFIX "%x:%x:%ju/", major(st->st_dev), minor(st->st_dev),
+			 (uintmax_t)st->st_ino);
 	while (f && fgets(line, sizeof line, f)) {
 		char *name = strstr(line, wanted);
 		if (!name)

@@ -19,5 +19,6 @@ void recwriter_stop(struct recwriter *w); /* everything is written, or told to b
 
 bool recwriter_full(struct recwriter *w);
 bool recwriter_wait(struct recwriter *w, struct lanewait *wait); /* as lanethread_wait() */
-/* Note an event, now: its time is set here.  e->text is copied; data: len bytes of a BEGIN of a WRITE, copied when they are kept, or NULL. */
+/* Note an event, now: its time is set here.  e->text is copied; data: len bytes of a BEGIN of a WRITE, copied when they are
+ * kept, or NULL. */
 void recwriter_note(struct recwriter *w, struct rec_event *e, const void *data);

@@ -274,7 +274,7 @@ bool rec_put_run(struct buf *b, uint64_t *addr, const struct rec_run *r)
 
 void rec_runs(struct rec_runs *w, const struct rec_event *e)
 {
-	*w = (struct rec_runs){ e->runs, e->runs + e->runs_len, e->off, e->len, e->next_addr };
+	*w = (struct rec_runs){ e->runs, e->runs ? e->runs + e->runs_len : NULL, e->off, e->len, e->next_addr };
 }
 
 bool rec_next_run(struct rec_runs *w, struct rec_run *r)

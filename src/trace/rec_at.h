@@ -14,12 +14,13 @@ struct rec_at;
  * mark of that name), "" or "end".  The number of events that happened by then.  -1 with e set: there is no such moment. */
 int rec_moment(const struct rec_file *f, const char *text, uint64_t *events, struct err *e);
 
+struct rec_mark {
+	char *text;            /* ours */
+	uint64_t time, event;
+};
 struct rec_marks {
 	size_t max;            /* no more are listed; set by the caller, the rest zero */
-	struct rec_mark {
-		char *text;    /* ours */
-		uint64_t time, event;
-	} *at;                 /* count of them, in order; ours */
+	struct rec_mark *at;   /* count of them, in order; ours */
 	size_t count;
 };
 int rec_list_marks(const struct rec_file *f, struct rec_marks *m); /* -1: no memory */

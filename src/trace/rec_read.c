@@ -32,7 +32,8 @@ static bool add(struct rec_heads *l, const struct rec_head *h)
 /* Numbers must go on from the chunk before: else a search among them would go astray. */
 static bool note(struct rec_file *f, const struct rec_head *h)
 {
-	struct rec_heads *l = h->kind == REC_EVENTS ? &f->events : h->kind == REC_TABLE ? &f->tables : h->kind == REC_DATA ? &f->data : NULL;
+	struct rec_heads *l = h->kind == REC_EVENTS ? &f->events : h->kind == REC_TABLE ? &f->tables
+			    : h->kind == REC_DATA ? &f->data : NULL;
 	if (!l)
 		return true;
 	const struct rec_head *last = l->count ? &l->at[l->count - 1] : NULL;

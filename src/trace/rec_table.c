@@ -49,8 +49,8 @@ static void pop(struct heap *h)
 static bool emit(struct buf *out, const struct rec_extent *x, uint64_t off, uint64_t end)
 {
 	uint64_t addr = x->addr == REC_ZEROES ? REC_ZEROES : x->addr + (off - x->off);
-	struct rec_extent *last = (void *)(out->p + out->len - (out->len ? sizeof *last : 0));
-	if (out->len && last->event == x->event && end_of(last) == off
+	struct rec_extent *last = out->len ? (void *)(out->p + out->len - sizeof *last) : NULL;
+	if (last && last->event == x->event && end_of(last) == off
 	    && (addr == REC_ZEROES ? last->addr == addr : last->addr != REC_ZEROES && last->addr + last->len == addr)) {
 		last->len += end - off;
 		return true;
