@@ -76,7 +76,7 @@ static const char *reason(struct tls_session *s, int rc, char *text, size_t room
 		return text;
 	case GNUTLS_E_NO_CERTIFICATE_FOUND:
 	case GNUTLS_E_CERTIFICATE_REQUIRED:
-		return "the client shows no certificate";
+		return "the client shows no certificate of our authority";
 	case GNUTLS_E_PREMATURE_TERMINATION:
 		return "the client hung up";
 	case GNUTLS_E_WARNING_ALERT_RECEIVED:
