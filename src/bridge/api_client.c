@@ -83,15 +83,17 @@ char *nbdkit_peer_security_context(void)
 	return c && c->peer.label ? copy(c->peer.label) : NULL;
 }
 
-/* There is no TLS here yet, so no client shows a certificate. */
+/* "" when there is none: only certificates that were verified count. */
 char *nbdkit_peer_tls_dn(void)
 {
-	return client("nbdkit_peer_tls_dn") ? copy("") : NULL;
+	const struct client *c = client("nbdkit_peer_tls_dn");
+	return c ? copy(c->peer.tls_dn ? c->peer.tls_dn : "") : NULL;
 }
 
 char *nbdkit_peer_tls_issuer_dn(void)
 {
-	return client("nbdkit_peer_tls_issuer_dn") ? copy("") : NULL;
+	const struct client *c = client("nbdkit_peer_tls_issuer_dn");
+	return c ? copy(c->peer.tls_issuer_dn ? c->peer.tls_issuer_dn : "") : NULL;
 }
 
 void nbdkit_disconnect(int force)

@@ -130,17 +130,14 @@ static int busy_poll(struct args *a, const char *v, struct err *e)
 
 static int tls(struct args *a, const char *v, struct err *e)
 {
-	bool on = strcmp(v, "require") == 0;
-	if (!on && parse_bool("tls", v, &on, e) < 0)
+	bool on = true;
+	if (strcmp(v, "require") == 0) {
+		a->tls = TLS_REQUIRE;
+		return 0;
+	}
+	if (parse_bool("tls", v, &on, e) < 0)
 		return -1;
-	a->tls_off = !on;
-	a->tls_wanted = on;
-	return 0;
-}
-
-static int tls_detail(struct args *a, const char *v, struct err *e)
-{
-	a->tls_wanted = !a->tls_off;
+	a->tls = on ? TLS_ON : TLS_OFF;
 	return 0;
 }
 
@@ -177,10 +174,10 @@ static const struct flag flags[] = {
 	{ 's', { "single", "stdin" }, NULL, "serve one client on stdin and stdout; implies -f", AT(single) },
 	{ 0, { "swap" }, NULL, "lock all memory: the disk is swap of this machine", AT(swap) },
 	{ 't', { "threads" }, "N", "threads that serve all clients at most; 0: two per core (the default)", .call = threads },
-	{ 0, { "tls" }, "MODE", "off, on or require; this build knows only off", .call = tls },
-	{ 0, { "tls-certificates" }, "DIR", "no TLS in this build yet", .call = tls_detail },
-	{ 0, { "tls-psk" }, "FILE", "no TLS in this build yet", .call = tls_detail },
-	{ 0, { "tls-verify-peer" }, NULL, "no TLS in this build yet", .call = tls_detail },
+	{ 0, { "tls" }, "MODE", "TLS: off, on (clients may) or require (clients must); default: on when there are keys", .call = tls },
+	{ 0, { "tls-certificates" }, "DIR", "where ca-cert.pem, server-cert.pem and server-key.pem are", AT(tls_certificates) },
+	{ 0, { "tls-psk" }, "FILE", "users and their pre-shared keys; then certificates do not count", AT(tls_psk) },
+	{ 0, { "tls-verify-peer" }, NULL, "only clients with a certificate of that CA", AT(tls_verify_peer) },
 	{ 'U', { "unix" }, "SOCKET", "listen on a Unix socket; -: a private one, for --run", AT(unix_path) },
 	{ 'u', { "user" }, "USER", "change user (name or number) when ready", .call = user },
 	{ 'v', { "verbose" }, NULL, "tell on stderr what happens, each request included", AT(verbose) },
@@ -302,13 +299,11 @@ int args_check(const struct args *a, bool activated, struct err *e)
 		{ a->single, "-s", a->vsock, "--vsock" },
 		{ a->single, "-s", a->run, "--run" },
 		{ a->single, "-s", a->dump_plugin, "--dump-plugin" },
-		{ a->oldstyle, "-o", a->tls_wanted, "--tls" },
+		{ a->oldstyle, "-o", a->tls == TLS_REQUIRE, "--tls=require" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(clashes); i++)
 		if (clashes[i].this && clashes[i].that)
 			return err_set(e, "%s and %s cannot be used together", clashes[i].this_name, clashes[i].that_name);
-	if (a->tls_wanted)
-		return err_set(e, "this build has no TLS yet: leave the --tls options out, or give --tls=off");
 	if (a->pidfile && !*a->pidfile)
 		return err_set(e, "-P: empty file name");
 	return 0;

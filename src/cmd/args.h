@@ -11,6 +11,7 @@
 #include "base/say.h"
 #include "bridge/debug_flag.h"
 
+enum tls_mode { TLS_DEFAULT, TLS_OFF, TLS_ON, TLS_REQUIRE }; /* default: on when there are keys */
 enum log_to { LOG_DEFAULT, LOG_STDERR, LOG_SYSLOG, LOG_NULL };
 
 struct args {
@@ -34,7 +35,9 @@ struct args {
 	bool busy_polls;          /* --busy-poll was given */
 	uint64_t busy_poll;       /* ns */
 	uint16_t handshake_mask;
-	bool tls_off, tls_wanted;
+	enum tls_mode tls;
+	const char *tls_certificates, *tls_psk; /* or NULL */
+	bool tls_verify_peer;
 	struct debug_flag *flags; /* -D, count of them, ours */
 	unsigned flag_count;
 	const char **filters;     /* count of them, outermost first, ours */

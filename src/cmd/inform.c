@@ -97,10 +97,11 @@ void inform_config(void)
 	printf("mandir=%s\n", MANDIR);
 	printf("name=%s\n", say_name());
 	printf("plugindir=%s/blkscope/plugins\n", LIBDIR);
+	printf("root_tls_certificates_dir=%s/pki/nbdkit\n", SYSCONFDIR);
 	printf("sbindir=%s\n", BINDIR);
 	printf("selinux=yes\n");
 	printf("sysconfdir=%s\n", SYSCONFDIR);
-	printf("tls=no\n");
+	printf("tls=yes\n");
 	printf("version=%s\nversion_major=%u\nversion_minor=%u\n", VERSION, major, minor);
 	printf("zstd=no\n");
 }

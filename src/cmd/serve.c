@@ -16,6 +16,7 @@
 #include "cmd/config.h"
 #include "cmd/daemon.h"
 #include "cmd/inform.h"
+#include "cmd/keys.h"
 #include "cmd/run.h"
 #include "cmd/script.h"
 #include "cmd/signals.h"
@@ -28,6 +29,7 @@ enum { LOOPS_MAX = 256, LOOPS_A_CORE = 2, SCRIPT_MAX = 1 << 20 };
 struct serve {
 	struct args args;
 	struct stages stages;
+	struct keys keys;
 	struct listeners listeners;
 	struct daemon daemon;
 	struct run run;
@@ -118,7 +120,7 @@ static int print_uri(struct serve *s, struct err *e)
 	struct buf b = { .limit = SCRIPT_MAX };
 	if (s->args.single || s->activated)
 		return err_set(e, "--print-uri: the server does not open the socket, and cannot name it");
-	int rc = uri_add(&b, &s->listeners, s->args.export) ? 0 : err_set(e, "--print-uri: out of memory");
+	int rc = uri_add(&b, &s->listeners, &s->keys, s->args.export) ? 0 : err_set(e, "--print-uri: out of memory");
 	if (rc == 0 && (puts(buf_str(&b)) == EOF || fflush(stdout) == EOF))
 		rc = err_set(e, "--print-uri: %s", strerror(errno));
 	buf_free(&b);
@@ -128,7 +130,7 @@ static int print_uri(struct serve *s, struct err *e)
 static int start_command(struct serve *s, struct err *e)
 {
 	struct buf b = { .limit = SCRIPT_MAX };
-	int rc = uri_add_variables(&b, &s->listeners, s->args.export) && buf_printf(&b, "%s", s->args.run)
+	int rc = uri_add_variables(&b, &s->listeners, &s->keys, s->args.export) && buf_printf(&b, "%s", s->args.run)
 	       ? run_fork(&s->run, buf_str(&b), s->mask, e) : err_set(e, "--run: the command is too long");
 	buf_free(&b);
 	return rc;
@@ -199,7 +201,8 @@ static int start_server(struct serve *s, struct err *e)
 	const struct server_options o = { .stages = &s->stages, .loops = a->single ? 1 : loops_wanted(a->threads, &s->stages),
 					  .busy_polls = a->busy_polls, .busy_poll = a->busy_poll,
 					  .readonly = a->readonly, .oldstyle = a->oldstyle,
-					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
+					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask,
+					  .tls = s->keys.tls, .tls_required = s->keys.required };
 	bridge_stdio_safe = false; /* they may be closed */
 	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */
 	/* nbdkit forks for --run, too, and its log says so */
@@ -238,7 +241,8 @@ static void direct_messages(const struct serve *s)
 static int serve(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
-	if (args_check(a, s->activated > 0, e) < 0 || go_behind(s, e) < 0 || config_stages(a, &s->stages, e) < 0
+	if (args_check(a, s->activated > 0, e) < 0 || go_behind(s, e) < 0 || keys_load(&s->keys, a, e) < 0
+	    || config_stages(a, &s->stages, e) < 0
 	    || config_params(a, &s->stages, e) < 0 || stages_start(&s->stages, e) < 0 || open_listeners(s, e) < 0)
 		return -1;
 	if (a->print_uri && print_uri(s, e) < 0)
@@ -261,6 +265,7 @@ static int finish(struct serve *s, int rc)
 		unlink(s->args.pidfile);
 	int status = run_end(&s->run);
 	server_free(s->server);
+	keys_free(&s->keys);
 	config_free(&s->stages);
 	args_free(&s->args);
 	return rc < 0 ? EXIT_FAILURE : status; /* 0 without --run */

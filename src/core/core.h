@@ -75,18 +75,20 @@ struct peer {
 	struct sockaddr_storage addr;
 	socklen_t len;
 	int64_t pid, uid, gid;
-	const char *label;    /* of a security module: SO_PEERSEC in unix(7); or NULL.  The connection's */
+	const char *label;    /* of a security module: SO_PEERSEC in unix(7); or NULL.  The connection's, as those below */
+	const char *tls_dn, *tls_issuer_dn; /* of a certificate that was verified: who, by whom (RFC 4514); or NULL */
+	const char *tls_psk_user; /* whose pre-shared key the client has; or NULL */
 };
 
 /* Who is served.  The connection's, shared by all layers of a stack; but a filter may open what lies below it
  * under another name, or read-only: those layers then have one that is the filter's. */
 struct client {
-	struct peer peer;     /* constant */
+	struct peer peer;     /* constant; what TLS tells is there from OPEN, LIST and DEFAULT on */
 	uint64_t id;          /* 1, 2, 3 ... in order of arrival */
 	const char *export;   /* name that is to be opened: DEFAULT's answer when the client gave none; "" until then */
 	bool readonly;        /* -r, or the filter above does not write */
 	bool gone;            /* it left without a word: nobody waits for an answer */
-	bool tls;
+	bool tls;             /* what is said is encrypted; as with peer */
 };
 
 /* How many requests a module takes at once, from the least to the most; the numbers are nbdkit's. */

@@ -189,7 +189,7 @@ static void conn_free(struct conn *c)
 	free(c->meta_export);
 	free(c->default_export);
 	free((char *)c->client.export);
-	free((char *)c->client.peer.label);
+	transport_peer_free(&c->client.peer);
 	c->stack = NULL;
 	c->rx = NULL;
 	if (freed)

@@ -7,7 +7,7 @@
  *
  *   conn.c       reading, flow control, the end
  *   send.c       sending
- *   handshake.c  greeting, option headers; options.c the options themselves
+ *   handshake.c  greeting, option headers; options.c the options themselves; starttls.c the one that encrypts (tls.h)
  *   request.c    from request bytes to a valid req, on its way down
  *   reply.c      from a req that came home to bytes
  *
@@ -42,11 +42,15 @@ struct conn_memory {
 };
 void conn_memory_free(struct conn_memory *m);
 
+struct tls;
+
 /* What all connections of a server share; constant while it runs. */
 struct conn_config {
 	const struct stages *stages;
 	bool readonly, oldstyle, no_structured;
 	uint16_t handshake_mask;
+	const struct tls *tls;               /* keys; NULL: no TLS */
+	bool tls_required;
 };
 
 struct conn {
@@ -157,6 +161,7 @@ void conn_say(struct conn *c, const void *p, size_t n);
 
 void handshake_start(struct conn *c);
 void option_run(struct conn *c, const uint8_t *data, uint32_t len);
+void option_starttls(struct conn *c, uint32_t len);
 /* OPEN what client.export names, or the default export when that is "".  then() as conn_ask() has it. */
 void export_open(struct conn *c, void (*then)(struct conn *, struct req *));
 void option_reply(struct conn *c, uint32_t type, const void *data, uint32_t len);

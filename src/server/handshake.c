@@ -102,7 +102,13 @@ static void got_option(struct conn *c)
 		conn_hang_up(c, "only NBD_OPT_EXPORT_NAME can follow a handshake that is not fixed newstyle");
 		return;
 	}
-	if (o.len <= CONN_MAX_OPTION) {
+	bool locked = c->config->tls_required && !c->client.tls;
+	if (locked && o.option == NBD_OPT_EXPORT_NAME) { /* it has no way to say so */
+		conn_hang_up(c, "NBD_OPT_EXPORT_NAME without TLS");
+		return;
+	}
+	locked &= o.option != NBD_OPT_STARTTLS && o.option != NBD_OPT_ABORT;
+	if (o.len <= CONN_MAX_OPTION && !locked) {
 		expect(c, o.len, got_option_data);
 		return;
 	}
@@ -111,7 +117,10 @@ static void got_option(struct conn *c)
 		return;
 	}
 	c->skip = o.len;
-	option_error(c, NBD_REP_ERR_TOO_BIG, "option data too long");
+	if (locked)
+		option_error(c, NBD_REP_ERR_TLS_REQD, "this server requires TLS");
+	else
+		option_error(c, NBD_REP_ERR_TOO_BIG, "option data too long");
 }
 
 static void got_client_flags(struct conn *c)

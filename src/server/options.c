@@ -417,7 +417,7 @@ void option_run(struct conn *c, const uint8_t *data, uint32_t len)
 		opt_meta_context(c, d, c->option == NBD_OPT_SET_META_CONTEXT);
 		break;
 	case NBD_OPT_STARTTLS:
-		option_error(c, len ? NBD_REP_ERR_INVALID : NBD_REP_ERR_POLICY, "this server offers no TLS");
+		option_starttls(c, len);
 		break;
 	default:
 		option_error(c, NBD_REP_ERR_UNSUP, "unknown option");

@@ -303,6 +303,8 @@ struct server *server_new(const struct server_options *o, struct err *e)
 		.oldstyle = o->oldstyle,
 		.no_structured = o->no_structured,
 		.handshake_mask = o->handshake_mask,
+		.tls = o->tls,
+		.tls_required = o->tls_required,
 	};
 	s->next_id = 1;
 	list_init(&s->listeners);

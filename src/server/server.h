@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "core/core.h"
 
+struct tls;
+
 struct server_options {
 	const struct stages *stages;   /* started; borrowed until server_free() */
 	unsigned loops;                /* threads that serve at most, >= 1 */
@@ -17,6 +19,8 @@ struct server_options {
 	bool oldstyle;                 /* -o: the handshake of before 2011 */
 	bool no_structured;            /* --no-sr: no structured replies, nor what rests on them */
 	uint16_t handshake_mask;       /* --mask-handshake: of the handshake flags that are offered */
+	const struct tls *tls;         /* keys (tls.h), borrowed as stages are; NULL: no TLS */
+	bool tls_required;             /* nothing is served in plain text */
 };
 
 struct server;

@@ -106,6 +106,15 @@ void transport_peer(int fd, struct peer *p)
 	}
 }
 
+void transport_peer_free(struct peer *p)
+{
+	free((char *)p->label);
+	free((char *)p->tls_dn);
+	free((char *)p->tls_issuer_dn);
+	free((char *)p->tls_psk_user);
+	p->label = p->tls_dn = p->tls_issuer_dn = p->tls_psk_user = NULL;
+}
+
 static int set_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

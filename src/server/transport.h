@@ -22,17 +22,21 @@ struct transport_ops {
 
 enum { TRANSPORT_IN = 1, TRANSPORT_OUT = 2, TRANSPORT_GONE = 4 };
 
+struct tls_session;
+
 struct transport {
 	const struct transport_ops *ops;
 	/* Called by the loop with a mask of TRANSPORT_*; set by the connection. */
 	void (*ready)(struct transport *, unsigned what);
+	struct tls_session *tls;  /* NULL: plain (tls.h) */
 	struct loop *loop;
 	int in, out;              /* ours; the same for a socket */
 	bool is_socket;
 	struct watch in_watch, out_watch; /* out_watch only when out differs from in */
 };
 
-/* Who is at the other end of fd. */
-void transport_peer(int fd, struct peer *p); /* p->label is malloc'd, the caller's */
+/* Who is at the other end of fd.  The strings in p are malloc'd, the caller's: for transport_peer_free(). */
+void transport_peer(int fd, struct peer *p);
+void transport_peer_free(struct peer *p);
 /* Descriptors become non-blocking; they are the transport's, also on failure.  0, or -1 with errno. */
 int transport_open(struct transport *t, struct loop *l, int in, int out);

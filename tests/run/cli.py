@@ -330,15 +330,6 @@ def verbose_tells_each_request():
 
 
 @case
-def tls_says_in_one_line_that_there_is_none():
-    if REAL:
-        raise Skip('nbdkit has TLS')
-    for args in (['--tls=on'], ['--tls=require'], ['--tls=require', '--tls-psk=/etc/hostname']):
-        r = run(NBDKIT, '-U', '-', *args, 'memory', '1M', '--run', 'true', status=1)
-        assert 'TLS' in r.err and len(r.err.splitlines()) == 1, r.err
-
-
-@case
 def blkscope_runs_its_programs():
     if REAL:
         raise Skip('not nbdkit')

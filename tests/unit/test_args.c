@@ -170,14 +170,17 @@ TEST(sockets_that_were_passed_on_exclude_other_ways_to_listen)
 	CHECK(!REFUSED_ACTIVATED("-f", "-r"));
 }
 
-TEST(tls_is_declined_clearly_unless_it_is_off)
+TEST(tls_is_off_on_or_required)
 {
-	CHECK(REFUSED("--tls=on") && said("no TLS"));
-	CHECK(REFUSED("--tls=require") && said("no TLS"));
-	CHECK(REFUSED("--tls-verify-peer") && said("no TLS"));
-	CHECK(REFUSED("--tls-psk=x") && said("no TLS"));
-	CHECK(!REFUSED("--tls=off"));
-	CHECK(!REFUSED("--tls=off", "--tls-certificates=/x"));
+	CHECK(PARSE("-f") == 0 && a.tls == TLS_DEFAULT);
+	CHECK(PARSE("--tls=off") == 0 && a.tls == TLS_OFF);
+	CHECK(PARSE("--tls=0") == 0 && a.tls == TLS_OFF);
+	CHECK(PARSE("--tls=on") == 0 && a.tls == TLS_ON);
+	CHECK(PARSE("--tls=require", "--tls-psk=/x", "--tls-certificates=/y", "--tls-verify-peer") == 0);
+	CHECK(a.tls == TLS_REQUIRE && a.tls_verify_peer && strcmp(a.tls_psk, "/x") == 0 && strcmp(a.tls_certificates, "/y") == 0);
+	CHECK(REFUSED("-o", "--tls=require") && said("-o"));
+	CHECK(!REFUSED("-o", "--tls=on"));
+	CHECK(!REFUSED("-s", "--tls=require"));
 }
 
 /* --- parameters --- */

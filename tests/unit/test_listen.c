@@ -152,11 +152,13 @@ TEST(activation_takes_listening_sockets_only)
 		dup2(saved, 3);
 }
 
+static struct keys keys;
+
 static const char *uri(struct listeners l, const char *export)
 {
 	static struct buf b = { .limit = 4096 };
 	b.len = 0;
-	return uri_add(&b, &l, export) ? buf_str(&b) : NULL;
+	return uri_add(&b, &l, &keys, export) ? buf_str(&b) : NULL;
 }
 
 TEST(a_uri_has_the_form_of_its_transport)
@@ -171,12 +173,27 @@ TEST(a_uri_has_the_form_of_its_transport)
 	CHECK_STR(uri(un, "\xc3\xa9?&"), "nbd+unix:///%C3%A9%3F%26?socket=/tmp/a%20b%3Fc/socket");
 }
 
+TEST(a_uri_of_a_server_that_requires_tls_names_the_files)
+{
+	struct listeners tcp = { .host = "localhost", .port = 10809 }, vsock = { .vsock = true, .port = 5 };
+	struct listeners un = { .unix_path = (char *)"/s" };
+	keys = (struct keys){ .certificates = (char *)"/c&d" };
+	CHECK_STR(uri(tcp, "x"), "nbd://localhost:10809/x");
+	keys.required = true;
+	CHECK_STR(uri(tcp, "x"), "nbds://localhost:10809/x?tls-certificates=/c%26d");
+	CHECK_STR(uri(vsock, ""), "nbds+vsock://1:5?tls-certificates=/c%26d");
+	CHECK_STR(uri(un, ""), "nbds+unix://?socket=/s&tls-certificates=/c%26d");
+	keys = (struct keys){ .psk = (char *)"/k", .required = true };
+	CHECK_STR(uri(un, "x"), "nbds+unix:///x?socket=/s&tls-psk-file=/k");
+	keys = (struct keys){ 0 };
+}
+
 TEST(the_variables_of_run_survive_a_shell)
 {
 	struct listeners un = { .unix_path = (char *)"/tmp/it's $x`y`/s" };
 	struct buf b = { .limit = 4096 };
 	char line[256] = "";
-	CHECK(uri_add_variables(&b, &un, "a\"b\\c"));
+	CHECK(uri_add_variables(&b, &un, &keys, "a\"b\\c"));
 	CHECK(buf_printf(&b, "printf '%%s|%%s|%%s|%%s|%%s' \"$unixsocket\" \"$exportname\" \"$port\" \"$uri\" \"$nbd\""));
 	setenv("SCRIPT", buf_str(&b), 1);
 	FILE *sh = popen("exec sh -c \"$SCRIPT\"", "r");
