@@ -5,9 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+/* Plain PSK is left out: who learns the key later could read what was recorded. */
+#define TLS_PSK TLS_VERSIONS ":+ECDHE-PSK:+DHE-PSK"
+/* AES-256 has no hash that goes with such a key in TLS 1.3, and then clients ask for ChaCha20 before AES-128: a seventh of its
+ * speed, in GnuTLS on a processor that has instructions for AES. */
+#define TLS_PSK_AES TLS_PSK ":-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-CCM:+AES-256-CCM:%SERVER_PRECEDENCE"
 
 enum { PSK_FILE_MAX = 1 << 20, PSK_NAME_MAX = 128, PSK_KEY_MAX = 256 }; /* bytes */
 
@@ -188,6 +194,17 @@ static int load_certificates(struct tls *t, const char *dir, struct err *e)
 
 /* --- all of it --- */
 
+static bool fast_aes(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	return __builtin_cpu_supports("aes");
+#elif defined(__aarch64__)
+	return getauxval(AT_HWCAP) & HWCAP_AES;
+#else
+	return false;
+#endif
+}
+
 struct tls *tls_new(const struct tls_options *o, struct err *e)
 {
 	if (tls_lib_load(e) < 0)
@@ -200,8 +217,7 @@ struct tls *tls_new(const struct tls_options *o, struct err *e)
 	t->verify_peer = o->verify_peer;
 	int rc = o->psk ? load_psk(t, o->psk, e) : load_certificates(t, o->certificates, e);
 	if (rc == 0) {
-		/* Plain PSK is left out: who learns the key later could read what was recorded. */
-		rc = gnutls_priority_init2(&t->priority, o->psk ? TLS_VERSIONS ":+ECDHE-PSK:+DHE-PSK" : TLS_VERSIONS, NULL, 0);
+		rc = gnutls_priority_init2(&t->priority, !o->psk ? TLS_VERSIONS : fast_aes() ? TLS_PSK_AES : TLS_PSK, NULL, 0);
 		if (rc < 0)
 			err_set(e, "TLS: %s", gnutls_strerror(rc));
 	}
