@@ -76,12 +76,15 @@ struct peer {
 	socklen_t len;
 	int64_t pid, uid, gid;
 	const char *label;    /* of a security module: SO_PEERSEC in unix(7); or NULL.  The connection's */
+	char *tls_dn;         /* of the client's certificate, as RFC 4514 writes it; NULL without TLS or certificate ... */
+	char *tls_issuer_dn;  /* ... and of who signed it */
+	char *tls_psk_user;   /* whose pre-shared key it has; or NULL.  All three the connection's, known before OPEN and LIST */
 };
 
 /* Who is served.  The connection's, shared by all layers of a stack; but a filter may open what lies below it
  * under another name, or read-only: those layers then have one that is the filter's. */
 struct client {
-	struct peer peer;     /* constant */
+	struct peer peer;     /* constant, but for what TLS tells */
 	uint64_t id;          /* 1, 2, 3 ... in order of arrival */
 	const char *export;   /* name that is to be opened: DEFAULT's answer when the client gave none; "" until then */
 	bool readonly;        /* -r, or the filter above does not write */

@@ -190,6 +190,9 @@ static void conn_free(struct conn *c)
 	free(c->default_export);
 	free((char *)c->client.export);
 	free((char *)c->client.peer.label);
+	free(c->client.peer.tls_dn);
+	free(c->client.peer.tls_issuer_dn);
+	free(c->client.peer.tls_psk_user);
 	c->stack = NULL;
 	c->rx = NULL;
 	if (freed)
