@@ -93,9 +93,11 @@ TEST(addresses_match_as_the_rules_say)
 		{ "2001:0DB8:0:0::1", "2001:db8::1", true }, { "::/0", "::1", true }, { "::/0", "10.1.2.3", false },
 		{ "::/127", "::1", true }, { "::/127", "::2", false },
 		/* IPv4 clients of an IPv6 socket are IPv4 clients, and a rule may write them so */
-		{ "10.1.2.3", "::ffff:10.1.2.3", true }, { "10.0.0.0/8", "::ffff:10.1.2.3", true }, { "10.1.2.4", "::ffff:10.1.2.3", false },
+		{ "10.1.2.3", "::ffff:10.1.2.3", true }, { "10.0.0.0/8", "::ffff:10.1.2.3", true },
+		{ "10.1.2.4", "::ffff:10.1.2.3", false },
 		{ "anyipv4", "::ffff:10.1.2.3", true }, { "anyipv6", "::ffff:10.1.2.3", false }, { "::/0", "::ffff:10.1.2.3", false },
-		{ "::ffff:10.1.2.3", "10.1.2.3", true }, { "::ffff:10.0.0.0/104", "10.9.9.9", true }, { "::ffff:10.0.0.0/104", "11.1.1.1", false },
+		{ "::ffff:10.1.2.3", "10.1.2.3", true }, { "::ffff:10.0.0.0/104", "10.9.9.9", true },
+		{ "::ffff:10.0.0.0/104", "11.1.1.1", false },
 		{ "::ffff:0.0.0.0/96", "10.1.2.3", true }, { "10.1.2.3", "::10.1.2.3", false },
 		/* numbers of processes are for Unix sockets */
 		{ "uid:0", "10.1.2.3", false }, { "pid:1", "10.1.2.3", false }, { "vsock-cid:2", "10.1.2.3", false },
@@ -104,7 +106,8 @@ TEST(addresses_match_as_the_rules_say)
 		struct peer p = from_ip(rows[i].addr);
 		int denied = verdict(NULL, rows[i].rule, p), allowed = verdict(rows[i].rule, "all", p);
 		if (denied != (rows[i].matches ? EPERM : 0) || allowed != (rows[i].matches ? 0 : EPERM))
-			test_failed(__FILE__, __LINE__, "rule %s, client %s: deny=%d allow=%d", rows[i].rule, rows[i].addr, denied, allowed);
+			test_failed(__FILE__, __LINE__, "rule %s, client %s: deny=%d allow=%d", rows[i].rule, rows[i].addr, denied, allowed)
+					test_failed(__FILE__, __LINE__, "rule %s, client %s: deny=%d allow=%d", rows[i].rule, rows[i].addr, denied, allowed);
 	}
 }
 
@@ -115,8 +118,10 @@ TEST(unix_and_vsock_clients_match_by_number)
 		const char *rule;
 		bool matches;
 	} rows[] = {
-		{ "anyunix", true }, { "allunix", true }, { "pid:77", true }, { "pid:7", false }, { "pid:777", false }, { "uid:1000", true },
-		{ "uid:0x3e8", true }, { "uid:0", false }, { "gid:0", true }, { "gid:1000", false }, { "anyipv4", false }, { "0.0.0.0/0", false },
+		{ "anyunix", true }, { "allunix", true }, { "pid:77", true }, { "pid:7", false },
+		{ "pid:777", false }, { "uid:1000", true },
+		{ "uid:0x3e8", true }, { "uid:0", false }, { "gid:0", true }, { "gid:1000", false },
+		{ "anyipv4", false }, { "0.0.0.0/0", false },
 		{ "::/0", false }, { "anyvsock", false }, { "vsock-cid:0", false }, { "pid:1,uid:1,UID:1000", true },
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
