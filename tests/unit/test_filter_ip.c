@@ -106,8 +106,8 @@ TEST(addresses_match_as_the_rules_say)
 		struct peer p = from_ip(rows[i].addr);
 		int denied = verdict(NULL, rows[i].rule, p), allowed = verdict(rows[i].rule, "all", p);
 		if (denied != (rows[i].matches ? EPERM : 0) || allowed != (rows[i].matches ? 0 : EPERM))
-			test_failed(__FILE__, __LINE__, "rule %s, client %s: deny=%d allow=%d", rows[i].rule, rows[i].addr, denied, allowed)
-					test_failed(__FILE__, __LINE__, "rule %s, client %s: deny=%d allow=%d", rows[i].rule, rows[i].addr, denied, allowed);
+			test_failed(__FILE__, __LINE__, "rule %s, client %s: deny=%d allow=%d", rows[i].rule, rows[i].addr,
+				    denied, allowed);
 	}
 }
 
