@@ -23,17 +23,19 @@ static uint32_t unread(const struct conn *c)
 void conn_count_bytes(struct conn *c)
 {
 	uint64_t now = c->bytes < CONN_TELL_BYTES ? 0 : c->bytes;
-	if (!c->config->total || now == c->told)
+	bool little = now && now - c->told + CONN_TELL_BYTES < 2 * CONN_TELL_BYTES; /* more or less, than was told */
+	if (!c->config->total || now == c->told || little)
 		return;
 	atomic_fetch_add_explicit(&c->config->total->bytes, now - c->told, memory_order_relaxed);
 	c->told = now;
 }
 
-/* All connections together hold too much, and this one is among those that do. */
-static bool total_full(const struct conn *c)
+/* It holds much itself: more than it may, or all connections together do. */
+static __attribute__((cold)) bool too_much(const struct conn *c)
 {
 	struct conn_total *t = c->config->total;
-	return c->told && atomic_load_explicit(&t->bytes, memory_order_relaxed) >= t->max;
+	return c->bytes >= c->config->max_bytes
+	       || (c->told && atomic_load_explicit(&t->bytes, memory_order_relaxed) >= t->max);
 }
 
 /* Too much is in flight for another request.  One whose data is on its way is let in, or it would wait for itself. */
@@ -41,8 +43,7 @@ static bool full(const struct conn *c)
 {
 	if (c->filling || c->small)
 		return false;
-	return c->flying >= CONN_MAX_FLYING || c->bytes >= c->config->max_bytes || total_full(c)
-	       || c->out.len - c->out_sent > CONN_PAUSE_OUT;
+	return c->flying >= CONN_MAX_FLYING || (c->bytes >= c->much && too_much(c)) || c->out.len - c->out_sent > CONN_PAUSE_OUT;
 }
 
 /* A buffer with room for what is wanted, and the unread bytes at hand. */
@@ -301,7 +302,7 @@ static void conn_settle(struct task *t)
 
 	c->moved = c->loop->now;
 	conn_send(c);
-	if (c->told && (c->bytes < CONN_TELL_BYTES || c->bytes + CONN_TELL_BYTES <= c->told))
+	if (c->told)
 		conn_count_bytes(c);
 	if (c->dead)
 		conn_throw_away(c);
@@ -411,6 +412,7 @@ struct conn *conn_new(const struct conn_config *config, struct loop *l, struct c
 	c->client.id = id;
 	c->client.readonly = config->readonly;
 	c->client.export = strdup("");
+	c->much = MIN(config->max_bytes, (uint64_t)CONN_TELL_BYTES);
 	c->linger.fire = linger_over;
 	c->patience.fire = patience_over;
 	list_init(&c->link);

@@ -118,6 +118,7 @@ struct conn {
 	unsigned flying;                     /* requests not yet answered */
 	uint64_t bytes;                      /* payload they hold */
 	uint64_t told;                       /* of it, counted in config->total */
+	uint64_t much;                       /* with less, no limit of bytes is looked at; constant */
 	struct timer linger;
 
 	/* time */

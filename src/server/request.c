@@ -137,7 +137,7 @@ static void hold(struct conn *c, struct reply *rep, uint64_t bytes)
 {
 	rep->held = bytes;
 	c->bytes += bytes;
-	if ((int64_t)(c->bytes - c->told) >= CONN_TELL_BYTES)
+	if (c->bytes >= CONN_TELL_BYTES)
 		conn_count_bytes(c);
 }
 
