@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "base/parse.h"
 
 struct flag {
@@ -118,6 +119,42 @@ static int threads(struct args *a, const char *v, struct err *e)
 	return parse_unsigned("threads", v, 0, UINT32_MAX, &a->threads, e);
 }
 
+static int max_connections(struct args *a, const char *v, struct err *e)
+{
+	return parse_unsigned("max-connections", v, 0, UINT32_MAX, &a->max_connections, e);
+}
+
+static int max_per_peer(struct args *a, const char *v, struct err *e)
+{
+	return parse_unsigned("max-connections-per-peer", v, 0, UINT32_MAX, &a->max_per_peer, e);
+}
+
+static int max_bytes(struct args *a, const char *v, struct err *e)
+{
+	return parse_size("max-bytes", v, &a->max_bytes, e);
+}
+
+static int max_conn_bytes(struct args *a, const char *v, struct err *e)
+{
+	return parse_size("max-bytes-per-connection", v, &a->max_conn_bytes, e);
+}
+
+static int timeout(struct args *a, const char *v, struct err *e)
+{
+	return parse_duration("timeout", v, &a->timeout, e);
+}
+
+static int idle_timeout(struct args *a, const char *v, struct err *e)
+{
+	return parse_duration("idle-timeout", v, &a->idle_timeout, e);
+}
+
+/* A quarter of the machine's memory: clients that read slowly shall not take more of it. */
+static uint64_t default_max_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE) / 4;
+}
+
 static int busy_poll(struct args *a, const char *v, struct err *e)
 {
 	if (parse_duration("busy-poll", v, &a->busy_poll, e) < 0)
@@ -155,12 +192,17 @@ static const struct flag flags[] = {
 	{ 'f', { "foreground", "no-fork" }, NULL, "do not go into the background", AT(foreground) },
 	{ 'g', { "group" }, "GROUP", "change group (name or number) when ready", .call = group },
 	{ 0, { "help" }, NULL, "print this and what plug-in and filters take, and exit", AT(help) },
+	{ 0, { "idle-timeout" }, "TIME", "disconnect a client that does nothing for so long (default: 0, never)", .call = idle_timeout },
 	{ 'i', { "ipaddr", "ip-addr" }, "ADDRESS", "listen on this address only", AT(address) },
 	{ '4', { "ipv4-only" }, NULL, "listen on IPv4 addresses only", .call = ipv4 },
 	{ '6', { "ipv6-only" }, NULL, "listen on IPv6 addresses only", .call = ipv6 },
 	{ 0, { "log" }, "WHERE", "errors go to stderr, syslog or null", .call = log_to },
 	{ 0, { "long-options" }, NULL, NULL, AT(long_options) },
 	{ 0, { "mask-handshake" }, "MASK", "offer no other handshake flags than these", .call = mask },
+	{ 0, { "max-bytes" }, "SIZE", "data in flight of all clients, then the busy ones wait (a quarter of memory)", .call = max_bytes },
+	{ 0, { "max-bytes-per-connection" }, "SIZE", "data in flight of a client, then it waits (64M)", .call = max_conn_bytes },
+	{ 0, { "max-connections" }, "N", "refuse further connections; 0: any number (the default)", .call = max_connections },
+	{ 0, { "max-connections-per-peer" }, "N", "the same for each address or user", .call = max_per_peer },
 	{ 'n', { "newstyle", "new-style" }, NULL, "newstyle handshake (the default)", .call = newstyle },
 	{ 0, { "no-sr" }, NULL, "do not offer structured replies", AT(no_structured) },
 	{ 'o', { "oldstyle", "old-style" }, NULL, "oldstyle handshake", AT(oldstyle) },
@@ -174,6 +216,7 @@ static const struct flag flags[] = {
 	{ 's', { "single", "stdin" }, NULL, "serve one client on stdin and stdout; implies -f", AT(single) },
 	{ 0, { "swap" }, NULL, "lock all memory: the disk is swap of this machine", AT(swap) },
 	{ 't', { "threads" }, "N", "threads that serve all clients at most; 0: two per core (the default)", .call = threads },
+	{ 0, { "timeout" }, "TIME", "that a client may take for the handshake; 0: any (default: 30 s)", .call = timeout },
 	{ 0, { "tls" }, "MODE", "TLS: off, on (clients may) or require (clients must); default: on when there are keys", .call = tls },
 	{ 0, { "tls-certificates" }, "DIR", "where ca-cert.pem, server-cert.pem and server-key.pem are", AT(tls_certificates) },
 	{ 0, { "tls-psk" }, "FILE", "users and their pre-shared keys; then certificates do not count", AT(tls_psk) },
@@ -245,7 +288,8 @@ int args_parse(struct args *a, int argc, char **argv, struct err *e)
 	struct option longs[LONG_MAX];
 	int c;
 
-	*a = (struct args){ .export = "", .handshake_mask = UINT16_MAX, .user_group = (gid_t)-1 };
+	*a = (struct args){ .export = "", .handshake_mask = UINT16_MAX, .user_group = (gid_t)-1, .timeout = 30 * NS_PER_S,
+			    .max_bytes = default_max_bytes(), .max_conn_bytes = 64 << 20 };
 	fill_getopt(briefs, longs);
 	opterr = 0;
 	optind = 0; /* start anew, whoever parsed before */

@@ -35,6 +35,9 @@ struct args {
 	bool busy_polls;          /* --busy-poll was given */
 	uint64_t busy_poll;       /* ns */
 	uint16_t handshake_mask;
+	unsigned max_connections, max_per_peer; /* 0: any number */
+	uint64_t timeout, idle_timeout;         /* ns; 0: any time */
+	uint64_t max_bytes, max_conn_bytes;     /* 0: any number */
 	enum tls_mode tls;
 	const char *tls_certificates, *tls_psk; /* or NULL */
 	bool tls_verify_peer;

@@ -10,7 +10,8 @@
 
 const struct module *const modules[] = {
 	&mod_file, &mod_memory, &mod_nbd, &mod_null, &mod_recording,
-	&mod_blocksize, &mod_cow, &mod_delay, &mod_error, &mod_log, &mod_offset, &mod_partition, &mod_passthrough, &mod_record,
+	&mod_blocksize, &mod_cow, &mod_delay, &mod_error, &mod_ip, &mod_limit, &mod_log, &mod_offset,
+	&mod_partition, &mod_passthrough, &mod_record,
 	NULL
 };
 

@@ -202,7 +202,10 @@ static int start_server(struct serve *s, struct err *e)
 					  .busy_polls = a->busy_polls, .busy_poll = a->busy_poll,
 					  .readonly = a->readonly, .oldstyle = a->oldstyle,
 					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask,
-					  .tls = s->keys.tls, .tls_required = s->keys.required };
+					  .tls = s->keys.tls, .tls_required = s->keys.required,
+					  .max_connections = a->max_connections, .max_per_peer = a->max_per_peer,
+					  .timeout = a->timeout, .idle_timeout = a->idle_timeout,
+					  .max_conn_bytes = a->max_conn_bytes, .max_bytes = a->max_bytes };
 	bridge_stdio_safe = false; /* they may be closed */
 	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */
 	/* nbdkit forks for --run, too, and its log says so */

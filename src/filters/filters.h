@@ -3,5 +3,5 @@
 #pragma once
 #include "core/core.h"
 
-extern const struct module mod_blocksize, mod_cow, mod_delay, mod_error, mod_log, mod_offset, mod_partition, mod_passthrough,
-	mod_record;
+extern const struct module mod_blocksize, mod_cow, mod_delay, mod_error, mod_ip, mod_limit, mod_log, mod_offset, mod_partition,
+	mod_passthrough, mod_record;

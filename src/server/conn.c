@@ -10,6 +10,7 @@ enum {
 	RECV_A_TURN = 1 << 20,     /* bytes; then the other connections have theirs */
 	RECV_BULK = 512,           /* bytes besides a large payload: the next header, and little to copy */
 	RX_ROOM_MIN = 4 << 10,     /* with less room left, a new buffer is better than a short recv */
+	RECV_HANDSHAKE = 4 << 10,  /* bytes besides what is wanted: who is not let in yet may not make us keep more */
 };
 
 /* --- reading --- */
@@ -19,12 +20,30 @@ static uint32_t unread(const struct conn *c)
 	return c->rx ? c->rx->len - c->rx_at : 0;
 }
 
+void conn_count_bytes(struct conn *c)
+{
+	uint64_t now = c->bytes < CONN_TELL_BYTES ? 0 : c->bytes;
+	bool little = now && now - c->told + CONN_TELL_BYTES < 2 * CONN_TELL_BYTES; /* more or less, than was told */
+	if (!c->config->total || now == c->told || little)
+		return;
+	atomic_fetch_add_explicit(&c->config->total->bytes, now - c->told, memory_order_relaxed);
+	c->told = now;
+}
+
+/* It holds much itself: more than it may, or all connections together do. */
+static __attribute__((cold)) bool too_much(const struct conn *c)
+{
+	struct conn_total *t = c->config->total;
+	return c->bytes >= c->config->max_bytes
+	       || (c->told && atomic_load_explicit(&t->bytes, memory_order_relaxed) >= t->max);
+}
+
 /* Too much is in flight for another request.  One whose data is on its way is let in, or it would wait for itself. */
 static bool full(const struct conn *c)
 {
 	if (c->filling || c->small)
 		return false;
-	return c->flying >= CONN_MAX_FLYING || c->bytes >= CONN_MAX_BYTES || c->out.len - c->out_sent > CONN_MAX_OPTION;
+	return c->flying >= CONN_MAX_FLYING || (c->bytes >= c->much && too_much(c)) || c->out.len - c->out_sent > CONN_PAUSE_OUT;
 }
 
 /* A buffer with room for what is wanted, and the unread bytes at hand. */
@@ -35,7 +54,7 @@ static bool make_room(struct conn *c)
 
 	if (old && !have && old->holders == 1)
 		old->len = c->rx_at = 0;
-	if (old && RX_SIZE - old->len >= RX_ROOM_MIN && RX_SIZE - c->rx_at >= want)
+	if (old && old->size - old->len >= RX_ROOM_MIN && old->size - c->rx_at >= want)
 		return true;
 	struct rx *rx = rx_get(&c->memory->rx);
 	if (!rx)
@@ -61,7 +80,9 @@ static size_t receive(struct conn *c)
 		conn_hang_up(c, "out of memory");
 		return 0;
 	}
-	size_t room = RX_SIZE - c->rx->len;
+	size_t room = c->rx->size - c->rx->len;
+	if (!c->transmitting)
+		room = MIN(room, (size_t)(c->want > unread(c) ? c->want - unread(c) : 0) + RECV_HANDSHAKE);
 	if (c->bulk)
 		room = MIN(room, (size_t)RECV_BULK);
 	if (c->filling) {
@@ -172,13 +193,55 @@ void conn_settle_later(struct conn *c)
 	loop_later(c->loop, &c->settle);
 }
 
+/* --- time --- */
+
+static void start_patience(struct conn *c, uint64_t due)
+{
+	if (!timer_start(c->loop, &c->patience, due))
+		say_debug("connection=%" PRIu64 " out of memory for a timer: no timeout", c->client.id);
+}
+
+void conn_be_patient(struct conn *c)
+{
+	uint64_t now = c->loop->now;
+
+	if (!c->transmitting && c->config->timeout && !c->deadline)
+		start_patience(c, c->deadline = now + c->config->timeout);
+	if (!c->transmitting)
+		return;
+	timer_stop(c->loop, &c->patience);
+	if (c->config->idle_timeout)
+		start_patience(c, now + c->config->idle_timeout);
+}
+
+/* Seldom: nothing is done to the timer while a client is busy.  What the stack takes its time for is not the client's fault. */
+static void patience_over(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, patience);
+	uint64_t now = c->loop->now;
+	bool settles = !list_empty(&c->settle.link); /* something moved in this very turn */
+	bool ours = c->busy || !stack_idle(c->stack) || (c->transmitting && settles);
+	uint64_t limit = c->transmitting ? c->config->idle_timeout : c->config->timeout;
+	uint64_t due = c->transmitting ? c->moved + limit : c->deadline;
+
+	if (ours || due > now) {
+		start_patience(c, ours ? now + limit : due);
+		return;
+	}
+	c->dead = true; /* what still waits to be sent was not taken in all that time */
+	conn_hang_up(c, c->transmitting ? "the client was idle for too long" : "the client took too long for the handshake");
+	conn_settle_later(c);
+}
+
 /* --- the end of a turn, and of a connection --- */
 
 static void conn_free(struct conn *c)
 {
 	void (*freed)(struct conn *) = c->freed;
 	conn_throw_away(c);
+	conn_count_bytes(c);
 	timer_stop(c->loop, &c->linger);
+	timer_stop(c->loop, &c->patience);
 	list_del(&c->settle.link);
 	if (c->t.ops)
 		c->t.ops->close(&c->t);
@@ -219,11 +282,25 @@ static bool finish(struct conn *c)
 	return true;
 }
 
+/* Half an option, in a buffer that has no room for more. */
+static void keep_little(struct conn *c)
+{
+	struct rx *rx = c->rx->size == RX_SIZE ? rx_keep(conn_bytes(c), unread(c)) : NULL;
+	if (!rx)
+		return;
+	rx_drop(c->rx);
+	c->rx = rx;
+	c->rx_at = 0;
+}
+
 static void conn_settle(struct task *t)
 {
 	struct conn *c = container_of(t, struct conn, settle);
 
+	c->moved = c->loop->now;
 	conn_send(c);
+	if (c->told)
+		conn_count_bytes(c);
 	if (c->dead)
 		conn_throw_away(c);
 	else if (!c->blocked && conn_unsent(c))
@@ -239,6 +316,8 @@ static void conn_settle(struct task *t)
 		c->rx = NULL;
 		c->rx_at = 0;
 	}
+	if (c->rx && !c->transmitting)
+		keep_little(c);
 	c->t.ops->want(&c->t, !c->eof && !c->busy && !full(c), c->blocked && !c->dead);
 }
 
@@ -270,6 +349,7 @@ void conn_ask(struct conn *c, enum op op, void *data, void (*then)(struct conn *
 		return;
 	}
 	r->data = data;
+	c->asked = c->loop->now;
 	c->busy = true;
 	c->came_home = then;
 	req_down(stack_top(c->stack), r);
@@ -281,6 +361,8 @@ static void come_home(struct layer *l, struct req *r)
 
 	if (r->op <= OP_CLOSE) {
 		c->busy = false;
+		if (c->deadline)
+			c->deadline += c->loop->now - c->asked;
 		c->came_home(c, r);
 	} else {
 		reply_make(c, r);
@@ -327,7 +409,9 @@ struct conn *conn_new(const struct conn_config *config, struct loop *l, struct c
 	c->client.id = id;
 	c->client.readonly = config->readonly;
 	c->client.export = strdup("");
+	c->much = MIN(config->max_bytes, (uint64_t)CONN_TELL_BYTES);
 	c->linger.fire = linger_over;
+	c->patience.fire = patience_over;
 	list_init(&c->link);
 	list_init(&c->replies);
 	task_init(&c->settle, conn_settle);

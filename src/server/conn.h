@@ -22,11 +22,12 @@
 
 enum {
 	CONN_MAX_FLYING = 16384,          /* requests of one connection not yet answered */
-	CONN_MAX_BYTES = 64 << 20,        /* payload they may hold before reading pauses (one more may overshoot) */
+	CONN_TELL_BYTES = 256 << 10,      /* payload below which a connection does not count towards that of all */
 	CONN_MAX_OPTION = 64 << 10,       /* bytes of option data that are looked at */
 	CONN_MAX_SKIP = 256 << 20,        /* bytes of a bad payload that are thrown away before the connection is */
 	CONN_MAX_OPTIONS = 1000,          /* in one handshake */
-	CONN_MAX_OUT = 16 << 20,          /* handshake replies not yet sent */
+	CONN_MAX_OUT = 16 << 20,          /* handshake replies not yet sent: a long list of exports ... */
+	CONN_PAUSE_OUT = 4 << 10,         /* ... with more than these no further option is read */
 	CONN_MAX_HOLES = 64,              /* runs that one structured read is cut into */
 };
 #define CONN_LINGER_NS (5 * NS_PER_S) /* at the server's end: for a client to take its last replies */
@@ -44,6 +45,13 @@ void conn_memory_free(struct conn_memory *m);
 
 struct tls;
 
+/* Payload that all connections of a server hold.  Those with less than CONN_TELL_BYTES are not counted, nor made to
+ * wait: so whoever waits has something in flight itself, and goes on when that was answered. */
+struct conn_total {
+	_Alignas(64) atomic_uint_fast64_t bytes;
+	_Alignas(64) uint64_t max;        /* over it reading pauses on connections that count; one more each may overshoot */
+};
+
 /* What all connections of a server share; constant while it runs. */
 struct conn_config {
 	const struct stages *stages;
@@ -51,6 +59,10 @@ struct conn_config {
 	uint16_t handshake_mask;
 	const struct tls *tls;               /* keys; NULL: no TLS */
 	bool tls_required;
+	uint64_t timeout;                 /* ns that a client may take for the handshake; 0: any time */
+	uint64_t idle_timeout;            /* ns without a byte moved or a request under way; 0: any time */
+	uint64_t max_bytes;               /* payload of one connection before reading pauses; one more may overshoot */
+	struct conn_total *total;         /* NULL: not counted */
 };
 
 struct conn {
@@ -68,7 +80,7 @@ struct conn {
 	/* reading */
 	struct rx *rx;                       /* held; NULL between turns when nothing is half read */
 	uint32_t rx_at;                      /* bytes of rx used up */
-	uint32_t want;                       /* contiguous bytes the step needs, <= RX_SIZE */
+	uint32_t want;                       /* contiguous bytes the step needs, <= RX_SIZE; CONN_MAX_OPTION in the handshake */
 	void (*step)(struct conn *);
 	uint64_t skip;                       /* bytes to throw away first */
 	struct req *filling;                 /* a large write whose data comes straight into place */
@@ -79,6 +91,7 @@ struct conn {
 	/* state */
 	bool fixed, no_zeroes;               /* client flags */
 	bool opened;                         /* OPEN came home well; CLOSE is owed */
+	bool transmitting;                   /* the handshake is over */
 	bool busy;                           /* a handshake request is on its way: nothing is parsed */
 	bool eof;                            /* nothing more is read */
 	bool dead;                           /* nothing more is sent */
@@ -108,7 +121,16 @@ struct conn {
 	uint64_t sent;                       /* bytes of the first one already sent */
 	unsigned flying;                     /* requests not yet answered */
 	uint64_t bytes;                      /* payload they hold */
+	uint64_t told;                       /* of it, counted in config->total */
+	uint64_t much;                       /* with less, no limit of bytes is looked at; constant */
 	struct timer linger;
+
+	/* time */
+	struct timer patience;               /* of the handshake, then of an idle client */
+	uint64_t deadline;                   /* ns: the handshake's; 0: it has not begun */
+	uint64_t asked;                      /* ns: when the handshake request on its way was made */
+	uint64_t moved;                      /* ns: when something last moved */
+	struct guest *guest;                 /* the owner's */
 };
 
 /* The slot of the top layer: what the connection keeps of a request. */
@@ -153,6 +175,8 @@ void conn_goodbye(struct conn *c);
 /* Send a handshake request down; then() gets it when it is home, and frees it. */
 void conn_ask(struct conn *c, enum op op, void *data, void (*then)(struct conn *, struct req *));
 void conn_settle_later(struct conn *c);
+void conn_count_bytes(struct conn *c);      /* tell config->total what c->bytes is now */
+void conn_be_patient(struct conn *c);       /* a phase begins: start the timer for it */
 void conn_send(struct conn *c);             /* as much as one turn may and the socket takes */
 bool conn_unsent(const struct conn *c);     /* is there something to send? */
 void conn_throw_away(struct conn *c);       /* ... nobody is there to take it */

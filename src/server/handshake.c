@@ -44,6 +44,8 @@ uint16_t transmission_flags(const struct conn *c)
 void transmission_start(struct conn *c)
 {
 	c->transmission_flags = transmission_flags(c);
+	c->transmitting = true;
+	conn_be_patient(c);
 	say_debug("connection=%" PRIu64 " handshake complete: export \"%s\", %" PRIu64 " bytes, flags 0x%x", c->client.id,
 		  c->client.export, stack_limits(c->stack)->size, c->transmission_flags);
 	request_start(c);
@@ -141,6 +143,7 @@ void handshake_start(struct conn *c)
 {
 	uint8_t hello[18];
 
+	conn_be_patient(c);
 	if (c->config->oldstyle) {
 		export_open(c, oldstyle_opened);
 		return;

@@ -213,6 +213,11 @@ static void info_closed(struct conn *c, struct req *r)
 	stack_reset(c->stack);
 }
 
+static uint32_t open_error(int err)
+{
+	return err == ESHUTDOWN ? NBD_REP_ERR_SHUTDOWN : err == EPERM ? NBD_REP_ERR_POLICY : NBD_REP_ERR_UNKNOWN;
+}
+
 static void info_opened(struct conn *c, struct req *r)
 {
 	int err = r->err;
@@ -220,7 +225,7 @@ static void info_opened(struct conn *c, struct req *r)
 	req_free(r);
 	if (err) {
 		stack_reset(c->stack);
-		option_error(c, err == ESHUTDOWN ? NBD_REP_ERR_SHUTDOWN : NBD_REP_ERR_UNKNOWN, strerror(err));
+		option_error(c, open_error(err), strerror(err));
 		return;
 	}
 	c->opened = true;
@@ -289,7 +294,9 @@ static void listed(struct conn *c, struct req *r)
 	for (size_t i = 0; !err && i < x->count && !c->eof; i++)
 		send_export(c, &x->list[i]);
 	exports_free(x);
-	if (err)
+	if (err == EPERM)
+		option_error(c, NBD_REP_ERR_POLICY, strerror(err));
+	else if (err)
 		option_error(c, err == ESHUTDOWN ? NBD_REP_ERR_SHUTDOWN : NBD_REP_ERR_PLATFORM, "the exports cannot be listed");
 	else
 		ack(c);

@@ -137,6 +137,8 @@ static void hold(struct conn *c, struct reply *rep, uint64_t bytes)
 {
 	rep->held = bytes;
 	c->bytes += bytes;
+	if (c->bytes >= CONN_TELL_BYTES)
+		conn_count_bytes(c);
 }
 
 /* Memory for what goes with it.  False: none to be had. */

@@ -2,6 +2,7 @@
 #include "server/rx.h"
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct rx *rx_get(struct rx_pool *p)
 {
@@ -9,12 +10,23 @@ struct rx *rx_get(struct rx_pool *p)
 	if (rx) {
 		p->spare = rx->next;
 		p->count--;
-	} else if (!(rx = malloc(sizeof *rx))) {
+	} else if (!(rx = malloc(sizeof *rx + RX_SIZE))) {
 		return NULL;
 	}
 	rx->pool = p;
 	rx->holders = 1;
 	rx->len = 0;
+	rx->size = RX_SIZE;
+	return rx;
+}
+
+struct rx *rx_keep(const uint8_t *bytes, uint32_t len)
+{
+	struct rx *rx = malloc(sizeof *rx + len);
+	if (!rx)
+		return NULL;
+	*rx = (struct rx){ .holders = 1, .len = len, .size = len };
+	memcpy(rx->bytes, bytes, len);
 	return rx;
 }
 
@@ -23,7 +35,7 @@ void rx_drop(struct rx *rx)
 	if (!rx || --rx->holders)
 		return;
 	struct rx_pool *p = rx->pool;
-	if (p->count == RX_SPARE_MAX) {
+	if (!p || p->count == RX_SPARE_MAX) {
 		free(rx);
 		return;
 	}

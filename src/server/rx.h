@@ -16,7 +16,8 @@ struct rx {
 	struct rx_pool *pool;
 	unsigned holders;
 	uint32_t len;          /* bytes received */
-	uint8_t bytes[RX_SIZE];
+	uint32_t size;         /* of bytes: RX_SIZE, or less when it is to keep a few */
+	uint8_t bytes[];
 };
 
 struct rx_pool {
@@ -25,6 +26,8 @@ struct rx_pool {
 };
 
 struct rx *rx_get(struct rx_pool *p);  /* one holder; NULL: out of memory */
+/* A copy of len bytes and no room for more, not from the pool.  One holder; NULL: out of memory. */
+struct rx *rx_keep(const uint8_t *bytes, uint32_t len);
 static inline struct rx *rx_hold(struct rx *rx) { rx->holders++; return rx; }
 void rx_drop(struct rx *rx);           /* NULL is fine */
 void rx_pool_free(struct rx_pool *p);

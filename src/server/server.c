@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/say.h"
 #include "server/conn.h"
+#include "server/guests.h"
 
 enum { ACCEPTS_A_TURN = 64 };
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS) /* after running out of descriptors */
@@ -38,6 +39,8 @@ struct listener {
 
 struct server {
 	struct conn_config config;
+	struct conn_total total;
+	struct guests guests;
 	struct serving *servings;  /* count of them, ours; [0] is the main thread's */
 	unsigned count;
 	unsigned working;          /* the first of them: the others have no thread yet */
@@ -54,6 +57,7 @@ struct arrival {
 	struct serving *serving;
 	uint64_t id;
 	int in, out;
+	struct guest *guest;       /* unless single */
 	bool single;
 };
 
@@ -65,7 +69,7 @@ static void stop_when_empty(struct serving *s)
 		loop_stop(&s->loop);
 }
 
-static void conn_gone(struct conn *c)
+static void leave(struct conn *c)
 {
 	struct serving *s = c->owner;
 	list_del(&c->link);
@@ -74,10 +78,18 @@ static void conn_gone(struct conn *c)
 	stop_when_empty(s);
 }
 
+static void conn_gone(struct conn *c)
+{
+	struct serving *s = c->owner;
+	guests_leave(&s->server->guests, c->guest);
+	leave(c);
+}
+
+/* The one that did not come by accept(). */
 static void single_gone(struct conn *c)
 {
 	struct serving *s = c->owner;
-	conn_gone(c);
+	leave(c);
 	server_stop(s->server); /* single: loop 0, this thread */
 }
 
@@ -96,6 +108,7 @@ static void arrive(struct task *t)
 	}
 	if (c) {
 		c->owner = s;
+		c->guest = a->guest;
 		c->freed = a->single ? single_gone : conn_gone;
 		list_add_tail(&s->conns, &c->link);
 		atomic_fetch_add(&s->server->connections, 1);
@@ -104,6 +117,8 @@ static void arrive(struct task *t)
 		atomic_fetch_sub(&s->load, 1);
 		if (a->single)
 			server_stop(s->server);
+		else
+			guests_leave(&s->server->guests, a->guest);
 	}
 	free(a);
 }
@@ -159,8 +174,8 @@ static struct serving *choose(struct server *s)
 	return best;
 }
 
-/* Takes the descriptors.  False: out of memory. */
-static bool deal(struct server *s, struct serving *to, int in, int out, bool single)
+/* Takes the descriptors.  guest: NULL when single.  False: out of memory. */
+static bool deal(struct server *s, struct serving *to, int in, int out, struct guest *guest, bool single)
 {
 	struct arrival *a = malloc(sizeof *a);
 	if (!a) {
@@ -169,11 +184,23 @@ static bool deal(struct server *s, struct serving *to, int in, int out, bool sin
 			close(out);
 		return false;
 	}
-	*a = (struct arrival){ .serving = to, .id = s->next_id++, .in = in, .out = out, .single = single };
+	*a = (struct arrival){ .serving = to, .id = s->next_id++, .in = in, .out = out, .guest = guest, .single = single };
 	task_init(&a->task, arrive);
 	atomic_fetch_add(&to->load, 1);
 	loop_post(&to->loop, &a->task);
 	return true;
+}
+
+/* One too many is closed at once: left in the queue it would wait for what may never come, and keep others from being
+ * looked at. */
+static void welcome(struct server *s, int fd)
+{
+	struct guest *guest;
+
+	if (!guests_enter(&s->guests, fd, &guest))
+		close(fd);
+	else if (!deal(s, choose(s), fd, fd, guest, false))
+		guests_leave(&s->guests, guest);
 }
 
 static void accept_some(struct watch *w, uint32_t events)
@@ -184,7 +211,7 @@ static void accept_some(struct watch *w, uint32_t events)
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			deal(l->server, choose(l->server), fd, fd, false);
+			welcome(l->server, fd);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
@@ -230,7 +257,7 @@ fail:
 
 int server_single(struct server *s, int in, int out, struct err *e)
 {
-	return deal(s, &s->servings[0], in, out, true) ? 0 : err_set(e, "out of memory");
+	return deal(s, &s->servings[0], in, out, NULL, true) ? 0 : err_set(e, "out of memory");
 }
 
 struct loop *server_loop(struct server *s)
@@ -291,7 +318,9 @@ struct server *server_new(const struct server_options *o, struct err *e)
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_MMAP_THRESHOLD, 8 << 20);
-	struct server *s = calloc(1, sizeof *s);
+	struct server *s = aligned_alloc(_Alignof(struct server), sizeof *s);
+	if (s)
+		*s = (struct server){ 0 };
 	if (!s || !(s->servings = calloc(o->loops, sizeof *s->servings))) {
 		err_set(e, "out of memory");
 		free(s);
@@ -305,7 +334,13 @@ struct server *server_new(const struct server_options *o, struct err *e)
 		.handshake_mask = o->handshake_mask,
 		.tls = o->tls,
 		.tls_required = o->tls_required,
+		.timeout = o->timeout,
+		.idle_timeout = o->idle_timeout,
+		.max_bytes = o->max_conn_bytes ? o->max_conn_bytes : UINT64_MAX,
+		.total = o->max_bytes ? &s->total : NULL,
 	};
+	s->total.max = o->max_bytes;
+	guests_init(&s->guests, o->max_connections, o->max_per_peer);
 	s->next_id = 1;
 	list_init(&s->listeners);
 	for (unsigned i = 0; i < o->loops; i++) {
@@ -338,6 +373,7 @@ void server_free(struct server *s)
 		conn_memory_free(&s->servings[i].memory);
 		loop_free(&s->servings[i].loop);
 	}
+	guests_free(&s->guests);
 	free(s->servings);
 	free(s);
 }

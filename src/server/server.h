@@ -21,6 +21,12 @@ struct server_options {
 	uint16_t handshake_mask;       /* --mask-handshake: of the handshake flags that are offered */
 	const struct tls *tls;         /* keys (tls.h), borrowed as stages are; NULL: no TLS */
 	bool tls_required;             /* nothing is served in plain text */
+	unsigned max_connections;      /* on listening sockets; 0: any number */
+	unsigned max_per_peer;         /* of one address, user or CID; 0: any number */
+	uint64_t timeout;              /* ns that a client may take for the handshake; 0: any time */
+	uint64_t idle_timeout;         /* ns that a client may be idle; 0: any time */
+	uint64_t max_conn_bytes;       /* payload in flight of one connection before reading pauses; 0: any number */
+	uint64_t max_bytes;            /* ... of all together; 0: any number */
 };
 
 struct server;

@@ -67,7 +67,7 @@ static void gone(struct conn *c)
 	t->conn = NULL;
 }
 
-bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const char *const *options)
+bool conn_rig_prepare(struct conn_rig *t, const struct module *const *mods, const char *const *options)
 {
 	struct err e;
 	int rc = 0;
@@ -87,7 +87,12 @@ bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const 
 				break;
 	if (rc < 0 || stages_start(&t->stages, &e) < 0)
 		return false;
-	t->config = (struct conn_config){ .stages = &t->stages, .handshake_mask = 0xffff };
+	t->config = (struct conn_config){ .stages = &t->stages, .handshake_mask = 0xffff, .max_bytes = MIB(64) };
+	return true;
+}
+
+bool conn_rig_connect(struct conn_rig *t)
+{
 	t->conn = conn_new(&t->config, &t->loop, &t->memory, 1);
 	if (!t->conn)
 		return false;
@@ -98,6 +103,38 @@ bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const 
 	conn_start(t->conn);
 	conn_rig_turn(t);
 	return true;
+}
+
+bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const char *const *options)
+{
+	return conn_rig_prepare(t, mods, options) && conn_rig_connect(t);
+}
+
+void conn_rig_option(struct conn_rig *t, uint32_t option, const void *data, uint32_t len)
+{
+	uint8_t head[16];
+	put_be32(put_be32(put_be64(head, NBD_IHAVEOPT), option), len);
+	conn_rig_send(t, head, sizeof head);
+	conn_rig_send(t, data, len);
+}
+
+void conn_rig_request(struct conn_rig *t, uint16_t flags, uint16_t type, uint64_t cookie, uint64_t off, uint32_t len)
+{
+	uint8_t head[28];
+	put_be32(put_be64(put_be64(put_be16(put_be16(put_be32(head, NBD_REQUEST_MAGIC), flags), type), cookie), off), len);
+	conn_rig_send(t, head, sizeof head);
+}
+
+bool conn_rig_enter(struct conn_rig *t)
+{
+	uint8_t flags[4];
+	if (!conn_rig_got(t, 18))
+		return false;
+	put_be32(flags, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
+	conn_rig_send(t, flags, 4);
+	conn_rig_option(t, NBD_OPT_EXPORT_NAME, "", 0);
+	conn_rig_turn(t);
+	return conn_rig_got(t, 10);
 }
 
 void conn_rig_send(struct conn_rig *t, const void *p, size_t n)

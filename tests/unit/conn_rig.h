@@ -23,7 +23,14 @@ struct conn_rig {
 
 /* Modules end with NULL; then an even number of key, value strings for the last one, ended by NULL. */
 bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const char *const *options);
+/* The same in two steps: between them the test may change t->config. */
+bool conn_rig_prepare(struct conn_rig *t, const struct module *const *mods, const char *const *options);
+bool conn_rig_connect(struct conn_rig *t);
 void conn_rig_send(struct conn_rig *t, const void *p, size_t n);
+void conn_rig_option(struct conn_rig *t, uint32_t option, const void *data, uint32_t len);
+void conn_rig_request(struct conn_rig *t, uint16_t flags, uint16_t type, uint64_t cookie, uint64_t off, uint32_t len);
+/* As a client that knows only EXPORT_NAME and simple replies; true when it is let in. */
+bool conn_rig_enter(struct conn_rig *t);
 void conn_rig_end(struct conn_rig *t);             /* the client closes its side */
 void conn_rig_turn(struct conn_rig *t);            /* until nothing moves any more */
 const uint8_t *conn_rig_got(struct conn_rig *t, size_t n); /* the next n bytes of the answer, or NULL */
