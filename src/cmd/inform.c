@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "cmd/modules.h"
+#include "cmd/sandbox.h"
 
 /* The nbdkit whose command line this one follows. */
 #define LIKE_NBDKIT "1.32"
@@ -97,6 +98,7 @@ void inform_config(void)
 	printf("mandir=%s\n", MANDIR);
 	printf("name=%s\n", say_name());
 	printf("plugindir=%s/blkscope/plugins\n", LIBDIR);
+	printf("sandbox=%s\n", sandbox_built() ? "yes" : "no");
 	printf("sbindir=%s\n", BINDIR);
 	printf("selinux=yes\n");
 	printf("sysconfdir=%s\n", SYSCONFDIR);

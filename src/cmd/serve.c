@@ -17,6 +17,7 @@
 #include "cmd/daemon.h"
 #include "cmd/inform.h"
 #include "cmd/run.h"
+#include "cmd/sandbox.h"
 #include "cmd/script.h"
 #include "cmd/signals.h"
 #include "cmd/uri.h"
@@ -32,6 +33,7 @@ struct serve {
 	struct daemon daemon;
 	struct run run;
 	struct signals signals;
+	struct sandbox sandbox;
 	struct server *server;
 	int activated;      /* sockets that came with LISTEN_FDS */
 	pid_t parent;       /* when we were started */
@@ -193,6 +195,26 @@ static void ask_for_shutdown(void)
 		loop_post(shutdown_loop, &shutdown_task);
 }
 
+/* Where messages go while clients are served. */
+static enum say_where messages_to(const struct serve *s)
+{
+	enum log_to to = s->args.log;
+	if (to == LOG_DEFAULT)
+		to = s->daemon.forked ? LOG_SYSLOG : LOG_STDERR;
+	return to == LOG_SYSLOG ? SAY_SYSLOG : to == LOG_NULL ? SAY_NULL : SAY_STDERR;
+}
+
+static int confine(struct serve *s, struct err *e)
+{
+	const struct args *a = &s->args;
+	s->sandbox = (struct sandbox){
+		.mode = a->sandbox, .stages = &s->stages, .readonly = a->readonly, .syslog = messages_to(s) == SAY_SYSLOG,
+		.locks_memory = a->swap, .private_dir = s->listeners.private_dir, .pidfile = a->pidfile,
+		.unix_path = s->listeners.unix_path, .child = s->run.pid,
+	};
+	return sandbox_enter(&s->sandbox, e);
+}
+
 static int start_server(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
@@ -201,6 +223,8 @@ static int start_server(struct serve *s, struct err *e)
 					  .readonly = a->readonly, .oldstyle = a->oldstyle,
 					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
 	bridge_stdio_safe = false; /* they may be closed */
+	if (confine(s, e) < 0)
+		return -1;
 	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */
 	/* nbdkit forks for --run, too, and its log says so */
 	if (stages_forked(&s->stages, s->daemon.forked || a->run, e) < 0)
@@ -226,15 +250,6 @@ static int start_server(struct serve *s, struct err *e)
 	return signals_watch(&s->signals, e);
 }
 
-/* Where messages go while clients are served. */
-static void direct_messages(const struct serve *s)
-{
-	enum log_to to = s->args.log;
-	if (to == LOG_DEFAULT)
-		to = s->daemon.forked ? LOG_SYSLOG : LOG_STDERR;
-	say_start(say_name(), to == LOG_SYSLOG ? SAY_SYSLOG : to == LOG_NULL ? SAY_NULL : SAY_STDERR, s->args.verbose);
-}
-
 static int serve(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
@@ -246,8 +261,10 @@ static int serve(struct serve *s, struct err *e)
 	if ((a->run && start_command(s, e) < 0) || settle(s, e) < 0 || start_server(s, e) < 0 || run_go(&s->run, s->server, e) < 0)
 		return -1;
 	s->up = true;
-	direct_messages(s);
+	say_start(say_name(), messages_to(s), a->verbose);
 	daemon_ready(&s->daemon, a->verbose || a->log == LOG_STDERR);
+	if (sandbox_seal(&s->sandbox, e) < 0)
+		return -1;
 	server_run(s->server);
 	return 0;
 }

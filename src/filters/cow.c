@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "base/parse.h"
 #include "base/say.h"
+#include "core/needs.h"
 #include "core/split.h"
 #include "filters/filters.h"
 #include "filters/overlay.h"
@@ -541,6 +542,14 @@ static void stop(struct stage *st)
 	pthread_mutex_destroy(&c->open_lock);
 }
 
+/* The temporary file is open; what lies below is only read. */
+static void needs(const struct stage *st, struct needs *n)
+{
+	(void)st;
+	n->what |= NEED_DATA;
+	n->readonly = true;
+}
+
 static int set_block(void *block, const char *key, const char *value, struct err *e)
 {
 	struct cow *c = block;
@@ -579,6 +588,7 @@ const struct module mod_cow = {
 	.start = start,
 	.forked = forked,
 	.stop = stop,
+	.needs = needs,
 	.submit = submit,
 	.done = done,
 };
