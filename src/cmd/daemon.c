@@ -161,6 +161,11 @@ int daemon_become(const struct args *a, struct err *e)
 	return a->has_user ? stays_so(user, gid, e) : 0;
 }
 
+void daemon_allow_dumps(void)
+{
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
 int daemon_lock_memory(struct err *e)
 {
 	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };

@@ -42,7 +42,7 @@ enum check {
 	NOT_HERE,     /* ENOSYS: the C library then asks in another way */
 	TO_US,        /* signals to this process, and those that it has to end */
 	FAMILY,       /* socket(2): only for the system log, unless NEED_SOCKETS */
-	DISKS,        /* ioctl(2) of block devices, and what resolvers ask of a socket */
+	IOCTLS,       /* what waits in a socket; with NEED_FILES those of block devices */
 };
 
 static const struct rule {
@@ -59,6 +59,7 @@ static const struct rule {
 	{ __NR_preadv2, .needs = NEED_DATA }, { __NR_pwritev2, .needs = NEED_DATA }, { __NR_pread64, .needs = NEED_DATA | NEED_NAMES },
 	{ __NR_pwrite64, .needs = NEED_DATA }, { __NR_madvise }, { __NR_recvfrom }, { __NR_sendto }, { __NR_recvmsg },
 	{ __NR_fdatasync, .needs = NEED_DATA }, { __NR_fallocate, .needs = NEED_DATA }, { __NR_lseek, .needs = NEED_DATA | NEED_NAMES },
+	{ __NR_ioctl, IOCTLS },
 	/* for each connection, now and then, and at the end */
 	{ __NR_mmap, NO_CODE }, { __NR_mprotect, NO_CODE }, { __NR_munmap }, { __NR_mremap }, { __NR_brk },
 	{ __NR_accept4 }, { __NR_close }, { __NR_shutdown }, { __NR_fcntl }, { __NR_getsockopt }, { __NR_setsockopt }, { __NR_getsockname },
@@ -81,7 +82,6 @@ static const struct rule {
 	{ __NR_sync_file_range, .needs = NEED_DATA }, { __NR_fadvise64, .needs = NEED_DATA | NEED_NAMES },
 	{ __NR_fstatfs, .needs = NEED_FILES | NEED_NAMES },
 	{ __NR_openat, .needs = NEED_FILES | NEED_NAMES }, { __NR_getdents64, .needs = NEED_FILES | NEED_NAMES },
-	{ __NR_ioctl, DISKS, NEED_FILES | NEED_NAMES },
 	{ __NR_io_uring_setup, .needs = NEED_RING }, { __NR_io_uring_register, .needs = NEED_RING },
 	/* sockets of its own, the libraries around them, the system log */
 	{ __NR_socket, FAMILY, NEED_SOCKETS | NEED_SYSLOG }, { __NR_connect, .needs = NEED_SOCKETS | NEED_SYSLOG },
@@ -160,10 +160,9 @@ static void add_ioctls(struct program *p, unsigned what)
 {
 	static const uint32_t disks[] = { BLKGETSIZE64, BLKSSZGET, BLKDISCARD, BLKZEROOUT };
 	load(p, LOW_WORD(1));
+	allow_when(p, FIONREAD);
 	for (size_t i = 0; what & NEED_FILES && i < ARRAY_LEN(disks); i++)
 		allow_when(p, disks[i]);
-	if (what & NEED_NAMES)
-		allow_when(p, FIONREAD);
 	give(p, p->deny);
 }
 
@@ -209,7 +208,7 @@ static void add_check(struct program *p, const struct sandbox *s, enum check che
 		allow_when(p, AF_UNIX);
 		give(p, p->deny);
 		return;
-	case DISKS:
+	case IOCTLS:
 		add_ioctls(p, what);
 		return;
 	case ANY:

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/hidden.h"
 #include "bridge/context.h"
 #include "cmd/args.h"
 #include "cmd/config.h"
@@ -161,6 +162,8 @@ static int settle(struct serve *s, struct err *e)
 		say_debug("chown %s: %s", s->listeners.private_dir, strerror(errno));
 	if (daemon_become(a, e) < 0)
 		return -1;
+	if (a->whole_dumps)
+		daemon_allow_dumps();
 	return a->exit_with_parent ? daemon_follow_parent(s->parent, e) : 0;
 }
 
@@ -295,6 +298,7 @@ int main(int argc, char **argv)
 	rc = args_parse(&s.args, argc, argv, &e);
 	say_start(say_name(), SAY_STDERR, s.args.verbose);
 	bridge_stdio_safe = !s.args.single;
+	hidden_shown = s.args.whole_dumps;
 	if (rc == 0)
 		rc = script_expand(&s.args, &e);
 	if (rc == 0 && (s.activated = listen_activated(&e)) < 0)

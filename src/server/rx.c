@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "server/rx.h"
 #include <stddef.h>
-#include <stdlib.h>
+#include "base/hidden.h"
 
 struct rx *rx_get(struct rx_pool *p)
 {
@@ -9,7 +9,7 @@ struct rx *rx_get(struct rx_pool *p)
 	if (rx) {
 		p->spare = rx->next;
 		p->count--;
-	} else if (!(rx = malloc(sizeof *rx))) {
+	} else if (!(rx = hidden_get(sizeof *rx))) {
 		return NULL;
 	}
 	rx->pool = p;
@@ -24,7 +24,7 @@ void rx_drop(struct rx *rx)
 		return;
 	struct rx_pool *p = rx->pool;
 	if (p->count == RX_SPARE_MAX) {
-		free(rx);
+		hidden_free(rx, sizeof *rx);
 		return;
 	}
 	rx->next = p->spare;
@@ -37,7 +37,7 @@ void rx_pool_free(struct rx_pool *p)
 	while (p->spare) {
 		struct rx *rx = p->spare;
 		p->spare = rx->next;
-		free(rx);
+		hidden_free(rx, sizeof *rx);
 	}
 	p->count = 0;
 }
