@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,6 +30,8 @@ struct beneath {
 enum { RULE_PATH_BENEATH = 1, GIVE_VERSION = 1 };
 enum {
 	FS_WRITE_FILE = 1 << 1, FS_READ_FILE = 1 << 2, FS_READ_DIR = 1 << 3, FS_REMOVE_DIR = 1 << 4, FS_REMOVE_FILE = 1 << 5,
+	FS_MAKE_REG = 1 << 8,
+	FS_TRUNCATE = 1 << 14,  /* version 3 */
 	FS_IOCTL_DEV = 1 << 15, /* version 5 */
 	FS_OF_FILES = FS_WRITE_FILE | FS_READ_FILE | FS_IOCTL_DEV,
 	NET_BIND_TCP = 1, NET_CONNECT_TCP = 2,
@@ -62,6 +66,8 @@ static void allow(struct needs *n, int fd, unsigned rights)
 		rule.allowed |= FS_REMOVE_FILE;
 	if (rights & PATH_REMOVE_DIR)
 		rule.allowed |= FS_REMOVE_DIR;
+	if (rights & PATH_MAKE)
+		rule.allowed |= FS_MAKE_REG | FS_TRUNCATE;
 	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		rule.allowed &= FS_OF_FILES;
 	rule.allowed &= handled;
@@ -77,6 +83,30 @@ static void allow_removing(struct needs *n, const char *path)
 		needs_path(n, AT_FDCWD, dirname(dir), PATH_REMOVE_FILE);
 }
 
+/* The kernel writes a core as if we did it: where one is wanted, and lies in a folder, that is open to us.  Not the root
+ * of a server in the background. */
+static void allow_core(struct needs *n)
+{
+	struct rlimit limit;
+	char pattern[PATH_MAX] = "", *end;
+	int fd;
+
+	if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_cur == 0
+	    || (fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC)) < 0)
+		return;
+	ssize_t len = read(fd, pattern, sizeof pattern - 1);
+	close(fd);
+	if (len <= 0 || *pattern == '|')
+		return;
+	end = strrchr(pattern, '/');
+	if (end)
+		*end = '\0';
+	else if (!getcwd(pattern, sizeof pattern))
+		return;
+	if (*pattern && strcmp(pattern, "/") != 0)
+		needs_path(n, AT_FDCWD, pattern, PATH_READ | PATH_WRITE | PATH_MAKE);
+}
+
 static void allow_all(struct sandbox *s)
 {
 	static const char *const libraries[] = { "/etc", "/usr", "/lib", "/lib64", "/run", "/var/lib/sss" };
@@ -87,6 +117,7 @@ static void allow_all(struct sandbox *s)
 	for (size_t i = 0; n.what & NEED_NAMES && i < ARRAY_LEN(libraries); i++)
 		needs_path(&n, AT_FDCWD, libraries[i], PATH_READ | PATH_LIST);
 	needs_path(&n, AT_FDCWD, "/dev/null", PATH_READ | PATH_WRITE); /* in the place of 0, 1 and 2 */
+	allow_core(&n);
 	allow_removing(&n, s->pidfile);
 	allow_removing(&n, s->unix_path);
 	if (s->private_dir)

@@ -212,7 +212,7 @@ static int confine(struct serve *s, struct err *e)
 	const struct args *a = &s->args;
 	s->sandbox = (struct sandbox){
 		.mode = a->sandbox, .stages = &s->stages, .readonly = a->readonly, .syslog = messages_to(s) == SAY_SYSLOG,
-		.locks_memory = a->swap, .private_dir = s->listeners.private_dir, .pidfile = a->pidfile,
+		.locks_memory = a->swap, .private_dir = s->listeners.private_dir, .pidfile = s->daemon.forked && a->pidfile && *a->pidfile != '/' ? NULL : a->pidfile, /* we are elsewhere now */
 		.unix_path = s->listeners.unix_path, .child = s->run.pid,
 	};
 	return sandbox_enter(&s->sandbox, e);
@@ -226,9 +226,9 @@ static int start_server(struct serve *s, struct err *e)
 					  .readonly = a->readonly, .oldstyle = a->oldstyle,
 					  .no_structured = a->no_structured, .handshake_mask = a->handshake_mask };
 	bridge_stdio_safe = false; /* they may be closed */
+	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */
 	if (confine(s, e) < 0)
 		return -1;
-	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */
 	/* nbdkit forks for --run, too, and its log says so */
 	if (stages_forked(&s->stages, s->daemon.forked || a->run, e) < 0)
 		return -1;

@@ -20,7 +20,8 @@ enum { /* needs.what */
 	NEED_REMOVE = 1 << 8,    /* the server's own: its private socket is removed at the end */
 };
 
-enum { PATH_READ = 1, PATH_WRITE = 2, PATH_LIST = 4, PATH_REMOVE_FILE = 8, PATH_REMOVE_DIR = 16 };
+enum { PATH_READ = 1, PATH_WRITE = 2, PATH_LIST = 4, PATH_REMOVE_FILE = 8, PATH_REMOVE_DIR = 16,
+       PATH_MAKE = 32 };
 
 struct needs {
 	unsigned what;
