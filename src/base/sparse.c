@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "base/copy.h"
+#include "base/hidden.h"
 #include "base/spin.h"
 #include "base/util.h"
 
@@ -56,6 +57,7 @@ static struct leaf *leaf_new(void)
 	}
 	/* A huge page would take 2 MiB for a write of 4 KiB. */
 	madvise(f->bytes, LEAF, MADV_NOHUGEPAGE);
+	hidden_hide(f->bytes, LEAF);
 	return f;
 }
 

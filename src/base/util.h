@@ -44,3 +44,15 @@ static inline uint64_t monotonic_ns(void)
 #ifndef UNDER_TSAN
 #define UNDER_TSAN 0
 #endif
+
+/* The same for AddressSanitizer. */
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#endif
+#endif
+#ifndef UNDER_ASAN
+#define UNDER_ASAN 0
+#endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/say.h"
 #include "bridge/loaded.h"
+#include "core/needs.h"
 
 /* To the end of the process: its code may be on any thread's stack. */
 static struct loaded *last_loaded;
@@ -136,11 +137,19 @@ int life_threads(struct loaded *p, struct err *e)
 	return p->many ? 0 : -1;
 }
 
+/* Code of others: nobody knows what it will ask for. */
+static void needs(const struct stage *s, struct needs *n)
+{
+	(void)s;
+	n->what |= NEED_ANYTHING;
+}
+
 void life_module(struct loaded *p)
 {
 	p->mod.layer_size = sizeof(struct opened);
 	p->mod.kept_size = sizeof(struct connected);
 	p->mod.slot_size = sizeof(struct call);
+	p->mod.needs = needs;
 	p->mod.submit = models_submit;
 	p->mod.gone = models_gone;
 }

@@ -81,9 +81,10 @@ static int user(struct args *a, const char *v, struct err *e)
 		p = getpwuid(n);
 	a->user = p ? p->pw_uid : n;
 	a->user_group = p ? p->pw_gid : (gid_t)-1;
-	a->user_name = p ? v : NULL;
+	free(a->user_name);
+	a->user_name = p ? strdup(p->pw_name) : NULL;
 	a->has_user = true;
-	return 0;
+	return p && !a->user_name ? err_set(e, "-u: out of memory") : 0;
 }
 
 static int log_to(struct args *a, const char *v, struct err *e)
@@ -112,6 +113,25 @@ static int newstyle(struct args *a, const char *v, struct err *e)
 {
 	a->oldstyle = false;
 	return 0;
+}
+
+static int sandbox(struct args *a, const char *v, struct err *e)
+{
+	if (strcmp(v, "auto") == 0)
+		a->sandbox = SANDBOX_AUTO;
+	else if (strcmp(v, "on") == 0)
+		a->sandbox = SANDBOX_ON;
+	else if (strcmp(v, "off") == 0)
+		a->sandbox = SANDBOX_OFF;
+	else
+		return err_set(e, "--sandbox must be \"auto\", \"on\" or \"off\": '%s'", v);
+	return 0;
+}
+
+static int core_dumps(struct args *a, const char *v, struct err *e)
+{
+	a->whole_dumps = strcmp(v, "whole") == 0;
+	return a->whole_dumps || strcmp(v, "lean") == 0 ? 0 : err_set(e, "--core-dumps must be \"lean\" or \"whole\": '%s'", v);
 }
 
 static int threads(struct args *a, const char *v, struct err *e)
@@ -183,6 +203,7 @@ static int tls(struct args *a, const char *v, struct err *e)
 /* Alphabetical by the long name. */
 static const struct flag flags[] = {
 	{ 0, { "busy-poll" }, "TIME", "look out so long for more before sleeping; 0: never (default: while it pays)", .call = busy_poll },
+	{ 0, { "core-dumps" }, "HOW", "lean: without the data of disks and requests (the default); or whole", .call = core_dumps },
 	{ 'D', { "debug" }, "NAME.FLAG=N", "set a debug flag of a plug-in", .call = debug },
 	{ 0, { "dump-config" }, NULL, "print how this program was built, and exit", AT(dump_config) },
 	{ 0, { "dump-plugin" }, NULL, "print what is known of the plug-in, and exit", AT(dump_plugin) },
@@ -211,6 +232,7 @@ static const struct flag flags[] = {
 	{ 0, { "print-uri" }, NULL, "print where the server can be reached", AT(print_uri) },
 	{ 'r', { "readonly", "read-only" }, NULL, "clients may not write", AT(readonly) },
 	{ 0, { "run" }, "COMMAND", "run a shell command that uses the server, and end with it; implies -f", AT(run) },
+	{ 0, { "sandbox" }, "HOW", "auto: take from the process what built-in modules do not need; on: or fail; off", .call = sandbox },
 	{ 0, { "selinux-label" }, "LABEL", "label of the listening socket", AT(label) },
 	{ 0, { "short-options" }, NULL, NULL, AT(short_options) },
 	{ 's', { "single", "stdin" }, NULL, "serve one client on stdin and stdout; implies -f", AT(single) },
@@ -313,6 +335,8 @@ void args_free(struct args *a)
 		free(a->script_words[1]);
 		free(a->script_words);
 	}
+	free(a->user_name);
+	a->user_name = NULL;
 	a->script_words = NULL;
 	a->filters = NULL;
 	a->flags = NULL;

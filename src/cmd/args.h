@@ -14,6 +14,13 @@
 enum tls_mode { TLS_DEFAULT, TLS_OFF, TLS_ON, TLS_REQUIRE }; /* default: on when there are keys */
 enum log_to { LOG_DEFAULT, LOG_STDERR, LOG_SYSLOG, LOG_NULL };
 
+/* How the process confines itself: cmd/sandbox.h. */
+enum sandbox_mode {
+	SANDBOX_AUTO, /* built-in modules are confined, as far as this kernel can */
+	SANDBOX_ON,   /* it is an error when it cannot; loaded modules are kept from what no disk needs */
+	SANDBOX_OFF,
+};
+
 struct args {
 	bool help, version, dump_config, dump_plugin, long_options, short_options; /* tell something and exit */
 	int family;               /* AF_UNSPEC, AF_INET, AF_INET6 */
@@ -26,11 +33,13 @@ struct args {
 	bool readonly, oldstyle, no_structured, verbose;
 	const char *pidfile, *run, *export;   /* or NULL; export: "" */
 	bool has_user, has_group;
-	const char *user_name;    /* as typed */
+	char *user_name;          /* ours; NULL: not given, or a number that nobody has */
 	uid_t user;
 	gid_t user_group;         /* the user's own group; -1 when not known */
 	gid_t group;
 	enum log_to log;
+	enum sandbox_mode sandbox;
+	bool whole_dumps;         /* cores have the data of disks and requests */
 	unsigned threads;         /* loops; 0: two for each core */
 	bool busy_polls;          /* --busy-poll was given */
 	uint64_t busy_poll;       /* ns */

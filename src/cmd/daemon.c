@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -119,22 +121,49 @@ int daemon_write_pid(const char *path, struct err *e)
 	return rc;
 }
 
+/* Root's way back must be shut: a saved number, a capability that was kept (securebits), or groups of the starter's. */
+static int stays_so(uid_t user, gid_t gid, struct err *e)
+{
+	uid_t r, eff, saved;
+	gid_t gr, geff, gsaved;
+
+	if (getresuid(&r, &eff, &saved) < 0 || getresgid(&gr, &geff, &gsaved) < 0 || r != user || eff != user || saved != user
+	    || (gid != (gid_t)-1 && (gr != gid || geff != gid || gsaved != gid)))
+		return err_set(e, "user or group are not what they were changed to");
+	if (user == 0)
+		return 0;
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[2] = { 0 };
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* an old kernel has none */
+	if (syscall(SYS_capset, &head, none) < 0)
+		return err_set(e, "cannot give up capabilities: %s", strerror(errno));
+	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || (gid != 0 && gid != (gid_t)-1 && setresgid((gid_t)-1, 0, (gid_t)-1) == 0))
+		return err_set(e, "the rights of root can be had again");
+	return 0;
+}
+
 int daemon_become(const struct args *a, struct err *e)
 {
 	gid_t gid = a->has_group ? a->group : a->has_user ? a->user_group : (gid_t)-1;
-	bool stay = (!a->has_user || a->user == geteuid()) && (gid == (gid_t)-1 || gid == getegid());
-	if (stay && geteuid() != 0)
-		return 0; /* nothing to change, and no right to */
+	uid_t user = a->has_user ? a->user : geteuid();
+	bool privileged = geteuid() == 0 || user != geteuid() || (gid != (gid_t)-1 && gid != getegid());
+
+	if (!a->has_user && !a->has_group)
+		return 0;
 	if (gid != (gid_t)-1 && setresgid(gid, gid, gid) < 0)
 		return err_set(e, "cannot change group to %u: %s", gid, strerror(errno));
-	/* The starter's other groups go; a named user brings his own. */
-	int rc = a->has_user && a->user_name ? initgroups(a->user_name, getegid())
-	       : a->has_user || a->has_group ? setgroups(1, &(gid_t){ getegid() }) : 0;
+	/* The starter's other groups go; a user brings his own.  Who only asks to stay what he is need not be able to. */
+	int rc = !privileged ? 0 : a->user_name ? initgroups(a->user_name, getegid()) : setgroups(1, &(gid_t){ getegid() });
 	if (rc < 0)
 		return err_set(e, "cannot change the supplementary groups: %s", strerror(errno));
-	if (a->has_user && setresuid(a->user, a->user, a->user) < 0)
-		return err_set(e, "cannot change user to %u: %s", a->user, strerror(errno));
-	return 0;
+	if (a->has_user && setresuid(user, user, user) < 0)
+		return err_set(e, "cannot change user to %u: %s", user, strerror(errno));
+	return a->has_user ? stays_so(user, gid, e) : 0;
+}
+
+void daemon_allow_dumps(void)
+{
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
 int daemon_lock_memory(struct err *e)

@@ -23,8 +23,11 @@ void daemon_leave_directory(const struct daemon *d);
 void daemon_ready(struct daemon *d, bool keep_stderr);
 
 int daemon_write_pid(const char *path, struct err *e);
-/* Change to a's group and user, if it has any. */
+/* Change to a's group and user, if it has any, for good: no saved number, capability or group of the starter's is left.
+ * With a group alone it is the only one; a user brings his own, given by name or number. */
 int daemon_become(const struct args *a, struct err *e);
+/* A core when we die, though the user was changed: Linux forbids it then. */
+void daemon_allow_dumps(void);
 /* Never swapped out, nor killed for want of memory (that part only if allowed). */
 int daemon_lock_memory(struct err *e);
 /* As many descriptors as we may have: thousands of connections. */

@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "cmd/modules.h"
+#include "cmd/sandbox.h"
 
 /* The nbdkit whose command line this one follows. */
 #define LIKE_NBDKIT "1.32"
@@ -98,6 +99,7 @@ void inform_config(void)
 	printf("name=%s\n", say_name());
 	printf("plugindir=%s/blkscope/plugins\n", LIBDIR);
 	printf("root_tls_certificates_dir=%s/pki/nbdkit\n", SYSCONFDIR);
+	printf("sandbox=%s\n", sandbox_built() ? "yes" : "no");
 	printf("sbindir=%s\n", BINDIR);
 	printf("selinux=yes\n");
 	printf("sysconfdir=%s\n", SYSCONFDIR);

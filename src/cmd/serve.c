@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/hidden.h"
 #include "bridge/context.h"
 #include "cmd/args.h"
 #include "cmd/config.h"
@@ -18,6 +19,7 @@
 #include "cmd/inform.h"
 #include "cmd/keys.h"
 #include "cmd/run.h"
+#include "cmd/sandbox.h"
 #include "cmd/script.h"
 #include "cmd/signals.h"
 #include "cmd/uri.h"
@@ -34,6 +36,7 @@ struct serve {
 	struct daemon daemon;
 	struct run run;
 	struct signals signals;
+	struct sandbox sandbox;
 	struct server *server;
 	int activated;      /* sockets that came with LISTEN_FDS */
 	pid_t parent;       /* when we were started */
@@ -161,6 +164,8 @@ static int settle(struct serve *s, struct err *e)
 		say_debug("chown %s: %s", s->listeners.private_dir, strerror(errno));
 	if (daemon_become(a, e) < 0)
 		return -1;
+	if (a->whole_dumps)
+		daemon_allow_dumps();
 	return a->exit_with_parent ? daemon_follow_parent(s->parent, e) : 0;
 }
 
@@ -195,6 +200,26 @@ static void ask_for_shutdown(void)
 		loop_post(shutdown_loop, &shutdown_task);
 }
 
+/* Where messages go while clients are served. */
+static enum say_where messages_to(const struct serve *s)
+{
+	enum log_to to = s->args.log;
+	if (to == LOG_DEFAULT)
+		to = s->daemon.forked ? LOG_SYSLOG : LOG_STDERR;
+	return to == LOG_SYSLOG ? SAY_SYSLOG : to == LOG_NULL ? SAY_NULL : SAY_STDERR;
+}
+
+static int confine(struct serve *s, struct err *e)
+{
+	const struct args *a = &s->args;
+	s->sandbox = (struct sandbox){
+		.mode = a->sandbox, .stages = &s->stages, .readonly = a->readonly, .syslog = messages_to(s) == SAY_SYSLOG,
+		.locks_memory = a->swap, .private_dir = s->listeners.private_dir, .pidfile = s->daemon.forked && a->pidfile && *a->pidfile != '/' ? NULL : a->pidfile, /* we are elsewhere now */
+		.unix_path = s->listeners.unix_path, .child = s->run.pid,
+	};
+	return sandbox_enter(&s->sandbox, e);
+}
+
 static int start_server(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
@@ -208,6 +233,8 @@ static int start_server(struct serve *s, struct err *e)
 					  .max_conn_bytes = a->max_conn_bytes, .max_bytes = a->max_bytes };
 	bridge_stdio_safe = false; /* they may be closed */
 	daemon_leave_directory(&s->daemon); /* before plug-ins do their last: after_fork */
+	if (confine(s, e) < 0)
+		return -1;
 	/* nbdkit forks for --run, too, and its log says so */
 	if (stages_forked(&s->stages, s->daemon.forked || a->run, e) < 0)
 		return -1;
@@ -232,15 +259,6 @@ static int start_server(struct serve *s, struct err *e)
 	return signals_watch(&s->signals, e);
 }
 
-/* Where messages go while clients are served. */
-static void direct_messages(const struct serve *s)
-{
-	enum log_to to = s->args.log;
-	if (to == LOG_DEFAULT)
-		to = s->daemon.forked ? LOG_SYSLOG : LOG_STDERR;
-	say_start(say_name(), to == LOG_SYSLOG ? SAY_SYSLOG : to == LOG_NULL ? SAY_NULL : SAY_STDERR, s->args.verbose);
-}
-
 static int serve(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
@@ -253,8 +271,10 @@ static int serve(struct serve *s, struct err *e)
 	if ((a->run && start_command(s, e) < 0) || settle(s, e) < 0 || start_server(s, e) < 0 || run_go(&s->run, s->server, e) < 0)
 		return -1;
 	s->up = true;
-	direct_messages(s);
+	say_start(say_name(), messages_to(s), a->verbose);
 	daemon_ready(&s->daemon, a->verbose || a->log == LOG_STDERR);
+	if (sandbox_seal(&s->sandbox, e) < 0)
+		return -1;
 	server_run(s->server);
 	return 0;
 }
@@ -286,6 +306,7 @@ int main(int argc, char **argv)
 	rc = args_parse(&s.args, argc, argv, &e);
 	say_start(say_name(), SAY_STDERR, s.args.verbose);
 	bridge_stdio_safe = !s.args.single;
+	hidden_shown = s.args.whole_dumps;
 	if (rc == 0)
 		rc = script_expand(&s.args, &e);
 	if (rc == 0 && (s.activated = listen_activated(&e)) < 0)

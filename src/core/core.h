@@ -96,6 +96,7 @@ enum thread_model { SERIALIZE_CONNECTIONS, SERIALIZE_ALL_REQUESTS, SERIALIZE_REQ
 
 struct layer;
 struct stage;
+struct needs;
 struct req {
 	enum op op;
 	uint32_t flags;
@@ -150,6 +151,8 @@ struct module {
 	 * thread that may block, many at once; the request has no slots, is not parked, and a READ is stored where data
 	 * points.  NULL: only by submit. */
 	int  (*direct)(struct layer *, struct req *);
+	void (*needs)(const struct stage *, struct needs *); /* what it asks of the kernel while it serves: core/needs.h.
+							NULL: nothing that not every server does */
 	void (*gone)(struct layer *);   /* the connection is over, whatever came of it; NULL: not interested */
 	void (*dump)(struct stage *);   /* --dump-plugin's lines, when they are not those of a built-in one */
 	void (*dump_more)(void);        /* further lines behind those of a built-in one; or NULL */

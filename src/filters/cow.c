@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/hidden.h"
 #include "base/parse.h"
 #include "base/say.h"
+#include "core/needs.h"
 #include "core/split.h"
 #include "filters/filters.h"
 #include "filters/overlay.h"
@@ -75,7 +77,7 @@ static void finish(struct layer *l, struct req *r, int err)
 {
 	struct slot *s = slot_of(l, r);
 	for (unsigned i = 0; i < s->count; i++)
-		free(s->pieces[i].bytes);
+		hidden_free(s->pieces[i].bytes, s->pieces[i].len);
 	extents_free(&s->found);
 	if (s->locked)
 		rangelock_give(&cow_of(l)->lock, &s->range);
@@ -240,7 +242,7 @@ static bool add_part(struct slot *s, const struct cow *c, uint64_t off, uint64_t
 
 	*p = (struct piece){ .off = off, .len = up(c, off + 1) - off, .from = from, .to = to, .base = state == BLOCK_BASE };
 	if (state != BLOCK_OURS)
-		p->bytes = calloc(1, p->len);
+		p->bytes = hidden_get(p->len);
 	return state == BLOCK_OURS || p->bytes;
 }
 
@@ -280,7 +282,7 @@ static void copied(struct task *t)
 	struct layer *l = s->split.layer;
 	struct req *r = s->split.parent;
 
-	free(s->pieces[0].bytes);
+	hidden_free(s->pieces[0].bytes, s->pieces[0].len);
 	s->count = 0;
 	if (s->err || l->stack->client->gone)
 		finish(l, r, s->err ? s->err : ESHUTDOWN);
@@ -315,7 +317,7 @@ static void next_copy(struct layer *l, struct req *r)
 		return;
 	}
 	uint64_t len = MIN(overlay_run(&c->overlay, at, end) - at, MAX(c->block, CHUNK));
-	s->pieces[0] = (struct piece){ .off = at, .len = len, .base = true, .bytes = malloc(len) };
+	s->pieces[0] = (struct piece){ .off = at, .len = len, .base = true, .bytes = hidden_get(len) };
 	s->count = 1;
 	s->piece = 0;
 	s->at = 0;
@@ -541,6 +543,14 @@ static void stop(struct stage *st)
 	pthread_mutex_destroy(&c->open_lock);
 }
 
+/* The temporary file is open; what lies below is only read. */
+static void needs(const struct stage *st, struct needs *n)
+{
+	(void)st;
+	n->what |= NEED_DATA;
+	n->readonly = true;
+}
+
 static int set_block(void *block, const char *key, const char *value, struct err *e)
 {
 	struct cow *c = block;
@@ -579,6 +589,7 @@ const struct module mod_cow = {
 	.start = start,
 	.forked = forked,
 	.stop = stop,
+	.needs = needs,
 	.submit = submit,
 	.done = done,
 };

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include "base/quote.h"
+#include "core/needs.h"
 #include "filters/filters.h"
 #include "filters/lanethread.h"
 #include "filters/logwriter.h"
@@ -336,6 +337,14 @@ static void stop(struct stage *s)
 	g->writer = NULL;
 }
 
+/* The file is open, and has a thread that writes.  A script is what its author likes. */
+static void needs(const struct stage *s, struct needs *n)
+{
+	const struct log *g = s->block;
+	if (g->script)
+		n->what |= NEED_ANYTHING;
+}
+
 static const struct option options[] = {
 	OPT_PATH("logfile", struct log, file, "FILE", "where the lines are written"),
 	OPT_BOOL("logappend", struct log, append, "keep what the file holds already (default: false)"),
@@ -354,6 +363,7 @@ const struct module mod_log = {
 	.start = start,
 	.forked = forked,
 	.stop = stop,
+	.needs = needs,
 	.submit = submit,
 	.done = done,
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
+#include "core/needs.h"
 #include "filters/filters.h"
 #include "filters/recmark.h"
 #include "filters/recwriter.h"
@@ -178,6 +179,13 @@ static void stop(struct stage *s)
 	g->writer = NULL;
 }
 
+/* The file is open, and is written by pwrite(2); marks are answered. */
+static void needs(const struct stage *s, struct needs *n)
+{
+	(void)s;
+	n->what |= NEED_DATA | NEED_ANSWERS;
+}
+
 static const struct option options[] = {
 	OPT_PATH("recordfile", struct record, file, "FILE", "where the recording goes (required)"),
 	{ 0 }
@@ -197,6 +205,7 @@ const struct module mod_record = {
 	.start = start,
 	.forked = forked,
 	.stop = stop,
+	.needs = needs,
 	.submit = submit,
 	.done = done,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* file: a regular file or block device, or the files of a directory by export name.  Parameters are those of
  * nbdkit-file-plugin(1), and engine=. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/parse.h"
+#include "core/needs.h"
 #include "plugins/file.h"
 #include "plugins/plugins.h"
 
@@ -150,6 +152,42 @@ static void stop(struct stage *s)
 		close(f->dir);
 }
 
+/* Links of the directory may lead out of it; where to is what they say now. */
+static void need_links(int dir, struct needs *n)
+{
+	int fd = n->allow ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	struct stat st;
+
+	while (d && (e = readdir(d)))
+		if (e->d_type == DT_LNK || (e->d_type == DT_UNKNOWN && fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0
+					    && S_ISLNK(st.st_mode)))
+			if (fstatat(dir, e->d_name, &st, 0) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+				needs_path(n, dir, e->d_name, PATH_READ | PATH_WRITE);
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
+/* Each client opens the file anew, and asks how a block device turns. */
+static void needs(const struct stage *s, struct needs *n)
+{
+	const struct file *f = s->block;
+
+	n->what |= NEED_DATA | NEED_FILES | (f->engine == ENGINE_POOL ? 0 : NEED_RING);
+	if (f->path)
+		needs_path(n, AT_FDCWD, f->path, PATH_READ | PATH_WRITE);
+	else if (f->fd)
+		needs_fd(n, f->fd, PATH_READ | PATH_WRITE);
+	if (f->dir >= 0) {
+		needs_fd(n, f->dir, PATH_READ | PATH_WRITE | PATH_LIST);
+		need_links(f->dir, n);
+	}
+	needs_path(n, AT_FDCWD, "/sys/devices", PATH_READ);
+}
+
 static void dump(void)
 {
 	printf("file_blksszget=yes\nfile_blkzeroout=yes\nfile_falloc_fl_punch_hole=yes\nfile_falloc_fl_zero_range=yes\n");
@@ -165,6 +203,7 @@ const struct module mod_file = {
 	.start = start,
 	.forked = forked,
 	.stop = stop,
+	.needs = needs,
 	.submit = file_submit,
 	.direct = file_direct,
 	.dump_more = dump,

@@ -12,6 +12,7 @@
 #include <string.h>
 #include "base/parse.h"
 #include "base/say.h"
+#include "core/needs.h"
 #include "plugins/nbd.h"
 #include "plugins/plugins.h"
 
@@ -220,17 +221,23 @@ static int set_tls_verify(void *block, const char *key, const char *value, struc
 static int start(struct stage *s, struct err *e)
 {
 	struct nbd *d = s->block;
-	if (nbd_lib_load(e) < 0 || target_check(&d->target, e) < 0)
-		return -1;
-	if (!d->target.shared && !(d->pool = pool_new(THREADS, e)))
-		return -1;
-	return 0;
+	return nbd_lib_load(e) < 0 || target_check(&d->target, e) < 0 ? -1 : 0;
 }
 
 static int forked(struct stage *s, bool daemon, struct err *e)
 {
 	struct nbd *d = s->block;
-	return !d->target.shared || (d->shared = shared_start(&d->target, e)) ? 0 : -1;
+	if (d->target.shared)
+		d->shared = shared_start(&d->target, e);
+	else
+		d->pool = pool_new(THREADS, e);
+	return d->shared || d->pool ? 0 : -1;
+}
+
+static void needs(const struct stage *s, struct needs *n)
+{
+	const struct nbd *d = s->block;
+	target_needs(&d->target, n);
 }
 
 static void stop(struct stage *s)
@@ -284,6 +291,7 @@ const struct module mod_nbd = {
 	.start = start,
 	.forked = forked,
 	.stop = stop,
+	.needs = needs,
 	.submit = submit,
 	.gone = gone,
 	.dump_more = dump,

@@ -16,6 +16,8 @@
 #include "loop/pool.h"
 #include "plugins/nbd_lib.h"
 
+struct needs;
+
 /* --- which server; constant after target_check() --- */
 
 enum target_how { TO_NONE, TO_URI, TO_SOCKET, TO_TCP, TO_VSOCK, TO_FD, TO_COMMAND };
@@ -46,6 +48,8 @@ void target_free(struct target *t);
 struct nbd_handle *target_handle(const struct target *t);
 /* Begin to connect.  0, or an errno. */
 int target_connect(const struct target *t, struct nbd_handle *h);
+/* What connecting, and connecting again, asks of the kernel. */
+void target_needs(const struct target *t, struct needs *n);
 /* Whether target_connect() may block: for a name to be looked up, a command to be started. */
 bool target_blocks(const struct target *t);
 /* Whether another connection can be made when the first is gone. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which server, and how to talk to it: from parameters to a handle of libnbd's that connects. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include "base/parse.h"
+#include "core/needs.h"
 #include "plugins/nbd.h"
 
 enum { DEFAULT_PORT = 10809, NAME_MAX_BYTES = 4096 }; /* proto.md, "Strings" */
@@ -127,6 +129,25 @@ int target_check(struct target *t, struct err *e)
 bool target_again(const struct target *t)
 {
 	return t->how != TO_FD && t->how != TO_COMMAND;
+}
+
+void target_needs(const struct target *t, struct needs *n)
+{
+	/* A URI may name files of keys, in its own spelling. */
+	bool files = t->how == TO_URI && (strstr(t->uri, "tls-") || strncmp(t->uri, "nbds", 4) == 0);
+
+	if (t->how == TO_COMMAND)
+		n->what |= NEED_CHILD;
+	if (target_again(t))
+		n->what |= NEED_SOCKETS;
+	if (t->how == TO_URI || t->how == TO_TCP || t->has_tls)
+		n->what |= NEED_NAMES;
+	if (t->tls_certificates)
+		needs_path(n, AT_FDCWD, t->tls_certificates, PATH_READ | PATH_LIST);
+	if (t->tls_psk)
+		needs_path(n, AT_FDCWD, t->tls_psk, PATH_READ);
+	if (files || (t->has_tls && !t->tls_certificates && !t->tls_psk))
+		needs_path(n, AT_FDCWD, "/", PATH_READ | PATH_LIST);
 }
 
 bool target_blocks(const struct target *t)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/say.h"
+#include "core/needs.h"
 #include "loop/pool.h"
 #include "plugins/plugins.h"
 #include "trace/rec_at.h"
@@ -251,6 +252,12 @@ static void stop(struct stage *s)
 	pthread_mutex_destroy(&g->lock);
 }
 
+static void needs(const struct stage *s, struct needs *n)
+{
+	(void)s;
+	n->what |= NEED_DATA;
+}
+
 static const struct option options[] = {
 	{ .key = "recording", .type = OPTION_PATH, .offset = offsetof(struct recording, path), .arg = "FILE",
 	  .help = "what the record filter wrote (required)", .magic = true },
@@ -268,5 +275,6 @@ const struct module mod_recording = {
 	.options = options,
 	.start = start,
 	.stop = stop,
+	.needs = needs,
 	.submit = submit,
 };

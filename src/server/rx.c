@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/hidden.h"
 
 struct rx *rx_get(struct rx_pool *p)
 {
@@ -10,7 +11,7 @@ struct rx *rx_get(struct rx_pool *p)
 	if (rx) {
 		p->spare = rx->next;
 		p->count--;
-	} else if (!(rx = malloc(sizeof *rx + RX_SIZE))) {
+	} else if (!(rx = hidden_get(sizeof *rx + RX_SIZE))) {
 		return NULL;
 	}
 	rx->pool = p;
@@ -35,8 +36,12 @@ void rx_drop(struct rx *rx)
 	if (!rx || --rx->holders)
 		return;
 	struct rx_pool *p = rx->pool;
-	if (!p || p->count == RX_SPARE_MAX) {
+	if (!p) {
 		free(rx);
+		return;
+	}
+	if (p->count == RX_SPARE_MAX) {
+		hidden_free(rx, sizeof *rx + RX_SIZE);
 		return;
 	}
 	rx->next = p->spare;
@@ -49,7 +54,7 @@ void rx_pool_free(struct rx_pool *p)
 	while (p->spare) {
 		struct rx *rx = p->spare;
 		p->spare = rx->next;
-		free(rx);
+		hidden_free(rx, sizeof *rx + RX_SIZE);
 	}
 	p->count = 0;
 }

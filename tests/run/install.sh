@@ -11,7 +11,7 @@ meson setup -Doptimization=0 "$T/build" "$SRC" >"$T/out" 2>&1 || { cat "$T/out";
 mkdir "$T/usr"
 make -C "$SRC" install BUILD="$T/build" PREFIX="$T/usr" >"$T/out" 2>&1 || { cat "$T/out"; fail "make install"; }
 for f in bin/blkscope bin/nbdkit bin/nbdview share/doc/blkscope/LICENSE share/bash-completion/completions/blkscope \
-	share/man/man1/blkscope-serve.1; do
+	share/man/man1/blkscope-serve.1 lib/systemd/system/blkscope@.service lib/systemd/system/blkscope@.socket; do
 	[ -e "$T/usr/$f" ] || fail "$f was not installed"
 done
 export PATH=$T/usr/bin:/usr/bin:/bin

@@ -38,6 +38,8 @@ _blkscope_serve() {
 	esac
 	case $cur in
 	--filter=*) COMPREPLY=($(compgen -P --filter= -W "$(_blkscope_builtin filters)" -- "${cur#--filter=}")) ;;
+	--core-dumps=*) COMPREPLY=($(compgen -P --core-dumps= -W 'lean whole' -- "${cur#--core-dumps=}")) ;;
+	--sandbox=*) COMPREPLY=($(compgen -P --sandbox= -W 'auto on off' -- "${cur#--sandbox=}")) ;;
 	--log=*) COMPREPLY=($(compgen -P --log= -W 'stderr syslog null' -- "${cur#--log=}")) ;;
 	-*) COMPREPLY=($(compgen -W "$(_blkscope_options "${serve[@]}")" -- "$cur")) ;;
 	*)
