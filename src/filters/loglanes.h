@@ -6,6 +6,8 @@
  * thread a line came from: a line is stamped under its lane's lock, so once each lane was locked after some moment, every
  * line stamped before that moment is in our hands; those are sorted and handed out, the few later ones stay for the next time.
  *
+ * That is the order of CLOCK_MONOTONIC: when somebody sets the clock of the day, stamps jump, and the order stays.
+ *
  * Any thread, but init, free, and take: one thread at a time. */
 #pragma once
 #include <stdatomic.h>
@@ -28,7 +30,7 @@ struct loglines {
 
 /* The order of lines, better than by what they show. */
 struct logmark {
-	uint64_t ns;       /* since 1970 */
+	uint64_t ns;       /* CLOCK_MONOTONIC */
 	uint32_t len;      /* bytes of the line, with its newline */
 };
 
@@ -44,6 +46,7 @@ struct loglane {
 
 struct loglanes {
 	struct loglane at[LOGLANES];
+	_Atomic uint64_t ahead; /* ns: the time of day minus CLOCK_MONOTONIC */
 };
 
 enum loglane_news {
