@@ -246,6 +246,40 @@ def reads_that_the_disk_cannot_do_are_EIO_for_that_request():
                     assert error or c.recv(4096) == b'g' * 4096
 
 
+@case
+def a_disk_that_hangs_holds_up_nobody_but_who_writes_to_it():
+    """A frozen file system: writes to it wait.  Others, of another disk on the same loops, are served; then all is done."""
+    for engine in ENGINES:
+        with temp_dir() as d, ext4(d, 32 << 20):
+            make(d + '/mnt/disk', SIZE)
+            make(d + '/other', SIZE)
+            os.symlink(d + '/mnt/disk', d + '/hangs')
+            with Server('-t', '2', 'file', 'dir=' + d, *engine) as s:
+                writers = [up(s.sock, name=b'hangs') for _ in range(4)]
+                for c in writers:
+                    same(c.write(0, b'w' * BLOCK), 0, 'write before')
+                if run('fsfreeze', '-f', d + '/mnt', status=None).status:
+                    raise Skip('it cannot be frozen here')
+                try:
+                    for i, c in enumerate(writers):
+                        for k in range(40):
+                            c.request(WRITE, (i * 40 + k) * BLOCK, BLOCK, bytes([i * 40 + k]) * BLOCK, FUA if k % 4 == 0 else 0)
+                        c.request(FLUSH)
+                    for _ in range(10):
+                        with up(s.sock, name=b'other') as other:
+                            same(other.write(0, b'o' * 100000, FUA), 0, 'write to another disk')
+                            same(other.read(0, 100000), b'o' * 100000, 'read of another disk')
+                            same(other.call(FLUSH), 0, 'flush of another disk')
+                finally:
+                    run('fsfreeze', '-u', d + '/mnt')
+                for c in writers:
+                    same({c.simple()[0] for _ in range(41)}, {0}, 'what waited')
+                    c.close()
+            with open(d + '/mnt/disk', 'rb') as f:
+                for n in range(160):
+                    same(f.read(BLOCK), bytes([n]) * BLOCK, f'block {n}')
+
+
 @contextlib.contextmanager
 def failing(d, call, how):
     with open(f'{d}/fail-{call}', 'w', encoding='ascii') as f:
