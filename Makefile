@@ -6,13 +6,15 @@
 #   make check        set up, build, every test; make check T=delay for those whose names match
 #   make bench        side by side with the installed peers
 #   make fuzz         every fuzzer for FUZZ_SECONDS
-#   make torture      the server with each allocation failing in turn
+#   make torture      the server with each allocation, thread and descriptor failing in turn
+#   make soak         mixed clients for SOAK_SECONDS, all data verified
 #   make lint         format, clang-tidy, floors, headers compile alone
 #   make tour         HACKING.md's reading list with line counts
 #   make install      honours PREFIX and DESTDIR
 BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 300
 export PATH := /usr/sbin:/sbin:$(PATH)
 
 docdir = $(DESTDIR)$(abspath $(PREFIX))/share/doc/blkscope
@@ -49,6 +51,11 @@ torture:
 	@$(MAKE) --no-print-directory all
 	@tests/torture/run
 
+soak:
+	@tools/setup build check
+	@$(MAKE) --no-print-directory all
+	@SRC=$(CURDIR) BUILD_BIN=$(CURDIR)/$(BUILD)/bin SOAK_SECONDS=$(SOAK_SECONDS) /usr/bin/python3 tests/run/soak.py
+
 lint:
 	@tools/setup build lint
 	@tools/lint
@@ -69,4 +76,4 @@ install: $(BUILD)/build.ninja
 clean:
 	rm -rf build build-*
 
-.PHONY: all check demo bench fuzz torture lint tour install clean
+.PHONY: all check demo bench fuzz torture soak lint tour install clean

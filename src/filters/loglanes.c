@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "filters/loglanes.h"
 
-static uint64_t now_ns(const struct loglanes *l)
+enum { CLOCK_TRIES = 8 };
+#define CLOCK_DOUBT_NS 10000ull /* between reading two clocks; an offset that differs by less is the same */
+
+/* How far the time of day is ahead of CLOCK_MONOTONIC, ns modulo 2^64: that changes only when somebody sets the clock.  Asked
+ * for when a lane begins to fill; so all lines of a busy moment have one offset, and their stamps the order of their lines. */
+static uint64_t look_at_clock(struct loglanes *l)
 {
-	struct timespec now;
-	clock_gettime(l->clock, &now);
-	return timespec_ns(&now);
+	uint64_t known = atomic_load_explicit(&l->ahead, memory_order_relaxed), ahead = known, best = UINT64_MAX;
+
+	for (int i = 0; i < CLOCK_TRIES && best > CLOCK_DOUBT_NS; i++) {
+		struct timespec now;
+		uint64_t before = monotonic_ns();
+		clock_gettime(CLOCK_REALTIME, &now);
+		uint64_t took = monotonic_ns() - before;
+		if (took < best) {
+			best = took;
+			ahead = timespec_ns(&now) - before;
+		}
+	}
+	if (ahead - known + CLOCK_DOUBT_NS + best <= 2 * (CLOCK_DOUBT_NS + best))
+		return known;
+	atomic_store_explicit(&l->ahead, ahead, memory_order_relaxed);
+	return ahead;
 }
 
 /* --- adding --- */
@@ -23,7 +41,6 @@ static struct loglane *mine(struct loglanes *l)
 struct loglane *loglanes_open(struct loglanes *l, size_t len, size_t limit, char **p)
 {
 	struct loglane *lane = mine(l);
-	struct timespec now;
 
 	spin_lock(&lane->lock);
 	struct buf *text = &lane->fill.text;
@@ -33,10 +50,11 @@ struct loglane *loglanes_open(struct loglanes *l, size_t len, size_t limit, char
 		*p = len + LOGLINE_DIGITS <= sizeof lane->scrap ? lane->scrap : NULL;
 		return lane;
 	}
-	clock_gettime(l->clock, &now);
-	lane->ns = timespec_ns(&now);
+	lane->ns = monotonic_ns();
 	*p = text->p + text->len;
 	if (l->text) {
+		uint64_t ns = lane->ns + (text->len ? atomic_load_explicit(&l->ahead, memory_order_relaxed) : look_at_clock(l));
+		const struct timespec now = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
 		*p = logline_stamp(*p, &lane->stamp, &now);
 		*(*p)++ = ' ';
 	}
@@ -144,14 +162,9 @@ static unsigned begin_walk(struct walk *walks, unsigned n, struct loglane *lane,
 	return n + 1;
 }
 
-/* The latest of them; not always the last, when the clock was set. */
 static uint64_t latest(const struct loglines *lines)
 {
-	const struct logmark *m = (const void *)lines->marks.p;
-	uint64_t ns = 0;
-	for (size_t i = 0; i < lines->marks.len / sizeof *m; i++)
-		ns = MAX(ns, m[i].ns);
-	return ns;
+	return ((const struct logmark *)(const void *)(lines->marks.p + lines->marks.len))[-1].ns;
 }
 
 static void forget(struct loglines *lines)
@@ -178,7 +191,7 @@ bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost
 	struct walk walks[2 * LOGLANES];
 	unsigned n = 0;
 	bool more = false;
-	uint64_t end = all ? UINT64_MAX : now_ns(l);
+	uint64_t end = all ? UINT64_MAX : monotonic_ns();
 
 	for (unsigned i = 0; i < LOGLANES; i++) {
 		struct loglane *lane = &l->at[i];
@@ -186,8 +199,6 @@ bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost
 		swap(&lane->fill, &lane->taken);
 		atomic_store_explicit(&lane->full, false, memory_order_relaxed);
 		spin_unlock(&lane->lock);
-		/* What was kept goes out in any case: it is older than any moment from now on, unless the clock was set back. */
-		end = MAX(end, latest(&lane->kept) + 1);
 		n = begin_walk(walks, n, lane, &lane->kept);
 		n = begin_walk(walks, n, lane, &lane->taken);
 	}
@@ -223,9 +234,8 @@ static void lines_free(struct loglines *lines)
 	buf_free(&lines->marks);
 }
 
-void loglanes_init(struct loglanes *l, clockid_t clock, bool text)
+void loglanes_init(struct loglanes *l, bool text)
 {
-	l->clock = clock;
 	l->text = text;
 	for (struct loglane *lane = l->at; lane < l->at + LOGLANES; lane++) {
 		lane->lock = (struct spin){ 0 };

@@ -6,6 +6,8 @@
  * thread a line came from: a line is stamped under its lane's lock, so once each lane was locked after some moment, every
  * line stamped before that moment is in our hands; those are sorted and handed out, the few later ones stay for the next time.
  *
+ * That is the order of CLOCK_MONOTONIC: when somebody sets the clock of the day, stamps jump, and the order stays.
+ *
  * Any thread, but init, free, and take: one thread at a time. */
 #pragma once
 #include <stdatomic.h>
@@ -28,7 +30,7 @@ struct loglines {
 
 /* The order of lines, better than by what they show. */
 struct logmark {
-	uint64_t ns;       /* of the lanes' clock */
+	uint64_t ns;       /* CLOCK_MONOTONIC */
 	uint32_t len;      /* bytes of the line, with its newline */
 };
 
@@ -43,9 +45,9 @@ struct loglane {
 };
 
 struct loglanes {
-	clockid_t clock;       /* of the stamps */
 	bool text;             /* each line begins with its stamp and ends in a newline; else it is bytes as they come */
 	struct loglane at[LOGLANES];
+	_Atomic uint64_t ahead; /* ns: the time of day minus CLOCK_MONOTONIC */
 };
 
 enum loglane_news {
@@ -55,7 +57,7 @@ enum loglane_news {
 	LOGLANE_LOST,   /* no room, or no memory: the line was not added */
 };
 
-void loglanes_init(struct loglanes *, clockid_t clock, bool text);
+void loglanes_init(struct loglanes *, bool text);
 void loglanes_free(struct loglanes *);
 /* The calling thread's lane, with a line opened in it: at *p there is room for len bytes and LOGLINE_DIGITS more (in a scrap of
  * LOGLINE_MAX when the lane would hold more than limit bytes, or there is no memory; NULL when len is above that).  The lane is

@@ -208,7 +208,7 @@ struct logwriter *logwriter_start(const char *path, bool append, const char *scr
 		}
 	}
 	lanethread_init(&w->thread, turn);
-	loglanes_init(&w->thread.lanes, CLOCK_REALTIME, true);
+	loglanes_init(&w->thread.lanes, true);
 	buf_init(&w->drain, LOGLANES_MAX);
 	buf_init(&w->scripts, SCRIPTS_MAX);
 	buf_init(&w->running, SCRIPTS_MAX);

@@ -243,7 +243,7 @@ struct recwriter *recwriter_start(const char *path, enum rec_data data, struct e
 	}
 	memset(w, 0, sizeof *w);
 	lanethread_init(&w->thread, turn);
-	loglanes_init(&w->thread.lanes, CLOCK_MONOTONIC, false);
+	loglanes_init(&w->thread.lanes, false);
 	buf_init(&w->body, REC_BODY_MAX);
 	buf_init(&w->drain, LOGLANES_MAX);
 	buf_init(&w->runs, REC_BODY_MAX / 2);

@@ -122,6 +122,7 @@ static int start(struct stage *s, struct err *e)
 	if (f->dirfd && (f->dir = openat(f->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return err_set(e, "dirfd=%d: %s", f->dirfd, strerror(errno));
 	rings_init(&f->rings);
+	losses_init(&f->losses);
 	f->started = true;
 	return 0;
 }
@@ -148,6 +149,7 @@ static void stop(struct stage *s)
 	if (!f->started)
 		return;
 	rings_free(&f->rings);
+	losses_free(&f->losses);
 	if (f->dir >= 0)
 		close(f->dir);
 }

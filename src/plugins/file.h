@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* file: what the parts of the file plug-in share.  file.c reads its parameters, file_submit.c decides where a request
- * runs, file_open.c and file_ops.c make the calls, file_ring.c is the io_uring of a loop. */
+ * runs, file_open.c and file_ops.c make the calls, file_lost.c remembers what could not be written back, file_ring.c is
+ * the io_uring of a loop. */
 #pragma once
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
 #include "core/core.h"
 #include "loop/pool.h"
 #include "plugins/file_ring.h"
@@ -12,7 +16,15 @@ enum {
 	FILE_TRIES = 64,
 };
 
-/* The stage: constant after start, but for the rings. */
+/* Files whose flushes fail from now on; any thread. */
+struct losses {
+	pthread_mutex_t lock;
+	atomic_bool any;
+	bool all;               /* no memory to remember which */
+	struct list list;       /* struct loss */
+};
+
+/* The stage: constant after start, but for the rings and losses. */
 struct file {
 	char *path, *dir_path;
 	int fd, dirfd;          /* given by number; 0: not given */
@@ -22,6 +34,7 @@ struct file {
 	enum { ENGINE_AUTO, ENGINE_URING, ENGINE_POOL } engine;
 	bool started;
 	struct rings rings;
+	struct losses losses;
 };
 
 /* A request's. */
@@ -45,6 +58,10 @@ struct span {
 /* An export that is open.  What follows FD is constant between OPEN and CLOSE, if nothing else is said. */
 struct file_export {
 	int fd;
+	const char *name;    /* borrowed, for messages */
+	struct losses *losses; /* the stage's */
+	dev_t dev;           /* dev and ino: which file it is */
+	ino_t ino;
 	bool block;          /* a block device */
 	bool memory;         /* on a file system in memory: but for swap, nothing of it waits for a disk */
 	bool no_cache;       /* cache=none */
@@ -74,6 +91,24 @@ void file_close(struct file_export *x);
 int file_run(struct file_export *x, struct req *r, uint64_t done);
 /* Loop thread: as many bytes of a READ or WRITE as can be had without waiting for anything; 0: none, or cannot tell. */
 uint64_t file_try(struct file_export *x, const struct req *r);
+
+/* --- what could not be written back --- */
+
+/* The kernel tells an open file of such an error once, and drops the data: the next fdatasync(2) works, though what was
+ * acknowledged before is not there.  So it is remembered here, by file, for as long as the server runs: whoever flushes
+ * afterwards, on whatever connection, is told, too. */
+void losses_init(struct losses *);
+void losses_free(struct losses *);
+/* A call that waits for the disk failed with err, if err is no success; any thread.  Returns err. */
+int file_synced(const struct file_export *x, int err);
+/* The answer to a FLUSH whose fdatasync(2) ended with err. */
+int file_flushed(const struct file_export *x, int err);
+/* The same for a WRITE with FUA: RWF_DSYNC writes first, and which of the two failed is not told.  A file system that is full
+ * nearly always says so in the first, when there is nothing yet to lose, and is served on when there is room again. */
+static inline int file_dsynced(const struct file_export *x, int err)
+{
+	return err == EIO || x->block ? file_synced(x, err) : err;
+}
 
 /* --- for an engine that makes the same calls another way --- */
 

@@ -49,6 +49,8 @@ static int look_at(struct file_export *x, bool write, int advice, struct limits 
 	if (flags < 0 || fstat(x->fd, &st) < 0)
 		goto failed_errno;
 	x->block = S_ISBLK(st.st_mode);
+	x->dev = x->block ? st.st_rdev : st.st_dev;
+	x->ino = x->block ? 0 : st.st_ino;
 	if (!x->block && !S_ISREG(st.st_mode))
 		goto failed;
 	/* io_uring would take it for the wish to have EAGAIN. */

@@ -34,8 +34,9 @@ static void evict(const struct file_export *x, struct span s)
 {
 	if (!s.len)
 		return;
-	sync_file_range(x->fd, (off_t)s.off, (off_t)s.len,
-			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+	if (sync_file_range(x->fd, (off_t)s.off, (off_t)s.len,
+			    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0)
+		file_synced(x, errno); /* fdatasync(2) will not tell it again */
 	forget(x, s);
 }
 
@@ -125,7 +126,7 @@ static int sync_data(const struct file_export *x)
 	do
 		rc = fdatasync(x->fd);
 	while (rc < 0 && errno == EINTR);
-	return rc < 0 ? errno : 0;
+	return file_synced(x, rc < 0 ? errno : 0);
 }
 
 static int write_req(struct file_export *x, const struct req *r, uint64_t done)
@@ -137,6 +138,8 @@ static int write_req(struct file_export *x, const struct req *r, uint64_t done)
 		err = write_all(x, from + done, r->off + done, r->len - done, 0);
 		if (!err)
 			err = sync_data(x);
+	} else if (flags) {
+		file_dsynced(x, err);
 	}
 	if (!err && x->no_cache)
 		evict_later(x, (struct span){ r->off, r->len });
@@ -297,7 +300,7 @@ int file_run(struct file_export *x, struct req *r, uint64_t done)
 		err = zero(x, r);
 		break;
 	case OP_FLUSH:
-		return sync_data(x);
+		return file_flushed(x, sync_data(x));
 	case OP_CACHE:
 		return posix_fadvise(x->fd, (off_t)r->off, (off_t)r->len, POSIX_FADV_WILLNEED);
 	case OP_EXTENTS:

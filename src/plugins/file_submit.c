@@ -30,9 +30,11 @@ static bool good_export(const char *name)
 	return *name && !strchr(name, '/');
 }
 
-static int open_export(const struct file *f, struct file_export *x, const struct client *c, struct limits *m)
+static int open_export(struct file *f, struct file_export *x, const struct client *c, struct limits *m)
 {
 	x->no_cache = f->no_cache;
+	x->losses = &f->losses;
+	x->name = f->dir >= 0 ? c->export : f->path ? f->path : "fd=";
 	if (f->fd)
 		return file_open_fd(x, f->fd, c->readonly, f->advice, m);
 	if (f->dir < 0)
@@ -63,7 +65,7 @@ static int list_exports(const struct file *f, struct exports *list)
 static void work(struct job *j)
 {
 	struct file_slot *s = container_of(j, struct file_slot, job);
-	const struct file *f = s->layer->stage->block;
+	struct file *f = s->layer->stage->block;
 	struct file_export *x = s->layer->data;
 
 	switch (s->req->op) {
@@ -240,6 +242,10 @@ static void ring_done(struct ring_op *op, int res)
 		return;
 	}
 	if (res < 0 || (res == 0 && r->op == OP_READ)) {
+		if (r->op == OP_FLUSH || s->syncing)
+			file_synced(x, -res);
+		else if (r->op == OP_WRITE && r->flags & REQ_FUA)
+			file_dsynced(x, -res);
 		req_up(l, r, res ? -res : EIO); /* EIO: the file has become shorter than the export */
 		return;
 	}
@@ -249,7 +255,7 @@ static void ring_done(struct ring_op *op, int res)
 	if (more)
 		ring_run(x->ring, op);
 	else
-		req_up(l, r, 0);
+		req_up(l, r, r->op == OP_FLUSH ? file_flushed(x, 0) : 0);
 }
 
 static void cancel_waiting(struct layer *l, struct req *r)

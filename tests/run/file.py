@@ -5,6 +5,7 @@
 beside Debian's nbdkit where it must agree."""
 import contextlib, ctypes, errno, glob, mmap, os, random, re, shutil, struct, subprocess
 import nbd, harness
+from disks import ext4, loop_device, make, small_tmpfs
 from harness import NBDKIT, NBDKIT_REF, REAL, Skip, case, main, read_file, run, same, temp_dir, until
 
 PLACES = ['/var/tmp', '/dev/shm']
@@ -29,21 +30,6 @@ def with_engines(f):
         in_places(lambda path, e=engine: f(path, e))
 
 
-@contextlib.contextmanager
-def loop_device(path, *options):
-    """A block device whose disk is the file.  /sys/block/NAME/stat tells what reached it."""
-    if os.geteuid() != 0:
-        raise Skip('losetup takes root')
-    p = subprocess.run(['losetup', '-f', '--show', *options, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if p.returncode:
-        raise Skip('no loop device: ' + p.stderr.strip())
-    device = p.stdout.strip()
-    try:
-        yield device
-    finally:
-        subprocess.run(['losetup', '-d', device], check=True)
-
-
 def flushes(device):
     """How often the cache of the device was flushed to its disk: field 16 of the kernel's block/stat.rst."""
     return int(read_file(f'/sys/block/{os.path.basename(device)}/stat').split()[15])
@@ -58,12 +44,6 @@ def forget_cache(path):
 
 def has_ring(server):
     return any('io_uring' in os.readlink(f) for f in glob.glob(f'/proc/{server.pid}/fd/*'))
-
-
-def make(path, size, data=b''):
-    with open(path, 'wb') as f:
-        f.write(data)
-        f.truncate(size)
 
 
 clients = []
@@ -243,38 +223,15 @@ def a_file_that_shrinks_is_EIO_and_the_connection_lives():
 
 @case
 def a_full_disk_is_ENOSPC_and_the_connection_lives():
-    if os.geteuid() != 0:
-        raise Skip('mounting takes root')
     for engine in ENGINES:
-        with temp_dir() as d:
-            if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', d], stderr=subprocess.DEVNULL).returncode:
-                raise Skip('no tmpfs can be mounted here')
-            try:
-                make(d + '/disk', 16 << 20)
-                with Server('file', d + '/disk', *engine) as s:
-                    h = connect(s)
-                    same(fails(h.pwrite, b'x' * (4 << 20), 0), 'ENOSPC')
-                    h.trim(16 << 20, 0)
-                    h.pwrite(b'x' * (1 << 20), 0)
-                    same(h.pread(1, 0), bytearray(b'x'))
-            finally:
-                subprocess.run(['umount', d], check=True)
-
-
-@contextlib.contextmanager
-def ext4(d, size):
-    """A file system of its own in the directory d/mnt; yields the device below it."""
-    make(d + '/fs', size)
-    with loop_device(d + '/fs') as device:
-        if subprocess.run(['mkfs.ext4', '-q', device], stderr=subprocess.DEVNULL).returncode:
-            raise Skip('mkfs.ext4 does not work here')
-        os.mkdir(d + '/mnt')
-        if subprocess.run(['mount', device, d + '/mnt'], stderr=subprocess.DEVNULL).returncode:
-            raise Skip('no ext4 can be mounted here')
-        try:
-            yield device
-        finally:
-            subprocess.run(['umount', d + '/mnt'], check=True)
+        with temp_dir() as d, small_tmpfs(d, '2m'):
+            make(d + '/disk', 16 << 20)
+            with Server('file', d + '/disk', *engine) as s:
+                h = connect(s)
+                same(fails(h.pwrite, b'x' * (4 << 20), 0), 'ENOSPC')
+                h.trim(16 << 20, 0)
+                h.pwrite(b'x' * (1 << 20), 0)
+                same(h.pread(1, 0), bytearray(b'x'))
 
 
 @case

@@ -111,7 +111,8 @@ class Server:
         self.ends = 0 # the exit status that is expected; None: any
         self.uri = 'nbd+unix:///?socket=' + self.sock
         loops = ['-t', '4'] if MODE == 'tsan' and not program else [] # threads must meet, however few cores there are
-        argv = [program or NBDKIT, '-f', '-P', self.pid_file] + loops + (['-U', self.sock] if unix else []) + [str(a) for a in args]
+        free = ['--sandbox=off'] if 'LD_PRELOAD' in (env or {}) and not program else [] # the library opens files of its own
+        argv = [program or NBDKIT, '-f', '-P', self.pid_file] + loops + free + (['-U', self.sock] if unix else []) + [str(a) for a in args]
         self.argv = argv
         with open(self.dir + '/err', 'wb') as err:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
