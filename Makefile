@@ -6,6 +6,7 @@
 #   make check        set up, build, every test; make check T=delay for those whose names match
 #   make bench        side by side with the installed peers
 #   make fuzz         every fuzzer for FUZZ_SECONDS
+#   make conformance  every rule of the protocol's specification, for this server and the installed peers
 #   make torture      the server with each allocation failing in turn
 #   make lint         format, clang-tidy, floors, headers compile alone
 #   make tour         HACKING.md's reading list with line counts
@@ -44,6 +45,11 @@ fuzz:
 	@tools/setup build fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(T)
 
+conformance:
+	@tools/setup build check
+	@$(MAKE) --no-print-directory all
+	@tests/conformance/run
+
 torture:
 	@tools/setup build
 	@$(MAKE) --no-print-directory all
@@ -69,4 +75,4 @@ install: $(BUILD)/build.ninja
 clean:
 	rm -rf build build-*
 
-.PHONY: all check demo bench fuzz torture lint tour install clean
+.PHONY: all check demo bench fuzz conformance torture lint tour install clean
