@@ -6,6 +6,7 @@
 #   make check        set up, build, every test; make check T=delay for those whose names match
 #   make bench        side by side with the installed peers
 #   make fuzz         every fuzzer for FUZZ_SECONDS
+#   make conformance  every rule of the protocol's specification, for this server and the installed peers
 #   make torture      the server with each allocation, thread and descriptor failing in turn
 #   make soak         mixed clients for SOAK_SECONDS, all data verified
 #   make lint         format, clang-tidy, floors, headers compile alone
@@ -46,6 +47,11 @@ fuzz:
 	@tools/setup build fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(T)
 
+conformance:
+	@tools/setup build check
+	@$(MAKE) --no-print-directory all
+	@tests/conformance/run
+
 torture:
 	@tools/setup build
 	@$(MAKE) --no-print-directory all
@@ -76,4 +82,4 @@ install: $(BUILD)/build.ninja
 clean:
 	rm -rf build build-*
 
-.PHONY: all check demo bench fuzz torture soak lint tour install clean
+.PHONY: all check demo bench fuzz conformance torture soak lint tour install clean

@@ -178,7 +178,9 @@ static void opt_export_name(struct conn *c, struct cursor d)
 static void info_text(struct conn *c, uint16_t type, const char *text)
 {
 	uint8_t info[2 + NBD_MAX_STRING];
-	size_t len = MIN(strlen(text), (size_t)NBD_MAX_STRING);
+	size_t len = strlen(text);
+	if (!nbd_is_string(text, len))
+		return; /* nothing is better than what may not be sent */
 	put_be16(info, type);
 	memcpy(info + 2, text, len);
 	option_reply(c, NBD_REP_INFO, info, (uint32_t)len + 2);
@@ -272,8 +274,12 @@ static void send_export(struct conn *c, const struct export_name *x)
 	uint32_t text_len = x->description ? (uint32_t)strlen(x->description) : 0;
 	struct buf b;
 
-	if (name_len > NBD_MAX_STRING || text_len > NBD_MAX_STRING)
+	if (!nbd_is_string(x->name, name_len)) { /* a file may be called anything; who knows its name can have it */
+		say_debug("connection=%" PRIu64 " an export is not listed: its name is not UTF-8, or too long", c->client.id);
 		return;
+	}
+	if (text_len && !nbd_is_string(x->description, text_len))
+		text_len = 0;
 	buf_init(&b, 4 + 2 * NBD_MAX_STRING);
 	if (buf_reserve(&b, 4 + name_len + text_len)) {
 		put_be32((uint8_t *)b.p, name_len);

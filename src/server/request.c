@@ -190,6 +190,13 @@ static bool has_payload(const struct conn *c, const struct nbd_request *q)
 	return q->type == NBD_CMD_WRITE || (c->style == REPLY_EXTENDED && q->flags & NBD_CMD_FLAG_PAYLOAD_LEN);
 }
 
+/* How much of a refused payload is thrown away to keep the connection.  A client with extended headers has been told
+ * what is too much: proto.md, "Request message".  Others may know nbdkit's server, which is patient. */
+static uint64_t max_skip(const struct conn *c)
+{
+	return c->style == REPLY_EXTENDED ? NBD_MAX_PAYLOAD : CONN_MAX_SKIP;
+}
+
 /* Without a trip down. */
 static void answer(struct conn *c, struct req *r, int err)
 {
@@ -235,7 +242,7 @@ static void got_request(struct conn *c)
 	}
 	if (err) {
 		if (has_payload(c, &q)) {
-			if (q.len > CONN_MAX_SKIP) {
+			if (q.len > max_skip(c)) {
 				reply_free(c, r);
 				conn_hang_up(c, "a payload too large even to be thrown away");
 				return;

@@ -144,5 +144,7 @@ uint8_t *nbd_put_oldstyle(uint8_t *p, uint64_t size, uint32_t flags);
 /* The protocol's number for a positive errno: those it defines, EINVAL for the rest; so for EOVERFLOW, which is for
  * servers that cannot read in one piece. */
 uint32_t nbd_error(int err);
+/* A string as proto.md has it ("Conventions"): at most NBD_MAX_STRING bytes of UTF-8, none of them NUL. */
+bool nbd_is_string(const char *p, size_t len);
 /* "NBD_OPT_GO" ...; "unknown" for the rest. */
 const char *nbd_option_name(uint32_t option);

@@ -140,6 +140,45 @@ TEST(the_largest_write_goes_through_and_a_larger_one_is_thrown_away)
 	free(data);
 }
 
+/* As a client of extended headers, which says a length of 64 bits and whether that many bytes follow. */
+static void send_extended(uint16_t flags, uint16_t type, uint64_t cookie, uint64_t len)
+{
+	uint8_t head[32];
+	put_be64(put_be64(put_be64(put_be16(put_be16(put_be32(head, NBD_EXTENDED_REQUEST_MAGIC), flags), type), cookie), 0), len);
+	conn_rig_send(&t, head, sizeof head);
+}
+
+TEST(with_extended_headers_a_payload_over_the_largest_ends_the_connection)
+{
+	uint8_t *data = calloc(1, NBD_MAX_PAYLOAD);
+	uint8_t flags[4];
+	const uint8_t *p;
+
+	CHECK(conn_rig_start(&t, memory_alone, big));
+	CHECK(conn_rig_got(&t, 18));
+	put_be32(flags, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
+	conn_rig_send(&t, flags, 4);
+	send_option(NBD_OPT_EXTENDED_HEADERS, "", 0);
+	send_option(NBD_OPT_GO, "\0\0\0\0\0\0", 6);
+	conn_rig_turn(&t);
+	CHECK(conn_rig_got(&t, 20 + 20 + 12 + 20)); /* ACK; INFO_EXPORT; ACK */
+	send_extended(NBD_CMD_FLAG_PAYLOAD_LEN, NBD_CMD_TRIM, 1, NBD_MAX_PAYLOAD); /* not wanted, but read over */
+	conn_rig_send(&t, data, NBD_MAX_PAYLOAD);
+	send_extended(0, NBD_CMD_FLUSH, 2, 0);
+	conn_rig_turn(&t);
+	p = conn_rig_got(&t, 32);
+	CHECK(p && get_be64(p + 8) == 1 && conn_rig_got(&t, (uint32_t)get_be64(p + 24)));
+	p = conn_rig_got(&t, 32);
+	CHECK(p && get_be64(p + 8) == 2 && get_be16(p + 6) == NBD_REPLY_TYPE_NONE);
+	CHECK(t.conn);
+	send_extended(NBD_CMD_FLAG_PAYLOAD_LEN, NBD_CMD_TRIM, 3, NBD_MAX_PAYLOAD + 1);
+	conn_rig_turn(&t);
+	CHECK(!t.conn);
+	CHECK_EQ_U(conn_rig_left(&t), 0);
+	conn_rig_stop(&t);
+	free(data);
+}
+
 TEST(a_client_that_dies_takes_its_parked_requests_with_it)
 {
 	CHECK(conn_rig_start(&t, delay_memory, slow));
