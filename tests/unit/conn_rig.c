@@ -69,6 +69,11 @@ static void gone(struct conn *c)
 
 bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const char *const *options)
 {
+	return conn_rig_start_as(t, mods, options, &(struct conn_config){ .handshake_mask = 0xffff });
+}
+
+bool conn_rig_start_as(struct conn_rig *t, const struct module *const *mods, const char *const *options, const struct conn_config *config)
+{
 	struct err e;
 	int rc = 0;
 	memset(t, 0, sizeof *t);
@@ -85,9 +90,10 @@ bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const 
 		for (unsigned i = 0; i < t->stages.count; i++)
 			if (stage_option(&t->at[i], options[0], options[1], &rc, &e))
 				break;
-	if (rc < 0 || stages_start(&t->stages, &e) < 0)
+	if (rc < 0 || stages_start(&t->stages, &e) < 0 || stages_forked(&t->stages, false, &e) < 0)
 		return false;
-	t->config = (struct conn_config){ .stages = &t->stages, .handshake_mask = 0xffff };
+	t->config = *config;
+	t->config.stages = &t->stages;
 	t->conn = conn_new(&t->config, &t->loop, &t->memory, 1);
 	if (!t->conn)
 		return false;

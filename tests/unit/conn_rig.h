@@ -23,6 +23,8 @@ struct conn_rig {
 
 /* Modules end with NULL; then an even number of key, value strings for the last one, ended by NULL. */
 bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const char *const *options);
+/* The same of a server that is configured like that; stages are the rig's. */
+bool conn_rig_start_as(struct conn_rig *t, const struct module *const *mods, const char *const *options, const struct conn_config *config);
 void conn_rig_send(struct conn_rig *t, const void *p, size_t n);
 void conn_rig_end(struct conn_rig *t);             /* the client closes its side */
 void conn_rig_turn(struct conn_rig *t);            /* until nothing moves any more */
