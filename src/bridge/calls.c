@@ -32,12 +32,18 @@ bool call_block_size(struct limits *m, uint32_t min, uint32_t pref, uint32_t max
 
 /* --- what is asked for, out of what there is --- */
 
+/* Whoever asked has gone: one request of 64 bits may be so many calls that they would never end. */
+static bool given_up(void)
+{
+	return context->cancelled && atomic_load(context->cancelled);
+}
+
 static int zero_by_writing(struct loaded *p, const struct opened *o, uint32_t n, uint64_t off, uint32_t flags)
 {
 	int err = 0;
 	for (uint32_t k; n && !err; n -= k, off += k) {
 		k = MIN(n, (uint32_t)ZERO_PIECE);
-		err = p->calls->write(p, o, zeroes, k, off, flags & NBDKIT_FLAG_FUA);
+		err = given_up() ? ESHUTDOWN : p->calls->write(p, o, zeroes, k, off, flags & NBDKIT_FLAG_FUA);
 	}
 	return err;
 }
@@ -63,7 +69,7 @@ static int cache(struct loaded *p, const struct opened *o, uint32_t n, uint64_t 
 	int err = thrown_away ? 0 : ENOMEM;
 	for (; n && !err; n -= k, off += k) {
 		k = MIN(n, piece);
-		err = p->calls->read(p, o, thrown_away, k, off);
+		err = given_up() ? ESHUTDOWN : p->calls->read(p, o, thrown_away, k, off);
 	}
 	free(thrown_away);
 	return err;
@@ -76,7 +82,9 @@ static int in_pieces(struct loaded *p, const struct opened *o, const struct req 
 	int err = 0;
 	for (uint32_t n; left && !err; left -= n, off += n) {
 		n = (uint32_t)MIN(left, (uint64_t)PIECE_MAX);
-		if (r->op == OP_TRIM)
+		if (given_up())
+			err = ESHUTDOWN;
+		else if (r->op == OP_TRIM)
 			err = p->calls->trim(p, o, n, off, flags & NBDKIT_FLAG_FUA);
 		else if (r->op == OP_ZERO)
 			err = zero(p, o, n, off, flags);
