@@ -7,7 +7,8 @@
 #   make bench        side by side with the installed peers
 #   make fuzz         every fuzzer for FUZZ_SECONDS
 #   make torture      the server with each allocation failing in turn
-#   make lint         format, clang-tidy, floors, headers compile alone
+#   make valgrind     the unit tests and part of tests/run under memcheck
+#   make lint         format, clang-tidy, cppcheck, floors, headers compile alone
 #   make tour         HACKING.md's reading list with line counts
 #   make install      honours PREFIX and DESTDIR
 BUILD ?= build
@@ -49,6 +50,11 @@ torture:
 	@$(MAKE) --no-print-directory all
 	@tests/torture/run
 
+valgrind:
+	@tools/setup build check valgrind
+	@$(MAKE) --no-print-directory all
+	@tests/valgrind $(T)
+
 lint:
 	@tools/setup build lint
 	@tools/lint
@@ -69,4 +75,4 @@ install: $(BUILD)/build.ninja
 clean:
 	rm -rf build build-*
 
-.PHONY: all check demo bench fuzz torture lint tour install clean
+.PHONY: all check demo bench fuzz torture valgrind lint tour install clean

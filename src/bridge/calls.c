@@ -129,7 +129,7 @@ int call_data(struct layer *l, struct req *r)
 	struct loaded *p = loaded_of(l->mod);
 	struct context *before = context;
 	struct context c = { .module = p->mod.name, .client = l->client, .stack = l->stack, .layer = l,
-			     .export = l->client->export, .strings = &o->strings,
+			     .export = l->client->export, .strings = &o->conn.strings,
 			     .cancelled = before ? before->cancelled : NULL };
 
 	context = &c;
@@ -150,7 +150,7 @@ void call_run(struct loaded *p, struct call *c)
 
 	/* Before it is opened no export is chosen, as nbdkit_export_name() has it. */
 	c->context = (struct context){ .module = p->mod.name, .client = client, .stack = c->layer->stack, .layer = c->layer,
-				       .export = r->op < OP_OPEN ? NULL : client->export, .strings = &o->strings,
+				       .export = r->op < OP_OPEN ? NULL : client->export, .strings = &o->conn.strings,
 				       .cancelled = &c->cancelled };
 	context = &c->context;
 	errno = 0;
@@ -168,11 +168,11 @@ void call_run(struct loaded *p, struct call *c)
 	case OP_OPEN:
 		c->err = p->calls->open(p, o, client, &c->limits);
 		if (c->err)
-			interned_free(&o->strings); /* no CLOSE will come */
+			interned_free(&o->conn.strings); /* no CLOSE will come */
 		break;
 	case OP_CLOSE:
 		p->calls->close(p, o);
-		interned_free(&o->strings);
+		interned_free(&o->conn.strings);
 		break;
 	default:
 		c->err = data(p, o, r);

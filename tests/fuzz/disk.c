@@ -54,6 +54,7 @@ static void read_disk(struct req *r)
 static void carry_out(struct req *r)
 {
 	uint64_t all = disk.size + disk.beyond;
+	uint64_t have = r->off < disk.size ? MIN(r->len, disk.size - r->off) : 0; /* bytes of the array */
 
 	if (r->op == OP_FLUSH)
 		return;
@@ -65,11 +66,13 @@ static void carry_out(struct req *r)
 		read_disk(r);
 		break;
 	case OP_WRITE:
-		memcpy(disk.bytes + r->off, r->data, r->len);
+		if (have)
+			memcpy(disk.bytes + r->off, r->data, have);
 		break;
 	case OP_TRIM:
 	case OP_ZERO:
-		memset(disk.bytes + r->off, 0, r->len);
+		if (have)
+			memset(disk.bytes + r->off, 0, have);
 		break;
 	case OP_EXTENTS:
 		tell(r->data, r->off, r->len);

@@ -8,7 +8,7 @@ enum { DISK_MAX = 64 << 10, DISK_HELD = 4096, DISK_GRAIN = 512 /* bytes: of hole
 
 struct disk {
 	uint8_t bytes[DISK_MAX];
-	uint64_t size, beyond;  /* bytes; beyond: more that read as zeroes (a large disk) */
+	uint64_t size, beyond;  /* bytes; beyond: more, zeroes that forget what is written (a large disk) */
 	uint32_t min;           /* its blocks; 0: any */
 	bool constant;          /* nothing may change it */
 	bool hold;              /* keep requests until disk_release() */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any words, one a line, as the server's command line: parsed, checked, given to the plug-ins and filters it names.  Nothing
  * is started or left open; what is refused is refused with one line. */
+/* Aims at src: cmd/args cmd/config base/option */
 #include <string.h>
 #include <unistd.h>
 #include "base/say.h"

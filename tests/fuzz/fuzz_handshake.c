@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a client's handshake, before servers of every kind.  The first byte chooses the server, the second the pieces
  * that the bytes arrive in; the rest is the client's.  options.h tells what is checked. */
+/* Aims at src: server/handshake server/options */
 #include "fuzz/options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

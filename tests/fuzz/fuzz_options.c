@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Options that are nearly right: the input chooses numbers, names, lengths and queries, and here and there one that is wrong,
  * so that magic numbers and lengths are no obstacle.  options.h tells what is checked. */
+/* Aims at src: server/options server/handshake */
 #include <string.h>
 #include "fuzz/options.h"
 

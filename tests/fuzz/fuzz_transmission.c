@@ -2,6 +2,7 @@
 /* The transmission phase in all its styles, over a memory disk and several stacks of filters: see client.h for what is held
  * against the server.  Of the input, the first byte chooses the stack, the second the style and how it ends, the third the
  * pieces that its bytes arrive in; the rest are requests. */
+/* Aims at src: server/conn server/request server/reply server/rx server/send server/payload core/core core/split core/lists filters/.* */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -108,7 +109,7 @@ static void check_disk(const struct kind *k)
 	MUST(memcmp(served + k->size, disk_pattern + k->base + k->size, DISK_MAX - k->base - k->size) == 0);
 	for (uint64_t i = 0, n; i < k->size; i += n) {
 		n = MIN(k->size - i, (uint64_t)256);
-		bool known = !memchr(client.unknown + i, true, n);
+		bool known = !memchr(client.unknown + i, 1, n);
 		MUST(!known || memcmp(served + i, client.model + i, n) == 0);
 		for (uint64_t b = i; b < i + n && !known; b++)
 			MUST(client.unknown[b] || served[b] == client.model[b]);
