@@ -9,7 +9,8 @@
 #   make conformance  every rule of the protocol's specification, for this server and the installed peers
 #   make torture      the server with each allocation, thread and descriptor failing in turn
 #   make soak         mixed clients for SOAK_SECONDS, all data verified
-#   make lint         format, clang-tidy, floors, headers compile alone
+#   make valgrind     the unit tests and part of tests/run under memcheck
+#   make lint         format, clang-tidy, cppcheck, floors, headers compile alone
 #   make tour         HACKING.md's reading list with line counts
 #   make install      honours PREFIX and DESTDIR
 BUILD ?= build
@@ -62,6 +63,11 @@ soak:
 	@$(MAKE) --no-print-directory all
 	@SRC=$(CURDIR) BUILD_BIN=$(CURDIR)/$(BUILD)/bin SOAK_SECONDS=$(SOAK_SECONDS) /usr/bin/python3 tests/run/soak.py
 
+valgrind:
+	@tools/setup build check valgrind
+	@$(MAKE) --no-print-directory all
+	@tests/valgrind $(T)
+
 lint:
 	@tools/setup build lint
 	@tools/lint
@@ -82,4 +88,4 @@ install: $(BUILD)/build.ninja
 clean:
 	rm -rf build build-*
 
-.PHONY: all check demo bench fuzz conformance torture soak lint tour install clean
+.PHONY: all check demo bench fuzz conformance torture soak valgrind lint tour install clean

@@ -202,13 +202,16 @@ static void *serve(void *arg)
 static int listen_at(int family, const void *address, socklen_t len, const char *where, struct err *e)
 {
 	int on = 1, fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && family == AF_INET) /* the sockets that are accepted inherit NODELAY */
-		if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
-		    || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-			return err_set(e, "%s: cannot set up the socket: %s", where, strerror(errno));
-	if (fd < 0 || bind(fd, address, len) < 0 || listen(fd, 1024) < 0)
-		return err_set(e, "%s: cannot listen: %s", where, strerror(errno));
-	return fd;
+	bool ok = fd >= 0;
+	if (ok && family == AF_INET) /* the sockets that are accepted inherit NODELAY */
+		ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
+		     && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+	if (ok && bind(fd, address, len) == 0 && listen(fd, 1024) == 0)
+		return fd;
+	err_set(e, "%s: cannot listen: %s", where, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 /* A number is a port of 127.0.0.1, all else a path. */

@@ -32,12 +32,18 @@ bool call_block_size(struct limits *m, uint32_t min, uint32_t pref, uint32_t max
 
 /* --- what is asked for, out of what there is --- */
 
+/* Whoever asked has gone: one request of 64 bits may be so many calls that they would never end. */
+static bool given_up(void)
+{
+	return context->cancelled && atomic_load(context->cancelled);
+}
+
 static int zero_by_writing(struct loaded *p, const struct opened *o, uint32_t n, uint64_t off, uint32_t flags)
 {
 	int err = 0;
 	for (uint32_t k; n && !err; n -= k, off += k) {
 		k = MIN(n, (uint32_t)ZERO_PIECE);
-		err = p->calls->write(p, o, zeroes, k, off, flags & NBDKIT_FLAG_FUA);
+		err = given_up() ? ESHUTDOWN : p->calls->write(p, o, zeroes, k, off, flags & NBDKIT_FLAG_FUA);
 	}
 	return err;
 }
@@ -63,7 +69,7 @@ static int cache(struct loaded *p, const struct opened *o, uint32_t n, uint64_t 
 	int err = thrown_away ? 0 : ENOMEM;
 	for (; n && !err; n -= k, off += k) {
 		k = MIN(n, piece);
-		err = p->calls->read(p, o, thrown_away, k, off);
+		err = given_up() ? ESHUTDOWN : p->calls->read(p, o, thrown_away, k, off);
 	}
 	free(thrown_away);
 	return err;
@@ -76,7 +82,9 @@ static int in_pieces(struct loaded *p, const struct opened *o, const struct req 
 	int err = 0;
 	for (uint32_t n; left && !err; left -= n, off += n) {
 		n = (uint32_t)MIN(left, (uint64_t)PIECE_MAX);
-		if (r->op == OP_TRIM)
+		if (given_up())
+			err = ESHUTDOWN;
+		else if (r->op == OP_TRIM)
 			err = p->calls->trim(p, o, n, off, flags & NBDKIT_FLAG_FUA);
 		else if (r->op == OP_ZERO)
 			err = zero(p, o, n, off, flags);
@@ -121,7 +129,7 @@ int call_data(struct layer *l, struct req *r)
 	struct loaded *p = loaded_of(l->mod);
 	struct context *before = context;
 	struct context c = { .module = p->mod.name, .client = l->client, .stack = l->stack, .layer = l,
-			     .export = l->client->export, .strings = &o->strings,
+			     .export = l->client->export, .strings = &o->conn.strings,
 			     .cancelled = before ? before->cancelled : NULL };
 
 	context = &c;
@@ -142,7 +150,7 @@ void call_run(struct loaded *p, struct call *c)
 
 	/* Before it is opened no export is chosen, as nbdkit_export_name() has it. */
 	c->context = (struct context){ .module = p->mod.name, .client = client, .stack = c->layer->stack, .layer = c->layer,
-				       .export = r->op < OP_OPEN ? NULL : client->export, .strings = &o->strings,
+				       .export = r->op < OP_OPEN ? NULL : client->export, .strings = &o->conn.strings,
 				       .cancelled = &c->cancelled };
 	context = &c->context;
 	errno = 0;
@@ -160,11 +168,11 @@ void call_run(struct loaded *p, struct call *c)
 	case OP_OPEN:
 		c->err = p->calls->open(p, o, client, &c->limits);
 		if (c->err)
-			interned_free(&o->strings); /* no CLOSE will come */
+			interned_free(&o->conn.strings); /* no CLOSE will come */
 		break;
 	case OP_CLOSE:
 		p->calls->close(p, o);
-		interned_free(&o->strings);
+		interned_free(&o->conn.strings);
 		break;
 	default:
 		c->err = data(p, o, r);

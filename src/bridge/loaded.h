@@ -48,9 +48,9 @@ struct opened {
 		struct layer *layer;
 		struct next *main;          /* a filter's: what lies below, for this connection; NULL until asked for */
 		struct list nexts;          /* struct next: all that serve this connection; loop thread */
+		struct interned *strings;   /* until CLOSE; there may be some without an OPEN that went well */
 	} conn;
 	void *handle;               /* NULL: not open */
-	struct interned *strings;
 	bool zero_native, cache_native;
 	int fua;                    /* NBDKIT_FUA_* */
 	_Atomic(struct next *) next; /* a filter's: what requests go down to, or NULL; the filter may change it */

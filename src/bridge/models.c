@@ -195,7 +195,7 @@ void models_gone(struct layer *l)
 	struct opened *o = l->data;
 	struct call *next = NULL;
 
-	interned_free(&o->strings); /* of questions before OPEN */
+	interned_free(&o->conn.strings); /* of questions before OPEN */
 	if (o->conn.main)
 		next_gone(o->conn.main);
 	if (p->model != SERIALIZE_CONNECTIONS)

@@ -199,6 +199,7 @@ int output_summary(struct play *p, const struct look_options *o, struct err *e)
 	p->watch_arg = &b;
 	r = play_to(p, p->end, PLAY_ALL, e);
 	p->watch = NULL;
+	p->watch_arg = NULL;
 	turn_page(&b, UINT64_MAX);
 	if (b.at >= 0)
 		put_line(&b.step);

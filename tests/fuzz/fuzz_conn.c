@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A client that sends anything, in any pieces, to a server with two filters and a small disk.
  * The first byte chooses the piece size and the handshake's age; the rest is the client's. */
+/* Aims at src: server/conn server/handshake server/options server/request server/reply server/rx server/send server/payload wire/nbd */
 #include "filters/filters.h"
 #include "plugins/plugins.h"
 #include "unit/conn_rig.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The expect library's matching: regexps, text and pieces out of the input, against pcre2_match() on the text in one piece. */
+/* Aims at src: expect/match expect/leftmost expect/text */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

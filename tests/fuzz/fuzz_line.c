@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as lines of a log: what quick_line() says of one is what the parser says. */
+/* Aims at src: trace/quick_line trace/read_log */
 #include <stdlib.h>
 #include <string.h>
 #include "trace/quick_line.h"

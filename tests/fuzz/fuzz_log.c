@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a log: reader, model of a disk, and painter.
  * The first byte chooses disk and order, the second the piece size the bytes arrive in. */
+/* Aims at src: trace/read_log view/model view/map view/inflight view/timeline view/paint.* */
 #include <stdlib.h>
 #include <string.h>
 #include "trace/read_log.h"

@@ -323,7 +323,7 @@ static int other(void *h, const char *callback, uint32_t count, uint64_t off, ui
 
 static int probe_extents(void *h, uint32_t count, uint64_t off, uint32_t flags, struct nbdkit_extents *x)
 {
-	const char *v = setting(h, "extents");
+	const char *v;
 	char all[512], *save = NULL;
 	int rc = other(h, "extents_call", count, off, flags);
 	snprintf(all, sizeof all, "%s", (v = setting(h, "extents")) ? v : "+0,1048576,0");

@@ -8,6 +8,7 @@ here depends on time.
 """
 import os, resource, signal, tempfile
 import nbd
+import rawnbd
 from harness import MODE, REAL, Skip, case, main, same, until
 from probe import OURS, THEIRS, opened, probed, settings, so, visit
 
@@ -112,6 +113,18 @@ def with_serialized_connections_the_next_client_waits_for_the_last_to_go():
         until('both are closed', lambda: s.log.count('close') == 2)
     calls = [line.split()[0] for line in s.log.lines if line.split()[0] in ('preconnect', 'open', 'close')]
     same(calls, ['preconnect', 'open', 'close'] * 2, 'the order')
+
+
+@case
+def a_request_that_is_endless_calls_ends_with_its_client():
+    """A zero of 64 bits, and a plug-in that can only write."""
+    with probed(OURS, have='open get_size pread close pwrite', with_=f'size={1 << 60}') as s:
+        c = rawnbd.Conn(s.sock).newstyle()
+        c.go(extended=True)
+        c.request(rawnbd.ZERO, 0, 1 << 60)
+        until('it is being written', lambda: s.log.count('pwrite') > 2)
+        c.close()
+        until('the export is closed', lambda: s.log.count('close') == 1)
 
 
 # --- isolation ---

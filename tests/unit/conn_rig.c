@@ -85,7 +85,7 @@ bool conn_rig_prepare(struct conn_rig *t, const struct module *const *mods, cons
 		for (unsigned i = 0; i < t->stages.count; i++)
 			if (stage_option(&t->at[i], options[0], options[1], &rc, &e))
 				break;
-	if (rc < 0 || stages_start(&t->stages, &e) < 0)
+	if (rc < 0 || stages_start(&t->stages, &e) < 0 || stages_forked(&t->stages, false, &e) < 0)
 		return false;
 	t->config = (struct conn_config){ .stages = &t->stages, .handshake_mask = 0xffff, .max_bytes = MIB(64) };
 	return true;
@@ -108,6 +108,17 @@ bool conn_rig_connect(struct conn_rig *t)
 bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const char *const *options)
 {
 	return conn_rig_prepare(t, mods, options) && conn_rig_connect(t);
+}
+
+bool conn_rig_start_as(struct conn_rig *t, const struct module *const *mods, const char *const *options, const struct conn_config *config)
+{
+	if (!conn_rig_prepare(t, mods, options))
+		return false;
+	struct conn_config ours = t->config;
+	t->config = *config;
+	t->config.stages = ours.stages;
+	t->config.max_bytes = ours.max_bytes;
+	return conn_rig_connect(t);
 }
 
 void conn_rig_option(struct conn_rig *t, uint32_t option, const void *data, uint32_t len)

@@ -26,6 +26,8 @@ bool conn_rig_start(struct conn_rig *t, const struct module *const *mods, const 
 /* The same in two steps: between them the test may change t->config. */
 bool conn_rig_prepare(struct conn_rig *t, const struct module *const *mods, const char *const *options);
 bool conn_rig_connect(struct conn_rig *t);
+/* The same of a server that is configured like that; stages and limits are the rig's. */
+bool conn_rig_start_as(struct conn_rig *t, const struct module *const *mods, const char *const *options, const struct conn_config *config);
 void conn_rig_send(struct conn_rig *t, const void *p, size_t n);
 void conn_rig_option(struct conn_rig *t, uint32_t option, const void *data, uint32_t len);
 void conn_rig_request(struct conn_rig *t, uint16_t flags, uint16_t type, uint64_t cookie, uint64_t off, uint32_t len);

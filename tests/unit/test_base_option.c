@@ -81,11 +81,16 @@ TEST(a_bad_value_names_its_key_and_changes_nothing)
 		{ "size", "1.5" }, { "wait", "soon" }, { "flag", "maybe" }, { "n", "-1" }, { "n", "4294967296" }, { "call", "refuse" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		struct block b = { 0 }, untouched = { 0 };
+		union { /* compared with its padding: nothing at all is touched */
+			struct block b;
+			unsigned char bytes[sizeof(struct block)];
+		} now, before;
 		struct err e = { "" };
-		CHECK(set(&b, bad[i][0], bad[i][1], &e) == -1);
+		memset(&now, 0, sizeof now);
+		memset(&before, 0, sizeof before);
+		CHECK(set(&now.b, bad[i][0], bad[i][1], &e) == -1);
 		CHECK(strstr(e.msg, bad[i][0]));
-		CHECK(memcmp(&b, &untouched, sizeof b) == 0);
+		CHECK(memcmp(now.bytes, before.bytes, sizeof now.bytes) == 0);
 	}
 }
 

@@ -135,8 +135,7 @@ TEST(to_wait_for_the_end_takes_no_memory_for_the_text)
 	mexp_set_read_size(t.h, 64 << 10);
 	CHECK(pthread_create(&thread, NULL, pour, &f) == 0);
 	unsigned long long seen = 0;
-	int r;
-	while ((r = mexp_try_expect(t.h, NULL, NULL)) == MEXP_AGAIN && seen < f.bytes + 3) {
+	while (mexp_try_expect(t.h, NULL, NULL) == MEXP_AGAIN && seen < f.bytes + 3) {
 		seen = mexp_lost(t.h) + t.h->len;
 		CHECK(t.h->state->store_size <= 8 * MB);
 		poll(&(struct pollfd){ .fd = mexp_get_fd(t.h), .events = POLLIN }, 1, 10);

@@ -200,8 +200,12 @@ static void *hammer(void *arg)
 	struct err e;
 	uint64_t seed = (uintptr_t)arg;
 	uint8_t *buf = malloc(65536);
-	if (loop_start(&mine->loop, &e) < 0)
+	if (!mine || !buf || loop_start(&mine->loop, &e) < 0) {
+		test_failed(__FILE__, __LINE__, "a thread cannot start");
+		free(buf);
+		free(mine);
 		return NULL;
+	}
 	mine->client = (struct client){ .id = seed, .export = "" };
 	mine->stack = stack_new(t.at, t.stack->layers[0].mod, &mine->loop, &mine->client);
 	mine->stack->home_user = mine;

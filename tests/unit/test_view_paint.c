@@ -30,7 +30,8 @@ static void close_screen(void)
 static void request(enum ev_op op, uint64_t off, uint64_t len, int err)
 {
 	static uint64_t id;
-	model_event(&m, &(struct event){ .time = s.now, .conn = 1, .id = ++id, .kind = EV_BEGIN, .op = op,
+	id++;
+	model_event(&m, &(struct event){ .time = s.now, .conn = 1, .id = id, .kind = EV_BEGIN, .op = op,
 		.off = off, .len = len }, NULL);
 	if (err >= 0)
 		model_event(&m, &(struct event){ .time = s.now, .conn = 1, .id = id, .kind = EV_END, .op = op,
