@@ -67,7 +67,9 @@ static const char *reason(struct tls_session *s, int rc, char *text, size_t room
 
 	switch (rc) {
 	case GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR:
-		if (gnutls_certificate_verification_status_print(gnutls_session_get_verify_cert_status(s->gnutls), GNUTLS_CRT_X509, &words, 0) < 0)
+		rc = gnutls_certificate_verification_status_print(gnutls_session_get_verify_cert_status(s->gnutls), GNUTLS_CRT_X509,
+								  &words, 0);
+		if (rc < 0)
 			return gnutls_strerror(rc);
 		snprintf(text, room, "the client's certificate: %.*s", (int)words.size, words.data);
 		tls_lib.release(words.data);

@@ -12,9 +12,11 @@
 /* --- keys: main thread; constant once made, any thread may use them --- */
 
 struct tls_options {
-	const char *certificates; /* a directory: ca-cert.pem, server-cert.pem, server-key.pem and perhaps ca-crl.pem; or NULL */
-	const char *psk;          /* a file of lines NAME:KEY, the key in hexadecimal; then certificates do not count; or NULL */
-	bool verify_peer;         /* only clients with a certificate of that CA */
+	/* A directory: ca-cert.pem, server-cert.pem, server-key.pem and perhaps ca-crl.pem; or NULL. */
+	const char *certificates;
+	/* A file of lines NAME:KEY, the key in hexadecimal; then certificates do not count.  Or NULL. */
+	const char *psk;
+	bool verify_peer; /* only clients with a certificate of that CA */
 };
 
 struct tls;

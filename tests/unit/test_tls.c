@@ -177,7 +177,9 @@ static void a_session(const char *priority, size_t piece, size_t out_room)
 
 TEST(a_session_is_the_same_in_whatever_pieces_it_comes_and_goes)
 {
-	static const struct { size_t piece, room; } with[] = { { 0, 0 }, { 1, 0 }, { 5, 37 }, { 1000, 1 }, { 0, 16383 }, { 16406, 16406 }, { 0, 100000 } };
+	static const struct { size_t piece, room; } with[] = {
+		{ 0, 0 }, { 1, 0 }, { 5, 37 }, { 1000, 1 }, { 0, 16383 }, { 16406, 16406 }, { 0, 100000 },
+	};
 	for (unsigned i = 0; i < ARRAY_LEN(with); i++)
 		for (unsigned k = 0; k < ARRAY_LEN(versions); k++)
 			a_session(versions[k], with[i].piece, with[i].room);
@@ -394,9 +396,12 @@ TEST(where_tls_is_required_nothing_else_is_answered_before)
 TEST(strangers_and_the_versions_of_old_are_sent_away_with_an_alert)
 {
 	static const struct { const char *priority, *user, *key; } who[] = {
-		{ TLS_CLIENT_13, "alice", "ff112233445566778899aabbccddeeff" }, { TLS_CLIENT_12, "alice", "ff112233445566778899aabbccddeeff" },
-		{ TLS_CLIENT_13, "mallory", ALICE }, { TLS_CLIENT_12, "mallory", ALICE }, { TLS_CLIENT_13, "", ALICE }, { TLS_CLIENT_12, "alicf", ALICE },
-		{ "NORMAL:-VERS-ALL:+VERS-TLS1.1:+ECDHE-PSK:+DHE-PSK", "alice", ALICE }, { "NORMAL:-VERS-ALL:+VERS-TLS1.0:+ECDHE-PSK", "alice", ALICE },
+		{ TLS_CLIENT_13, "alice", "ff112233445566778899aabbccddeeff" },
+		{ TLS_CLIENT_12, "alice", "ff112233445566778899aabbccddeeff" },
+		{ TLS_CLIENT_13, "mallory", ALICE }, { TLS_CLIENT_12, "mallory", ALICE },
+		{ TLS_CLIENT_13, "", ALICE }, { TLS_CLIENT_12, "alicf", ALICE },
+		{ "NORMAL:-VERS-ALL:+VERS-TLS1.1:+ECDHE-PSK:+DHE-PSK", "alice", ALICE },
+		{ "NORMAL:-VERS-ALL:+VERS-TLS1.0:+ECDHE-PSK", "alice", ALICE },
 		{ "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK", "alice", ALICE }, { "NORMAL", "alice", ALICE },
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(who); i++) {
@@ -518,8 +523,10 @@ static const char *psk_file(const char *text, size_t len)
 TEST(a_file_of_keys_is_read_with_care)
 {
 	static const struct { const char *text, *why; } bad[] = {
-		{ "", "no key" }, { "\n\r\n", "no key" }, { "alice", "NAME:KEY" }, { "alice\n", "NAME:KEY" }, { ":00", "name" }, { "a:", "key must" },
-		{ "a:0", "key must" }, { "a:0g", "not hexadecimal" }, { "a:00 ", "key must" }, { "#61:00", "hexadecimal" }, { "a:00\nb:0x00", "line 2" },
+		{ "", "no key" }, { "\n\r\n", "no key" }, { "alice", "NAME:KEY" }, { "alice\n", "NAME:KEY" },
+		{ ":00", "name" }, { "a:", "key must" },
+		{ "a:0", "key must" }, { "a:0g", "not hexadecimal" }, { "a:00 ", "key must" },
+		{ "#61:00", "hexadecimal" }, { "a:00\nb:0x00", "line 2" },
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		const char *why = psk_file(bad[i].text, strlen(bad[i].text));
