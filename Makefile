@@ -81,7 +81,7 @@ install: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
 	install -d $(docdir) $(compdir)
-	install -m 644 LICENSE $(wildcard README.md docs/*.md) $(docdir)
+	install -m 644 LICENSE $(wildcard README.md SECURITY.md docs/*.md) $(docdir)
 	install -m 644 tools/completion/blkscope.bash $(compdir)/blkscope
 	for alias in nbdkit nbdview; do ln -sfn blkscope $(compdir)/$$alias; done
 
