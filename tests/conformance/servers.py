@@ -63,6 +63,11 @@ def output(*argv):
     return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=START).stdout
 
 
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 class Servers:
     """One server program, started for each kind of export when first asked for."""
     name = program = None
@@ -104,7 +109,7 @@ class Servers:
             p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=f, stderr=f, start_new_session=True)
         self.children.append(p)
         end = time.monotonic() + START * harness.SLOWER
-        while not (os.path.exists(sock) and (not daemon or harness.read_file(daemon))):
+        while not (listens(sock) and (not daemon or harness.read_file(daemon))):
             if p.poll() not in (None, 0 if daemon else None) or time.monotonic() > end:
                 raise RuntimeError(f'{" ".join(argv)}: does not start: {harness.read_file(log)[-1000:]}')
             time.sleep(0.01)
