@@ -63,10 +63,9 @@ def output(*argv):
     return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=START).stdout
 
 
-def listens(sock):
-    """The socket's file is there a moment before somebody listens."""
+def listens(path):
     with socket.socket(socket.AF_UNIX) as s:
-        return s.connect_ex(sock) == 0
+        return s.connect_ex(path) == 0
 
 
 class Servers:
