@@ -165,6 +165,7 @@ void model_event(struct model *m, const struct event *ev, struct outcome *out)
 	case EV_LOST:
 		m->total.lost += MIN(ev->len, UINT64_MAX - m->total.lost);
 		break;
+	case EV_MARK:
 	case EV_NOTE:
 		break;
 	}

@@ -144,7 +144,7 @@ struct scene ui_scene(const struct ui *u, char *text, size_t room)
 
 static const char *missing(const struct play *p)
 {
-	if (p->fd < 0)
+	if (p->tape.fd < 0)
 		return "waiting for the log";
 	return p->size_known ? "waiting for the first request" : "waiting for a Connect line, or give SIZE";
 }
