@@ -42,12 +42,14 @@ int play_open(struct play *p, const char *path, const uint64_t *size, bool wait,
 	return 0;
 }
 
-static void forget_recording(struct play *p)
+/* What the scan found. */
+static void forget_found(struct play *p)
 {
 	if (p->has_asked)
 		inflight_free(&p->asked);
 	p->has_asked = false;
 	steps_free(&p->marks);
+	flushes_free(&p->flushes);
 	tape_forget(&p->tape);
 }
 
@@ -58,7 +60,8 @@ void play_close(struct play *p)
 	p->has_model = false;
 	cursor_free(&p->scan);
 	cursor_free(&p->cur);
-	forget_recording(p);
+	keep_forget(&p->keep);
+	forget_found(p);
 	if (p->tape.fd >= 0)
 		close(p->tape.fd);
 	p->tape.fd = -1;
@@ -80,8 +83,9 @@ void play_rewind(struct play *p)
 static void start_over(struct play *p)
 {
 	drop_model(p);
+	keep_forget(&p->keep);
 	cursor_rewind(&p->scan);
-	forget_recording(p);
+	forget_found(p);
 	p->events = p->start = p->end = p->boarded = 0;
 	p->head_len = 0;
 	p->timeline = (struct timeline){ 0 };
@@ -148,6 +152,8 @@ static void scan_event(struct play *p, struct event *ev)
 		complete_event(p, ev);
 	else if (!p->events)
 		p->start = ev->time;
+	if (ev->kind == EV_END && ev->op == EV_FLUSH && !ev->err)
+		flushes_add(&p->flushes, p->events);
 	p->events++;
 	p->end = ev->time;
 	timeline_event(&p->timeline, ev);
@@ -163,8 +169,10 @@ static void scan_event(struct play *p, struct event *ev)
 /* A model for the disk as it is known now. */
 static int ready(struct play *p, struct err *e)
 {
-	if (p->has_model && p->model.map.size != p->size)
+	if (p->has_model && p->model.map.size != p->size) {
 		drop_model(p); /* a later Connect told of a larger disk */
+		keep_forget(&p->keep);
+	}
 	if (p->has_model)
 		return 0;
 	if (model_init(&p->model, p->size, e) < 0)
@@ -194,15 +202,34 @@ static void apply(struct play *p, const struct event *ev)
 		p->watch(p->watch_arg, ev, &out);
 }
 
+/* The model becomes the last one kept before the moment, if that spares walking; who watches must see each event.
+ * Who goes back for the first time walks from the beginning, and models are kept on the way from now on. */
+static int use_kept(struct play *p, uint64_t t, uint64_t n, struct err *e)
+{
+	bool back = p->model.events && (p->model.last > t || p->model.events > n);
+	const struct kept *k = p->watch ? NULL : keep_find(&p->keep, n, t);
+
+	if (back && !p->keep.every)
+		keep_start(&p->keep, &p->model, p->events);
+	if (k && (back || k->model.m.events > p->model.events)) {
+		p->has_next = false;
+		cursor_go(&p->cur, &k->place);
+		if (model_bring_back(&p->model, &k->model))
+			return 0;
+		back = true;
+	}
+	if (back)
+		drop_model(p);
+	return ready(p, e);
+}
+
 static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, struct err *e)
 {
 	int got;
 
 	if (!p->size_known || p->tape.fd < 0)
 		return 0;
-	if (p->has_model && p->model.events && (p->model.last > t || p->model.events > n))
-		drop_model(p);
-	if (ready(p, e) < 0)
+	if (ready(p, e) < 0 || use_kept(p, t, n, e) < 0)
 		return -1;
 	for (uint64_t done = 0; (got = peek(p, e)) > 0; done++) {
 		if (p->next.time > t || p->model.events >= n)
@@ -211,6 +238,7 @@ static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, stru
 			return 1;
 		p->has_next = false;
 		apply(p, &p->next);
+		keep_event(&p->keep, &p->model, &p->cur);
 	}
 	return got;
 }

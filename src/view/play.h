@@ -3,8 +3,8 @@
  *
  * Two cursors walk the file.  The scan runs ahead to the end: it finds the disk's size, the
  * timeline, and what could not be understood.  The model follows up to the moment that is
- * looked at; going back means walking again from the file's beginning, so no event is kept
- * in memory.  When it is the end that is looked at, the model rides with the scan, and the
+ * looked at; going back means walking again from the file's beginning, or from the last model
+ * kept before that moment once somebody has gone back, so no event is kept in memory.  When it is the end that is looked at, the model rides with the scan, and the
  * file is walked once.  Picture at a moment = function of the file's bytes and the moment.
  *
  * A log that shrinks, changes at its head, or is replaced by another file is started over
@@ -12,6 +12,8 @@
  * One thread. */
 #pragma once
 #include "view/cursor.h"
+#include "view/flushes.h"
+#include "view/keep.h"
 #include "view/model.h"
 #include "view/steps.h"
 #include "view/timeline.h"
@@ -35,6 +37,7 @@ struct play {
 	struct timeline timeline;
 	struct inflight asked;  /* of a recording, whose answers do not name the operation; has_asked */
 	bool has_asked;
+	struct flushes flushes;
 	struct steps marks;     /* of a recording, the first STEPS_MAX */
 
 	bool ride;        /* set it when the end is looked at: what the scan finds, the model takes at once if it can */
@@ -44,6 +47,7 @@ struct play {
 	bool has_model;
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
+	struct keep keep;  /* models on the way; it begins to fill when one goes back */
 
 	/* When set: sees each event as the model takes it. */
 	void (*watch)(void *arg, const struct event *ev, const struct outcome *out);

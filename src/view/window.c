@@ -124,9 +124,9 @@ static const char *status(const struct ui *u, char *text, size_t room)
 	else if (u->live)
 		snprintf(text, room, "live");
 	else if (u->paused)
-		snprintf(text, room, "paused");
+		snprintf(text, room, u->backwards ? "paused, backwards" : "paused");
 	else
-		snprintf(text, room, "replay ×%g", u->speed);
+		snprintf(text, room, "%s ×%g", u->backwards ? "backwards" : "replay", u->speed);
 	return text;
 }
 
@@ -236,6 +236,22 @@ static int follow(struct ui *u, struct err *e)
 	return more;
 }
 
+/* For so many ns of recording time.  Backwards, it waits for what has to be walked again. */
+static void run_replay(struct ui *u, double ns)
+{
+	uint64_t whole = (uint64_t)ns, limit = u->p->end + NS_PER_S; /* a second more, to fade */
+
+	u->part = ns - (double)whole;
+	if (!u->backwards) {
+		u->now = MIN(u->now + whole, limit);
+		u->paused = u->now == limit;
+	} else if (!u->behind) {
+		uint64_t past = u->now - u->p->start; /* follow() sees to it that now is not earlier */
+		u->now -= MIN(whole, past);
+		u->paused = u->now == u->p->start;
+	}
+}
+
 /* Let recording time run.  Live, it goes on from the last event as the wall clock does, so
  * that flashes fade when the disk falls silent. */
 static void run_clock(struct ui *u, bool more)
@@ -250,12 +266,7 @@ static void run_clock(struct ui *u, bool more)
 	if (u->live) {
 		u->now = u->p->end + (more ? 0 : MIN((ticks - u->seen_at) * NS_PER_MS, QUIET_NS));
 	} else if (!u->paused && !u->target) {
-		double ns = (double)past * (double)NS_PER_MS * u->speed + u->part;
-		uint64_t limit = u->p->end + NS_PER_S; /* a second more, to fade */
-		u->part = ns - (double)(uint64_t)ns;
-		u->now = MIN(u->now + (uint64_t)ns, limit);
-		if (u->now == limit)
-			u->paused = true;
+		run_replay(u, (double)past * (double)NS_PER_MS * u->speed + u->part);
 	}
 	u->stale |= u->now != before;
 }
