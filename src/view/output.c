@@ -14,6 +14,7 @@ struct scene output_scene(const struct play *p, const struct look_options *o, ui
 		.palette = o->palette, .hilbert = o->hilbert, .start = p->start, .now = now, .end = p->end,
 		.timeline = &p->timeline, .steps = output_steps(p, o), .pointer_x = -1, .pointer_y = -1,
 		.bad = p->scan.reader.bad, .overlong = p->scan.reader.overlong, .lost = p->scan.reader.lost,
+		.recording = p->tape.is_rec,
 	};
 }
 

@@ -145,8 +145,8 @@ struct scene ui_scene(const struct ui *u, char *text, size_t room)
 static const char *missing(const struct play *p)
 {
 	if (p->tape.fd < 0)
-		return "waiting for the log";
-	return p->size_known ? "waiting for the first request" : "waiting for a Connect line, or give SIZE";
+		return "waiting for the file";
+	return p->size_known ? "waiting for the first request" : p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
 }
 
 static void show(struct ui *u)
@@ -214,7 +214,7 @@ static int follow(struct ui *u, struct err *e)
 	if (changed < 0)
 		return -1;
 	if (changed) {
-		notify(u, "the log was replaced or truncated: started over");
+		notify(u, "the file was replaced or truncated: started over");
 		u->now = 0;
 		u->target = 0;
 		u->events = 0;
@@ -226,7 +226,7 @@ static int follow(struct ui *u, struct err *e)
 	if (u->events == 0 && p->events)
 		steps_sort(&u->steps, p->start);
 	if (!lost && p->scan.reader.lost)
-		notify(u, "the server says that lines of the log were lost");
+		notify(u, p->tape.is_rec ? "events of the recording are missing" : "the server says that lines of the log were lost");
 	if (p->events != u->events) {
 		u->events = p->events;
 		u->seen_at = SDL_GetTicks64();
