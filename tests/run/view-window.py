@@ -101,7 +101,7 @@ def keys_do_what_the_help_says():
             w.shows('the old width', {0: WRITE, 300: WRITE})
             before = w.shot()
             w.key('F1')
-            until('the help', lambda: w.shot()[720, 230] != before[720, 230])
+            until('the help', lambda: w.shot()[720, 190] != before[720, 190])
             w.key('F1')
             w.shows('no help', {300: WRITE})
             w.key('space') # or the replay would go on from where we click
