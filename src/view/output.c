@@ -21,8 +21,8 @@ struct scene output_scene(const struct play *p, const struct look_options *o, ui
 int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e)
 {
 	if (!p->size_known)
-		return err_set(e, p->tape.is_rec ? "%s: nobody connects in it, so the size of the disk is unknown: give it behind the recording's name"
-			: "%s: no Connect line tells the size of the disk: give it behind the log's name", p->path);
+		return err_set(e, "%s: no %s tells the size of the disk: give it behind the %s's name", p->path,
+			p->tape.is_rec ? "connection" : "Connect line", p->tape.is_rec ? "recording" : "log");
 	*now = at == AT_END ? p->end : p->start + MIN(at, INT64_MAX);
 	if (play_to(p, *now, PLAY_ALL, e) < 0)
 		return -1;

@@ -4,8 +4,9 @@
  * Two cursors walk the file.  The scan runs ahead to the end: it finds the disk's size, the
  * timeline, and what could not be understood.  The model follows up to the moment that is
  * looked at; going back means walking again from the file's beginning, or from the last model
- * kept before that moment once somebody has gone back, so no event is kept in memory.  When it is the end that is looked at, the model rides with the scan, and the
- * file is walked once.  Picture at a moment = function of the file's bytes and the moment.
+ * kept before that moment once somebody has gone back, so no event is kept in memory.  When it
+ * is the end that is looked at, the model rides with the scan, and the file is walked once.
+ * Picture at a moment = function of the file's bytes and the moment.
  *
  * A log that shrinks, changes at its head, or is replaced by another file is started over
  * (restarts counts that).  Work is bounded per call, so a window stays alive.

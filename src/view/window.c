@@ -146,7 +146,9 @@ static const char *missing(const struct play *p)
 {
 	if (p->tape.fd < 0)
 		return "waiting for the file";
-	return p->size_known ? "waiting for the first request" : p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
+	if (p->size_known)
+		return "waiting for the first request";
+	return p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
 }
 
 static void show(struct ui *u)

@@ -377,8 +377,9 @@ static void long_log(void)
 	for (unsigned i = 1; i <= 20003; i++) {
 		us += 700;
 		if (i <= 20000)
-			fprintf(f, "2026-01-01 00:00:%02u.%06u connection=1 %s id=%u offset=0x%x count=0x%x ...\n", (unsigned)(us / 1000000),
-				(unsigned)(us % 1000000), ops[i % 6], i, i * 7919 % 16000 * 4096, i % 5 * 3000);
+			fprintf(f, "2026-01-01 00:00:%02u.%06u connection=1 %s id=%u offset=0x%x count=0x%x ...\n",
+				(unsigned)(us / 1000000), (unsigned)(us % 1000000), ops[i % 6], i, i * 7919 % 16000 * 4096,
+				i % 5 * 3000);
 		if (i > 3)
 			fprintf(f, "2026-01-01 00:00:%02u.%06u connection=1 ...%s id=%u return=0\n", (unsigned)(us / 1000000),
 				(unsigned)(us % 1000000), ops[(i - 3) % 6], i - 3);
