@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* blkscope view, alias nbdview: watch a disk by the log of its server. */
+/* blkscope view, alias nbdview: watch a disk by the log or the recording of its server. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <locale.h>
@@ -30,11 +30,11 @@ struct command {
 };
 
 static const char usage[] =
-	"usage: nbdview LOG [SIZE] [options]\n"
-	"Shows what happened to a disk, from the log that the server's log filter writes.\n"
-	"Without an option that names an output, opens a window that follows the log.\n"
+	"usage: nbdview LOG|RECORDING [SIZE] [options]\n"
+	"Shows what happened to a disk, from what the server's filter log or record writes.\n"
+	"Without an option that names an output, opens a window that follows the file.\n"
 	"\n"
-	"SIZE is the disk's (64M, 16T ...); left out, a Connect line of the log tells it.\n"
+	"SIZE is the disk's (64M, 16T ...); left out, the file tells it when a client connects.\n"
 	"\n"
 	"  --replay[=SPEED]    window: play with the recording's own timing, SPEED times as fast\n"
 	"  --fullscreen        window: fill the screen\n"
@@ -46,8 +46,9 @@ static const char usage[] =
 	"  --speed=X           film: recorded seconds per second (1)\n"
 	"  --dump              print the state and counts of each pixel (at --at=TIME, else the end)\n"
 	"  --summary           print what each step did to the disk\n"
-	"  --at=TIME           since the log's first line: 12.5, 500ms, 2m\n"
-	"  --steps=FILE        captions: lines of `TIME caption` or `@UNIXSECONDS caption`\n"
+	"  --at=TIME           since the log's first line, the recording's start: 12.5, 500ms, 2m\n"
+	"  --steps=FILE        captions: lines of `TIME caption` or `@UNIXSECONDS caption`;\n"
+	"                      a recording's marks need no file\n"
 	"  --palette=NAME      default or classic\n"
 	"  --hilbert           order blocks along a Hilbert curve\n"
 	"  --width=N           pixels of the map in a row\n"
@@ -191,7 +192,7 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 			return -1;
 	}
 	if (optind == argc || argc - optind > 2)
-		return err_set(e, "%s: usage: nbdview LOG [SIZE] [options]",
+		return err_set(e, "%s: usage: nbdview LOG|RECORDING [SIZE] [options]",
 			optind == argc ? "no log given" : "too many arguments");
 	c->log = argv[optind++];
 	c->sized = optind < argc;
@@ -202,13 +203,24 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 		return err_set(e, "--at goes with --png, --dump or --strip");
 	if (one_at && c->n_at > 1)
 		return err_set(e, "--png and --dump show one moment: --at=TIME");
-	if (c->strip && !c->n_at && !c->steps_file)
-		return err_set(e, "--strip needs moments: --at=T1,T2,... or --steps=FILE");
 	return 0;
 }
 
-/* What the log had that the pictures do not show. */
-static void report(const struct play *p)
+static void report_recording(const struct play *p)
+{
+	const struct rec_file *f = &p->tape.rec;
+
+	if (f->trouble)
+		say_error("%s: at byte %" PRIu64 ": %s; %" PRIu64 " bytes passed over", p->path, f->trouble_at, f->trouble, f->skipped);
+	if (p->scan.reader.bad)
+		say_error("%s: %" PRIu64 " chunks of events are damaged", p->path, p->scan.reader.bad);
+	if (p->scan.reader.lost)
+		say_error("%s: %" PRIu64 " events are missing", p->path, p->scan.reader.lost);
+	if (play_torn(p))
+		say_error("%s: the last chunk is not whole: left out", p->path);
+}
+
+static void report_log(const struct play *p)
 {
 	const struct log_reader *r = &p->scan.reader;
 
@@ -219,8 +231,17 @@ static void report(const struct play *p)
 		say_error("%s: the server lost %" PRIu64 " lines", p->path, r->lost);
 	if (r->set_back)
 		say_error("%s: the clock was set back %" PRIu64 " times", p->path, r->set_back);
-	if (p->scan.len > p->scan.at || r->in_overlong)
+	if (play_torn(p))
 		say_error("%s: the last line has no end: left out", p->path);
+}
+
+/* What the file had that the pictures do not show. */
+static void report(const struct play *p)
+{
+	if (p->tape.is_rec)
+		report_recording(p);
+	else
+		report_log(p);
 	if (p->has_model && p->model.total.clipped)
 		say_error("%s: %" PRIu64 " requests reach beyond the disk's %" PRIu64 " bytes", p->path,
 			p->model.total.clipped, p->size);

@@ -13,6 +13,7 @@ enum ev_kind {
 	EV_DISCONNECT, /* conn closed: what it had in flight never ends */
 	EV_START,      /* a server started: every older connection is gone */
 	EV_LOST,       /* the writer had to drop len lines here */
+	EV_MARK,       /* somebody set a mark; its reader has the text */
 	EV_NOTE,       /* understood, and nothing to the disk: Fork, ListExports ... */
 };
 
@@ -24,7 +25,7 @@ struct event {
 	uint64_t id;       /* of a request, unique within its connection */
 	uint64_t off, len; /* bytes, EV_BEGIN; see above for the others' len */
 	uint8_t kind;      /* enum ev_kind */
-	uint8_t op;        /* enum ev_op, EV_BEGIN and EV_END */
+	uint8_t op;        /* enum ev_op, EV_BEGIN and EV_END; EV_OPS: it is not told */
 	uint8_t sized;     /* EV_CONNECT told a size */
 	int err;           /* EV_END: 0 or a positive errno */
 };

@@ -296,3 +296,97 @@ void map_touch(struct map *m, uint64_t off, uint64_t len, enum class c, uint64_t
 		m->cell[i].last[c] = MAX(now, 1);
 	}
 }
+
+/* ---- set aside ---- */
+
+struct kept_cell {
+	uint32_t at;
+	struct cell cell;
+};
+
+static bool touched(const struct cell *c)
+{
+	uint32_t any = c->reading | c->state[ST_WRITE] | c->state[ST_TRIM] | c->state[ST_ZERO];
+	for (unsigned i = 0; i < CLASSES; i++)
+		any |= c->ops[i];
+	return any;
+}
+
+bool map_keep(const struct map *m, struct map_kept *k)
+{
+	uint32_t n = 0;
+	uint8_t *bits;
+
+	for (uint32_t i = 0; i < m->cells; i++)
+		n += touched(&m->cell[i]);
+	*k = (struct map_kept){ .m = *m, .cell = malloc(MAX(n, 1u) * sizeof *k->cell), .page = malloc(MAX(m->pages, 1u) * sizeof *k->page),
+				.bits = malloc(MAX(m->mixed, 1u) * PAGE_BYTES) };
+	k->m.cell = NULL;
+	k->m.page = NULL;
+	if (!k->cell || !k->page || !k->bits) {
+		map_kept_free(k);
+		return false;
+	}
+	for (uint32_t i = 0; i < m->cells; i++)
+		if (touched(&m->cell[i]))
+			k->cell[k->cells++] = (struct kept_cell){ i, m->cell[i] };
+	memcpy(k->page, m->page, m->pages * sizeof *k->page);
+	bits = k->bits;
+	for (uint32_t i = 0; i < m->pages; i++)
+		if (m->page[i].bits) {
+			memcpy(bits, m->page[i].bits, PAGE_BYTES);
+			bits += PAGE_BYTES;
+		}
+	k->bytes = sizeof *k + n * sizeof *k->cell + m->pages * sizeof *k->page + (uint64_t)m->mixed * PAGE_BYTES;
+	return true;
+}
+
+static void clear_cells(struct map *m)
+{
+	memset(m->cell, 0, m->cells * sizeof *m->cell);
+	for (uint32_t i = 0; i < m->cells; i++)
+		m->cell[i].state[ST_NONE] = (uint32_t)map_cell_blocks(m, i);
+}
+
+/* The page as it was, with its own bits, or without any. */
+static bool bring_page_back(struct page *p, const struct page *was, const uint8_t *bits)
+{
+	uint8_t *mine = p->bits;
+
+	*p = *was;
+	p->bits = mine;
+	if (!was->bits) {
+		free(p->bits);
+		p->bits = NULL;
+		return true;
+	}
+	if (!p->bits && !(p->bits = malloc(PAGE_BYTES)))
+		return false;
+	memcpy(p->bits, bits, PAGE_BYTES);
+	return true;
+}
+
+bool map_bring_back(struct map *m, const struct map_kept *k)
+{
+	const uint8_t *bits = k->bits;
+
+	clear_cells(m);
+	for (uint32_t i = 0; i < k->cells; i++)
+		m->cell[k->cell[i].at] = k->cell[i].cell;
+	for (uint32_t i = 0; i < m->pages; i++) {
+		if (!bring_page_back(&m->page[i], &k->page[i], bits))
+			return false;
+		bits += k->page[i].bits ? PAGE_BYTES : 0;
+	}
+	m->mixed = k->m.mixed;
+	m->coarse = k->m.coarse;
+	return true;
+}
+
+void map_kept_free(struct map_kept *k)
+{
+	free(k->cell);
+	free(k->page);
+	free(k->bits);
+	*k = (struct map_kept){ 0 };
+}

@@ -75,5 +75,19 @@ enum state map_block_state(const struct map *m, uint64_t block); /* ST_NONE in a
 enum state cell_state(const struct cell *c);
 uint64_t map_cell_blocks(const struct map *m, uint32_t cell); /* blocks the cell holds */
 
+/* A map set aside: only what was touched. */
+struct map_kept {
+	struct map m;        /* owns nothing */
+	struct kept_cell *cell; /* cells of them, ours */
+	uint32_t cells;
+	uint8_t *bits;       /* of the mixed pages in turn, ours */
+	struct page *page;   /* all of them, ours; bits not NULL: mixed */
+	uint64_t bytes;      /* of memory, about */
+};
+bool map_keep(const struct map *m, struct map_kept *k); /* false: no memory, and nothing is kept */
+/* m, of the same size, becomes what it was, but for its rows.  False: no memory, and states are missing. */
+bool map_bring_back(struct map *m, const struct map_kept *k);
+void map_kept_free(struct map_kept *k);
+
 extern const char *const state_names[STATES];
 extern const char *const class_names[CLASSES];

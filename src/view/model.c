@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
 #include <string.h>
 #include "view/model.h"
 
@@ -20,6 +21,50 @@ void model_free(struct model *m)
 {
 	inflight_free(&m->open);
 	map_free(&m->map);
+}
+
+/* ---- set aside ---- */
+
+bool model_keep(const struct model *m, struct model_kept *k)
+{
+	*k = (struct model_kept){ .m = *m, .open = malloc(MAX(m->open.open, 1u) * sizeof *k->open) };
+	k->m.map = (struct map){ 0 };
+	k->m.open = (struct inflight){ 0 };
+	if (!k->open || !map_keep(&m->map, &k->map)) {
+		model_kept_free(k);
+		return false;
+	}
+	list_for_each_safe(&m->open.by_age, p, n)
+		k->open[k->opens++] = list_entry(p, struct open_request, age)->ev;
+	k->bytes = sizeof *k + k->map.bytes + k->opens * sizeof *k->open;
+	return true;
+}
+
+bool model_bring_back(struct model *m, const struct model_kept *k)
+{
+	struct event ignored;
+
+	if (!map_bring_back(&m->map, &k->map))
+		return false;
+	m->total = k->m.total;
+	m->events = k->m.events;
+	m->last = k->m.last;
+	m->last_flush = k->m.last_flush;
+	m->last_error = k->m.last_error;
+	m->rate_at = k->m.rate_at;
+	memcpy(m->rate, k->m.rate, sizeof m->rate);
+	while (inflight_take_any(&m->open, 0, &ignored))
+		;
+	for (uint32_t i = 0; i < k->opens; i++)
+		inflight_add(&m->open, &k->open[i], &ignored);
+	return true;
+}
+
+void model_kept_free(struct model_kept *k)
+{
+	map_kept_free(&k->map);
+	free(k->open);
+	k->open = NULL;
 }
 
 /* ---- the last second ---- */
@@ -165,6 +210,7 @@ void model_event(struct model *m, const struct event *ev, struct outcome *out)
 	case EV_LOST:
 		m->total.lost += MIN(ev->len, UINT64_MAX - m->total.lost);
 		break;
+	case EV_MARK:
 	case EV_NOTE:
 		break;
 	}

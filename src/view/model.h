@@ -40,6 +40,19 @@ struct model {
 int model_init(struct model *m, uint64_t size, struct err *e);
 void model_free(struct model *m);
 
+/* A model set aside. */
+struct model_kept {
+	struct model m;      /* without what it owns */
+	struct map_kept map;
+	struct event *open;  /* opens of them, oldest first, ours */
+	uint32_t opens;
+	uint64_t bytes;      /* of memory, about */
+};
+bool model_keep(const struct model *m, struct model_kept *k); /* false: no memory */
+/* m, of the same disk, becomes what it was; only its rows stay as they are.  False: no memory, and m is not usable. */
+bool model_bring_back(struct model *m, const struct model_kept *k);
+void model_kept_free(struct model_kept *k);
+
 /* What an event came to, for whoever keeps other books. */
 struct outcome {
 	bool ended;       /* req was answered, with err */

@@ -3,20 +3,26 @@
 #include <stdio.h>
 #include "view/output.h"
 
+const struct steps *output_steps(const struct play *p, const struct look_options *o)
+{
+	return o->steps ? o->steps : p->marks.n ? &p->marks : NULL;
+}
+
 struct scene output_scene(const struct play *p, const struct look_options *o, uint64_t now)
 {
 	return (struct scene){
 		.palette = o->palette, .hilbert = o->hilbert, .start = p->start, .now = now, .end = p->end,
-		.timeline = &p->timeline, .steps = o->steps, .pointer_x = -1, .pointer_y = -1,
+		.timeline = &p->timeline, .steps = output_steps(p, o), .pointer_x = -1, .pointer_y = -1,
 		.bad = p->scan.reader.bad, .overlong = p->scan.reader.overlong, .lost = p->scan.reader.lost,
+		.recording = p->tape.is_rec,
 	};
 }
 
 int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e)
 {
 	if (!p->size_known)
-		return err_set(e, "%s: no Connect line tells the size of the disk: give it behind the log's name",
-			p->path);
+		return err_set(e, "%s: no %s tells the size of the disk: give it behind the %s's name", p->path,
+			p->tape.is_rec ? "connection" : "Connect line", p->tape.is_rec ? "recording" : "log");
 	*now = at == AT_END ? p->end : p->start + MIN(at, INT64_MAX);
 	if (play_to(p, *now, PLAY_ALL, e) < 0)
 		return -1;
@@ -52,7 +58,7 @@ static void dump_head(const struct play *p, uint64_t now)
 	const struct map *m = &p->model.map;
 	const struct totals *t = &p->model.total;
 	const struct log_reader *r = &p->scan.reader;
-	bool torn = p->scan.len > p->scan.at || r->in_overlong;
+	bool torn = play_torn(p);
 
 	printf("blkscope-dump 1\n");
 	printf("disk size=%" PRIu64 " block=%" PRIu64 " blocks=%" PRIu64 " cells=%" PRIu32

@@ -15,6 +15,9 @@ struct look_options {
 	struct steps *steps; /* NULL: none */
 };
 
+/* The captions: those that were asked for, else a recording's marks; NULL: none. */
+const struct steps *output_steps(const struct play *p, const struct look_options *o);
+
 #define AT_END UINT64_MAX
 
 /* The scene of a moment, for the painter; model and scene belong together. */

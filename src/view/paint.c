@@ -112,11 +112,13 @@ void paint_help(struct canvas *c, const struct scene *s)
 {
 	static const char *const keys[][2] = {
 		{ "space", "pause and go on" },
-		{ ".  ,", "next event, previous event" },
+		{ "r", "run backwards, forwards" },
+		{ ".  ,", "next event, previous event; with shift: flush" },
+		{ "PgDn  PgUp", "next mark or step, previous one" },
 		{ "+  -", "faster, slower" },
 		{ "←  →", "jump 1 s; with shift 10 s" },
 		{ "Home", "to the beginning" },
-		{ "End", "to the end, and follow the log" },
+		{ "End", "to the end, and follow the file" },
 		{ "click", "on the timeline: jump there" },
 		{ "h", "Hilbert order, row order" },
 		{ "[  ]", "narrower, wider rows; with shift half, double" },

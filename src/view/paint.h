@@ -26,7 +26,8 @@ struct scene {
 	const char *status;        /* "paused", "live" ...; NULL: nothing */
 	const char *notice;        /* something the person should know; NULL: nothing */
 	bool help;
-	uint64_t bad, overlong, lost; /* lines in the whole log */
+	uint64_t bad, overlong, lost; /* lines in the whole log; of a recording: damaged chunks, and events */
+	bool recording;
 	uint64_t exposed; /* ns since 1970: reads since then stay lit; 0: they fade */
 };
 

@@ -247,8 +247,13 @@ static void warnings(struct pen *p)
 	if (!s->lost && !s->bad && !s->overlong && !t->clipped && !t->unmatched && !s->notice)
 		return;
 	rule(p);
-	warn(p, s->lost, s->lost == 1 ? "line lost by the server" : "lines lost by the server");
-	warn(p, s->bad, s->bad == 1 ? "line not understood" : "lines not understood");
+	if (s->recording) {
+		warn(p, s->lost, s->lost == 1 ? "event is missing" : "events are missing");
+		warn(p, s->bad, s->bad == 1 ? "chunk is damaged" : "chunks are damaged");
+	} else {
+		warn(p, s->lost, s->lost == 1 ? "line lost by the server" : "lines lost by the server");
+		warn(p, s->bad, s->bad == 1 ? "line not understood" : "lines not understood");
+	}
 	warn(p, s->overlong, s->overlong == 1 ? "line too long" : "lines too long");
 	warn(p, t->clipped, t->clipped == 1 ? "request beyond the disk" : "requests beyond the disk");
 	warn(p, t->unmatched, t->unmatched == 1 ? "answer without request" : "answers without request");

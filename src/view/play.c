@@ -7,67 +7,10 @@
 #include <unistd.h>
 #include "view/play.h"
 
-#define CURSOR_ROOM (4u * LOG_LINE_MAX)
 /* In a scan the model goes back to walk so many events again, so that it may ride on from there; so often, as a
  * log may tell of a larger disk in every line. */
 #define BOARD_EVENTS 4096
 #define BOARD_TIMES 8
-
-/* ---- cursors ---- */
-
-static int cursor_init(struct cursor *c, struct err *e)
-{
-	*c = (struct cursor){ .buf = malloc(CURSOR_ROOM) };
-	return c->buf ? 0 : err_set(e, "no memory to read a log");
-}
-
-static void cursor_rewind(struct cursor *c)
-{
-	*c = (struct cursor){ .buf = c->buf };
-}
-
-/* Go to where another has got to. */
-static void cursor_follow(struct cursor *c, const struct cursor *to)
-{
-	*c = (struct cursor){ .buf = c->buf, .reader = to->reader, .pos = to->pos - (to->len - to->at) };
-}
-
-/* More bytes behind what is left, up to file offset stop.  Returns how many, or -1. */
-static ssize_t cursor_fill(struct cursor *c, int fd, uint64_t stop)
-{
-	memmove(c->buf, c->buf + c->at, c->len - c->at);
-	c->len -= c->at;
-	c->at = 0;
-	size_t want = (size_t)MIN(CURSOR_ROOM - c->len, stop - c->pos);
-	if (!want)
-		return 0;
-	ssize_t n;
-	do
-		n = pread(fd, c->buf + c->len, want, (off_t)c->pos);
-	while (n < 0 && errno == EINTR);
-	if (n > 0) {
-		c->len += (size_t)n;
-		c->pos += (uint64_t)n;
-	}
-	return n;
-}
-
-/* 1: *ev is the next event; 0: none before stop for now; -1: e is set. */
-static int cursor_next(struct cursor *c, int fd, uint64_t stop, struct event *ev, struct err *e)
-{
-	for (;;) {
-		const char *at = c->buf + c->at;
-		bool got = log_next(&c->reader, &at, c->buf + c->len, ev);
-		c->at = (size_t)(at - c->buf);
-		if (got)
-			return 1;
-		ssize_t n = cursor_fill(c, fd, stop);
-		if (n < 0)
-			return err_set(e, "cannot read the log: %s", strerror(errno));
-		if (n == 0)
-			return 0;
-	}
-}
 
 /* ---- the file ---- */
 
@@ -75,10 +18,10 @@ static int open_log(struct play *p, bool wait, struct err *e)
 {
 	struct stat st;
 
-	p->fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (p->fd < 0)
+	p->tape.fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (p->tape.fd < 0)
 		return wait && errno == ENOENT ? 0 : err_set(e, "%s: %s", p->path, strerror(errno));
-	if (fstat(p->fd, &st) < 0)
+	if (fstat(p->tape.fd, &st) < 0)
 		return err_set(e, "%s: %s", p->path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, "%s: not a regular file, and a log is read more than once", p->path);
@@ -89,7 +32,7 @@ static int open_log(struct play *p, bool wait, struct err *e)
 
 int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e)
 {
-	*p = (struct play){ .path = path, .fd = -1 };
+	*p = (struct play){ .path = path, .tape.fd = -1, .wait = wait };
 	p->size_given = p->size_known = size;
 	p->size = size ? *size : 0;
 	if (cursor_init(&p->scan, e) < 0 || cursor_init(&p->cur, e) < 0 || open_log(p, wait, e) < 0) {
@@ -99,17 +42,29 @@ int play_open(struct play *p, const char *path, const uint64_t *size, bool wait,
 	return 0;
 }
 
+/* What the scan found. */
+static void forget_found(struct play *p)
+{
+	if (p->has_asked)
+		inflight_free(&p->asked);
+	p->has_asked = false;
+	steps_free(&p->marks);
+	flushes_free(&p->flushes);
+	tape_forget(&p->tape);
+}
+
 void play_close(struct play *p)
 {
 	if (p->has_model)
 		model_free(&p->model);
 	p->has_model = false;
-	free(p->scan.buf);
-	free(p->cur.buf);
-	p->scan.buf = p->cur.buf = NULL;
-	if (p->fd >= 0)
-		close(p->fd);
-	p->fd = -1;
+	cursor_free(&p->scan);
+	cursor_free(&p->cur);
+	keep_forget(&p->keep);
+	forget_found(p);
+	if (p->tape.fd >= 0)
+		close(p->tape.fd);
+	p->tape.fd = -1;
 }
 
 static void drop_model(struct play *p)
@@ -128,7 +83,9 @@ void play_rewind(struct play *p)
 static void start_over(struct play *p)
 {
 	drop_model(p);
+	keep_forget(&p->keep);
 	cursor_rewind(&p->scan);
+	forget_found(p);
 	p->events = p->start = p->end = p->boarded = 0;
 	p->head_len = 0;
 	p->timeline = (struct timeline){ 0 };
@@ -140,7 +97,7 @@ static void start_over(struct play *p)
 static bool head_changed(struct play *p)
 {
 	char now[PLAY_HEAD];
-	ssize_t n = pread(p->fd, now, sizeof now, 0);
+	ssize_t n = pread(p->tape.fd, now, sizeof now, 0);
 
 	if (n < 0)
 		return false;
@@ -151,17 +108,22 @@ static bool head_changed(struct play *p)
 	return false;
 }
 
+static uint64_t bytes_read(const struct play *p)
+{
+	return p->tape.is_rec ? p->tape.rec.scanned : p->scan.pos;
+}
+
 int play_check(struct play *p, struct err *e)
 {
 	struct stat st, named;
 
-	if (p->fd < 0)
+	if (p->tape.fd < 0)
 		return open_log(p, true, e);
 	if (!stat(p->path, &named) && (named.st_ino != p->ino || named.st_dev != p->dev)) {
-		close(p->fd);
+		close(p->tape.fd);
 		if (open_log(p, true, e) < 0)
 			return -1;
-	} else if (fstat(p->fd, &st) < 0 || ((uint64_t)st.st_size >= p->scan.pos && !head_changed(p))) {
+	} else if (fstat(p->tape.fd, &st) < 0 || ((uint64_t)st.st_size >= bytes_read(p) && !head_changed(p))) {
 		return 0;
 	}
 	start_over(p);
@@ -171,10 +133,28 @@ int play_check(struct play *p, struct err *e)
 
 /* ---- scanning ---- */
 
-static void scan_event(struct play *p, const struct event *ev)
+/* What a recording leaves to its reader: which operation was answered, and keeping the marks. */
+static void complete_event(struct play *p, struct event *ev)
 {
-	if (!p->events++)
+	struct event req;
+
+	if (ev->kind == EV_BEGIN)
+		inflight_add(&p->asked, ev, &req);
+	else if (ev->kind == EV_END && inflight_take(&p->asked, ev->conn, ev->id, &req))
+		ev->op = req.op;
+	else if (ev->kind == EV_MARK)
+		steps_add(&p->marks, ev->time, (const char *)p->scan.rec.text, p->scan.rec.text_len);
+}
+
+static void scan_event(struct play *p, struct event *ev)
+{
+	if (p->tape.is_rec)
+		complete_event(p, ev);
+	else if (!p->events)
 		p->start = ev->time;
+	if (ev->kind == EV_END && ev->op == EV_FLUSH && !ev->err)
+		flushes_add(&p->flushes, p->events);
+	p->events++;
 	p->end = ev->time;
 	timeline_event(&p->timeline, ev);
 	if (ev->kind != EV_CONNECT || !ev->sized || p->size_given)
@@ -189,8 +169,10 @@ static void scan_event(struct play *p, const struct event *ev)
 /* A model for the disk as it is known now. */
 static int ready(struct play *p, struct err *e)
 {
-	if (p->has_model && p->model.map.size != p->size)
+	if (p->has_model && p->model.map.size != p->size) {
 		drop_model(p); /* a later Connect told of a larger disk */
+		keep_forget(&p->keep);
+	}
 	if (p->has_model)
 		return 0;
 	if (model_init(&p->model, p->size, e) < 0)
@@ -206,7 +188,7 @@ static int peek(struct play *p, struct err *e)
 		return 1;
 	if (p->model.events >= p->events)
 		return 0;
-	int got = cursor_next(&p->cur, p->fd, p->scan.pos, &p->next, e);
+	int got = cursor_next(&p->cur, &p->tape, p->scan.pos, &p->next, e);
 	p->has_next = got > 0;
 	return got;
 }
@@ -220,15 +202,34 @@ static void apply(struct play *p, const struct event *ev)
 		p->watch(p->watch_arg, ev, &out);
 }
 
+/* The model becomes the last one kept before the moment, if that spares walking; who watches must see each event.
+ * Who goes back for the first time walks from the beginning, and models are kept on the way from now on. */
+static int use_kept(struct play *p, uint64_t t, uint64_t n, struct err *e)
+{
+	bool back = p->model.events && (p->model.last > t || p->model.events > n);
+	const struct kept *k = p->watch ? NULL : keep_find(&p->keep, n, t);
+
+	if (back && !p->keep.every)
+		keep_start(&p->keep, &p->model, p->events);
+	if (k && (back || k->model.m.events > p->model.events)) {
+		p->has_next = false;
+		cursor_go(&p->cur, &k->place);
+		if (model_bring_back(&p->model, &k->model))
+			return 0;
+		back = true;
+	}
+	if (back)
+		drop_model(p);
+	return ready(p, e);
+}
+
 static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, struct err *e)
 {
 	int got;
 
-	if (!p->size_known || p->fd < 0)
+	if (!p->size_known || p->tape.fd < 0)
 		return 0;
-	if (p->has_model && p->model.events && (p->model.last > t || p->model.events > n))
-		drop_model(p);
-	if (ready(p, e) < 0)
+	if (ready(p, e) < 0 || use_kept(p, t, n, e) < 0)
 		return -1;
 	for (uint64_t done = 0; (got = peek(p, e)) > 0; done++) {
 		if (p->next.time > t || p->model.events >= n)
@@ -237,6 +238,7 @@ static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, stru
 			return 1;
 		p->has_next = false;
 		apply(p, &p->next);
+		keep_event(&p->keep, &p->model, &p->cur);
 	}
 	return got;
 }
@@ -278,8 +280,8 @@ static int scan_to(struct play *p, uint64_t stop, struct err *e)
 {
 	struct event ev;
 
-	while (p->scan.pos < stop) {
-		int got = cursor_next(&p->scan, p->fd, UINT64_MAX, &ev, e);
+	while (cursor_work(&p->scan, &p->tape) < stop) {
+		int got = cursor_next(&p->scan, &p->tape, UINT64_MAX, &ev, e);
 		if (got <= 0)
 			return got;
 		scan_event(p, &ev);
@@ -289,15 +291,41 @@ static int scan_to(struct play *p, uint64_t stop, struct err *e)
 	return 1;
 }
 
+/* A recording: as far as it goes now.  1: its beginning is not there yet; -1: e is set. */
+static int follow_recording(struct play *p, struct err *e)
+{
+	bool known = p->tape.is_rec;
+	struct stat st;
+
+	if (fstat(p->tape.fd, &st) < 0)
+		return err_set(e, "%s: %s", p->path, strerror(errno));
+	if (!known && p->wait && (uint64_t)st.st_size < REC_HEAD_SIZE + REC_INFO_SIZE)
+		return 1;
+	if (tape_follow(&p->tape, (uint64_t)st.st_size, e) < 0)
+		return known ? -1 : err_set(e, "%s: a recording whose beginning is damaged or missing", p->path);
+	if (!p->events) {
+		p->start = p->end = rec_begin(&p->tape.rec);
+		timeline_start(&p->timeline, p->start);
+	}
+	if (!p->has_asked)
+		p->has_asked = inflight_init(&p->asked);
+	return p->has_asked ? 0 : err_set(e, "no memory for the table of requests");
+}
+
 int play_scan(struct play *p, uint64_t max, struct err *e)
 {
-	if (p->fd < 0)
+	if (p->tape.fd < 0)
 		return 0;
 	if (p->head_len < PLAY_HEAD)
 		head_changed(p); /* remember it before we read on */
-	int more = scan_to(p, MIN(p->scan.pos, UINT64_MAX - max) + max, e);
-	if (p->ride && lacks(p, 0))
-		cursor_follow(&p->cur, &p->scan);
+	int wait = tape_is_recording(p->head, p->head_len) ? follow_recording(p, e) : 0;
+	if (wait)
+		return MIN(wait, 0);
+	int more = scan_to(p, MIN(cursor_work(&p->scan, &p->tape), UINT64_MAX - max) + max, e);
+	if (p->ride && lacks(p, 0)) {
+		struct place here = cursor_place(&p->scan);
+		cursor_go(&p->cur, &here);
+	}
 	return more;
 }
 
@@ -306,13 +334,22 @@ int play_scan_all(struct play *p, struct err *e)
 	return play_scan(p, PLAY_ALL, e);
 }
 
+bool play_torn(const struct play *p)
+{
+	if (p->tape.is_rec)
+		return p->tape.rec.scanned < p->tape.rec.source.size;
+	return p->scan.len > p->scan.at || p->scan.reader.in_overlong;
+}
+
 uint64_t play_behind(const struct play *p)
 {
 	const struct cursor *c = lacks(p, 0) ? &p->scan : &p->cur;
 	uint64_t taken = c->pos - (c->len - c->at);
 	struct stat st;
 
-	if (p->fd < 0 || fstat(p->fd, &st) < 0 || (uint64_t)st.st_size < taken)
+	if (p->tape.is_rec)
+		taken = rec_events_offset(&c->rec);
+	if (p->tape.fd < 0 || fstat(p->tape.fd, &st) < 0 || (uint64_t)st.st_size < taken)
 		return 0;
 	return (uint64_t)st.st_size - taken;
 }

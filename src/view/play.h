@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* play: a log file, maybe still growing, and the model at any moment of it.
+/* play: a log or a recording, maybe still growing, and the model at any moment of it.
  *
  * Two cursors walk the file.  The scan runs ahead to the end: it finds the disk's size, the
  * timeline, and what could not be understood.  The model follows up to the moment that is
- * looked at; going back means walking again from the file's beginning, so no event is kept
- * in memory.  When it is the end that is looked at, the model rides with the scan, and the
- * file is walked once.  Picture at a moment = function of the file's bytes and the moment.
+ * looked at; going back means walking again from the file's beginning, or from the last model
+ * kept before that moment once somebody has gone back, so no event is kept in memory.  When it
+ * is the end that is looked at, the model rides with the scan, and the file is walked once.
+ * Picture at a moment = function of the file's bytes and the moment.
  *
  * A log that shrinks, changes at its head, or is replaced by another file is started over
  * (restarts counts that).  Work is bounded per call, so a window stays alive.
  * One thread. */
 #pragma once
-#include "trace/read_log.h"
+#include "view/cursor.h"
+#include "view/flushes.h"
+#include "view/keep.h"
 #include "view/model.h"
+#include "view/steps.h"
 #include "view/timeline.h"
 
 #define PLAY_HEAD 256 /* bytes of the file's beginning that we remember */
 
-struct cursor {
-	char *buf;      /* CURSOR_ROOM, ours */
-	size_t at, len; /* not yet understood: [at, len) */
-	uint64_t pos;   /* file offset behind len */
-	struct log_reader reader;
-};
-
 struct play {
 	const char *path; /* borrowed */
-	int fd;           /* -1: not there yet */
+	struct tape tape;
+	bool wait;        /* what is not there yet, or not whole at its beginning, may come */
 	uint64_t dev, ino;
 	char head[PLAY_HEAD];
 	size_t head_len;
@@ -34,10 +32,14 @@ struct play {
 
 	struct cursor scan;
 	uint64_t events;     /* found by the scan */
-	uint64_t start, end; /* ns, first and last event found */
+	uint64_t start, end; /* ns, first and last event found; start of a recording: when it was begun */
 	uint64_t size;       /* of the disk; given, else the largest that a Connect line told */
 	bool size_given, size_known;
 	struct timeline timeline;
+	struct inflight asked;  /* of a recording, whose answers do not name the operation; has_asked */
+	bool has_asked;
+	struct flushes flushes;
+	struct steps marks;     /* of a recording, the first STEPS_MAX */
 
 	bool ride;        /* set it when the end is looked at: what the scan finds, the model takes at once if it can */
 	unsigned boarded; /* times the model was brought to where the scan is */
@@ -46,13 +48,14 @@ struct play {
 	bool has_model;
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
+	struct keep keep;  /* models on the way; it begins to fill when one goes back */
 
 	/* When set: sees each event as the model takes it. */
 	void (*watch)(void *arg, const struct event *ev, const struct outcome *out);
 	void *watch_arg;
 };
 
-/* size NULL: find it in the log.  With wait, a file that is not there yet is no error. */
+/* size NULL: find it in the log.  With wait, a file that is not there yet is no error.  p must stay where it is. */
 int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e);
 void play_close(struct play *p);
 
@@ -71,5 +74,7 @@ int play_to_event(struct play *p, uint64_t n, uint64_t max, struct err *e);
 void play_rewind(struct play *p);
 #define PLAY_ALL UINT64_MAX
 
+/* Does the file end in the midst of a line or a chunk? */
+bool play_torn(const struct play *p);
 /* Bytes that the file has now and the model has not taken. */
 uint64_t play_behind(const struct play *p);

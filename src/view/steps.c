@@ -87,6 +87,16 @@ int steps_parse(struct steps *s, const char *name, const char *text, size_t len,
 	return r;
 }
 
+bool steps_add(struct steps *s, uint64_t at, const char *text, size_t len)
+{
+	if (!s->step)
+		s->step = calloc(STEPS_MAX, sizeof *s->step);
+	char *copy = s->step && s->n < STEPS_MAX ? strndup(text, len) : NULL;
+	if (copy)
+		s->step[s->n++] = (struct step){ .at = at, .absolute = true, .text = copy };
+	return copy;
+}
+
 int steps_load(struct steps *s, const char *path, struct err *e)
 {
 	struct buf b;

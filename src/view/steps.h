@@ -25,6 +25,8 @@ struct steps {
 
 int steps_parse(struct steps *s, const char *name, const char *text, size_t len, struct err *e);
 int steps_load(struct steps *s, const char *path, struct err *e);
+/* One more, at a time since 1970 that is not before the others'.  False: there are STEPS_MAX, or no memory. */
+bool steps_add(struct steps *s, uint64_t at, const char *text, size_t len);
 void steps_free(struct steps *s);
 /* When step i begins, ns since 1970, in a log that starts at start. */
 uint64_t steps_begin(const struct steps *s, size_t i, uint64_t start);

@@ -71,7 +71,7 @@ static void caption(const struct strip *s, const struct moment *m, char *text, s
 {
 	*text = '\0';
 	if (m->step >= 0)
-		snprintf(text, room, "%d  %s", m->step + 1, s->o->steps->step[m->step].text);
+		snprintf(text, room, "%d  %s", m->step + 1, output_steps(s->p, s->o)->step[m->step].text);
 }
 
 static int longest_caption(const struct strip *s)
@@ -180,11 +180,11 @@ static struct moment asked_for(const struct play *p, const struct steps *st, uin
 
 static int moments(struct strip *s, const uint64_t *at, size_t n, struct err *e)
 {
-	const struct steps *st = s->o->steps;
+	const struct steps *st = output_steps(s->p, s->o);
 
 	s->n = n ? n : st ? st->n : 0;
 	if (!s->n)
-		return err_set(e, "no moments for a strip: the list of steps is empty");
+		return err_set(e, "no moments for a strip: --at=T1,T2,..., steps in --steps=FILE, or marks in a recording");
 	if (!(s->m = calloc(s->n, sizeof *s->m)))
 		return err_set(e, "no memory for a strip of %zu frames", s->n);
 	for (size_t i = 0; i < s->n; i++)

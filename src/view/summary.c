@@ -181,7 +181,7 @@ static void watch(void *arg, const struct event *ev, const struct outcome *out)
 
 int output_summary(struct play *p, const struct look_options *o, struct err *e)
 {
-	struct book b = { .play = p, .steps = o->steps, .at = -1 };
+	struct book b = { .play = p, .steps = output_steps(p, o), .at = -1 };
 	uint64_t now;
 	int r = -1;
 

@@ -29,14 +29,18 @@ static int class_of(const struct event *ev)
 	return ev->err ? TL_ERROR : of[ev->op];
 }
 
+void timeline_start(struct timeline *t, uint64_t time)
+{
+	t->start = time;
+	t->bin = NS_PER_MS;
+}
+
 void timeline_event(struct timeline *t, const struct event *ev)
 {
 	int c = class_of(ev);
 
-	if (!t->bin) {
-		t->start = ev->time;
-		t->bin = NS_PER_MS;
-	}
+	if (!t->bin)
+		timeline_start(t, ev->time);
 	while ((ev->time - t->start) / t->bin >= TIMELINE_BINS)
 		halve(t);
 	if (c >= 0)

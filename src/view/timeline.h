@@ -11,9 +11,11 @@
 enum { TL_READ, TL_WRITE, TL_TRIM, TL_ZERO, TL_FLUSH, TL_ERROR, TL_CLASSES };
 
 struct timeline {
-	uint64_t start; /* ns, time of the first event */
+	uint64_t start; /* ns, when it begins: time of the first event, or timeline_start() */
 	uint64_t bin;   /* ns in one bin; 0: no event yet */
 	uint32_t n[TIMELINE_BINS][TL_CLASSES];
 };
 
+/* Let it begin before the first event does; zeroed, it begins with it. */
+void timeline_start(struct timeline *t, uint64_t time);
 void timeline_event(struct timeline *t, const struct event *ev);

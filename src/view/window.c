@@ -124,9 +124,9 @@ static const char *status(const struct ui *u, char *text, size_t room)
 	else if (u->live)
 		snprintf(text, room, "live");
 	else if (u->paused)
-		snprintf(text, room, "paused");
+		snprintf(text, room, u->backwards ? "paused, backwards" : "paused");
 	else
-		snprintf(text, room, "replay ×%g", u->speed);
+		snprintf(text, room, "%s ×%g", u->backwards ? "backwards" : "replay", u->speed);
 	return text;
 }
 
@@ -144,9 +144,11 @@ struct scene ui_scene(const struct ui *u, char *text, size_t room)
 
 static const char *missing(const struct play *p)
 {
-	if (p->fd < 0)
-		return "waiting for the log";
-	return p->size_known ? "waiting for the first request" : "waiting for a Connect line, or give SIZE";
+	if (p->tape.fd < 0)
+		return "waiting for the file";
+	if (p->size_known)
+		return "waiting for the first request";
+	return p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
 }
 
 static void show(struct ui *u)
@@ -214,7 +216,7 @@ static int follow(struct ui *u, struct err *e)
 	if (changed < 0)
 		return -1;
 	if (changed) {
-		notify(u, "the log was replaced or truncated: started over");
+		notify(u, "the file was replaced or truncated: started over");
 		u->now = 0;
 		u->target = 0;
 		u->events = 0;
@@ -226,7 +228,7 @@ static int follow(struct ui *u, struct err *e)
 	if (u->events == 0 && p->events)
 		steps_sort(&u->steps, p->start);
 	if (!lost && p->scan.reader.lost)
-		notify(u, "the server says that lines of the log were lost");
+		notify(u, p->tape.is_rec ? "events of the recording are missing" : "the server says that lines of the log were lost");
 	if (p->events != u->events) {
 		u->events = p->events;
 		u->seen_at = SDL_GetTicks64();
@@ -234,6 +236,22 @@ static int follow(struct ui *u, struct err *e)
 	}
 	u->now = MAX(u->now, p->start);
 	return more;
+}
+
+/* For so many ns of recording time.  Backwards, it waits for what has to be walked again. */
+static void run_replay(struct ui *u, double ns)
+{
+	uint64_t whole = (uint64_t)ns, limit = u->p->end + NS_PER_S; /* a second more, to fade */
+
+	u->part = ns - (double)whole;
+	if (!u->backwards) {
+		u->now = MIN(u->now + whole, limit);
+		u->paused = u->now == limit;
+	} else if (!u->behind) {
+		uint64_t past = u->now - u->p->start; /* follow() sees to it that now is not earlier */
+		u->now -= MIN(whole, past);
+		u->paused = u->now == u->p->start;
+	}
 }
 
 /* Let recording time run.  Live, it goes on from the last event as the wall clock does, so
@@ -250,12 +268,7 @@ static void run_clock(struct ui *u, bool more)
 	if (u->live) {
 		u->now = u->p->end + (more ? 0 : MIN((ticks - u->seen_at) * NS_PER_MS, QUIET_NS));
 	} else if (!u->paused && !u->target) {
-		double ns = (double)past * (double)NS_PER_MS * u->speed + u->part;
-		uint64_t limit = u->p->end + NS_PER_S; /* a second more, to fade */
-		u->part = ns - (double)(uint64_t)ns;
-		u->now = MIN(u->now + (uint64_t)ns, limit);
-		if (u->now == limit)
-			u->paused = true;
+		run_replay(u, (double)past * (double)NS_PER_MS * u->speed + u->part);
 	}
 	u->stale |= u->now != before;
 }

@@ -17,22 +17,66 @@ static void jump(struct ui *u, int64_t ns)
 static void go_live(struct ui *u)
 {
 	u->live = true;
-	u->paused = false;
+	u->paused = u->backwards = false;
 	u->target = 0;
 	u->now = MAX(u->p->end, u->p->start);
 }
 
-/* One event on or back, and stay there. */
-static void step(struct ui *u, int by)
+/* So many events from the beginning, and stay there. */
+static void stay_at(struct ui *u, uint64_t events)
 {
-	if (!u->p->has_model)
-		return;
-	uint64_t at = u->p->model.events;
-	if (by < 0 ? at <= 1 : at >= u->p->events)
-		return;
 	u->live = false;
 	u->paused = true;
-	u->target = by < 0 ? at - 1 : at + 1;
+	u->target = events;
+}
+
+/* How many events the model has, or will have. */
+static uint64_t events_shown(const struct ui *u)
+{
+	return u->target ? u->target : u->p->model.events;
+}
+
+static void step_event(struct ui *u, bool back)
+{
+	uint64_t at = events_shown(u);
+	if (u->p->has_model && (back ? at > 1 : at < u->p->events))
+		stay_at(u, back ? at - 1 : at + 1);
+}
+
+static void step_flush(struct ui *u, bool back)
+{
+	uint64_t at = events_shown(u), to = back ? flushes_last(&u->p->flushes, at) : flushes_next(&u->p->flushes, at);
+	if (u->p->has_model && to)
+		stay_at(u, to);
+}
+
+/* Where a step begins: a mark of a recording, or a line of --steps. */
+static void step_mark(struct ui *u, bool back)
+{
+	const struct steps *s = output_steps(u->p, &u->look);
+	uint64_t found = 0, start = u->p->start;
+
+	for (size_t i = 0; s && i < s->n; i++) {
+		uint64_t at = steps_begin(s, i, start);
+		if (back && at < u->now)
+			found = at;
+		if (!back && at > u->now && at <= u->p->end) {
+			found = at;
+			break;
+		}
+	}
+	if (!found)
+		return;
+	move_to(u, found);
+	u->paused = true;
+}
+
+static void turn_round(struct ui *u)
+{
+	u->backwards = !u->backwards;
+	if (u->live)
+		move_to(u, u->now);
+	u->paused = false;
 }
 
 static void change_width(struct ui *u, SDL_Keycode key, bool shift)
@@ -62,8 +106,10 @@ static void pause_or_go(struct ui *u)
 		u->paused = true;
 	} else {
 		u->paused = !u->paused;
-		if (!u->paused && u->now >= u->p->end)
+		if (!u->paused && !u->backwards && u->now >= u->p->end)
 			u->now = u->p->start; /* again, from the top */
+		else if (!u->paused && u->backwards && u->now <= u->p->start)
+			u->now = u->p->end;
 	}
 }
 
@@ -81,10 +127,19 @@ static void key(struct ui *u, const SDL_KeyboardEvent *k)
 		pause_or_go(u);
 		break;
 	case SDLK_PERIOD:
-		step(u, 1);
-		break;
 	case SDLK_COMMA:
-		step(u, -1);
+		(shift ? step_flush : step_event)(u, k->keysym.sym == SDLK_COMMA);
+		break;
+	case SDLK_GREATER: /* where shift makes another key of them */
+	case SDLK_LESS:
+		step_flush(u, k->keysym.sym == SDLK_LESS);
+		break;
+	case SDLK_PAGEDOWN:
+	case SDLK_PAGEUP:
+		step_mark(u, k->keysym.sym == SDLK_PAGEUP);
+		break;
+	case SDLK_r:
+		turn_round(u);
 		break;
 	case SDLK_PLUS:
 	case SDLK_EQUALS:

@@ -14,7 +14,7 @@ struct ui {
 	SDL_Renderer *renderer;
 	SDL_Texture *texture; /* w by h of the canvas, ours */
 	struct canvas canvas;
-	bool quit, live, paused, help;
+	bool quit, live, paused, backwards, help;
 	bool stale; /* what is shown is not what should be */
 	double speed;
 	uint64_t now;     /* ns since 1970: the moment shown */

@@ -333,6 +333,113 @@ TEST(a_rider_may_get_off_and_on_again)
 	stop();
 }
 
+/* Is p, wherever it came from, what is got by walking so far? */
+static void same_as_walked_to(uint64_t n)
+{
+	static struct play q;
+	struct outcome a, b;
+	struct event end = { .kind = EV_END, .conn = 1, .time = UINT64_MAX };
+
+	CHECK(play_open(&q, path, NULL, false, &e) == 0);
+	CHECK(play_scan_all(&q, &e) == 0);
+	CHECK(play_to_event(&q, n, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(p.model.events, n);
+	CHECK_EQ_U(p.model.last, q.model.last);
+	CHECK_EQ_U(p.model.last_flush, q.model.last_flush);
+	CHECK(memcmp(&p.model.total, &q.model.total, sizeof p.model.total) == 0);
+	CHECK(memcmp(p.model.rate, q.model.rate, sizeof p.model.rate) == 0);
+	CHECK(memcmp(p.model.map.cell, q.model.map.cell, p.model.map.cells * sizeof *p.model.map.cell) == 0);
+	CHECK_EQ_U(p.model.map.mixed, q.model.map.mixed);
+	for (uint64_t i = 0; i < q.model.map.blocks; i++)
+		CHECK_EQ_U(map_block_state(&p.model.map, i), map_block_state(&q.model.map, i));
+	CHECK_EQ_U(p.model.open.open, q.model.open.open);
+	while (q.model.open.open) { /* the same requests, of the same age */
+		end.id = list_first(&q.model.open.by_age, struct open_request, age)->ev.id;
+		CHECK_EQ_U(list_first(&p.model.open.by_age, struct open_request, age)->ev.id, end.id);
+		model_event(&p.model, &end, &a);
+		model_event(&q.model, &end, &b);
+		CHECK(a.ended && b.ended && a.req.off == b.req.off && a.req.len == b.req.len && a.req.op == b.req.op);
+	}
+	play_close(&q);
+}
+
+/* 40000 events: requests of all kinds, four at a time. */
+static void long_log(void)
+{
+	static const char *const ops[] = { "Write", "Read", "Trim", "Zero", "Flush", "Write" };
+	const char *dir = getenv("TMPDIR");
+	uint64_t us = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/play.%d.log", dir ? dir : "/tmp", getpid());
+	new_log(path, "0x4000000");
+	CHECK((f = fopen(path, "a")) != NULL);
+	for (unsigned i = 1; i <= 20003; i++) {
+		us += 700;
+		if (i <= 20000)
+			fprintf(f, "2026-01-01 00:00:%02u.%06u connection=1 %s id=%u offset=0x%x count=0x%x ...\n",
+				(unsigned)(us / 1000000), (unsigned)(us % 1000000), ops[i % 6], i, i * 7919 % 16000 * 4096,
+				i % 5 * 3000);
+		if (i > 3)
+			fprintf(f, "2026-01-01 00:00:%02u.%06u connection=1 ...%s id=%u return=0\n", (unsigned)(us / 1000000),
+				(unsigned)(us % 1000000), ops[(i - 3) % 6], i - 3);
+	}
+	fclose(f);
+	CHECK(play_open(&p, path, NULL, false, &e) == 0);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK_EQ_U(p.scan.reader.bad, 0);
+	CHECK_EQ_U(p.events, 40001);
+}
+
+TEST(going_back_is_as_walking_there)
+{
+	static const uint64_t stops[] = { 40001, 39990, 39000, 17000, 16385, 16384, 16383, 30000, 8192, 8191, 1, 40001, 20000 };
+	long_log();
+	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
+		CHECK(play_to_event(&p, stops[i], PLAY_ALL, &e) == 0);
+		same_as_walked_to(stops[i]);
+		/* that took the open requests out: the next one walks from elsewhere */
+		CHECK(play_to_event(&p, 3, PLAY_ALL, &e) == 0);
+	}
+	CHECK(p.keep.at[0] != NULL && p.keep.at[1] != NULL);
+	stop();
+}
+
+TEST(going_back_walks_only_from_the_last_model_kept)
+{
+	long_log();
+	CHECK(play_to_event(&p, 40001, PLAY_ALL, &e) == 0);
+	CHECK(!p.keep.every);
+	CHECK(play_to_event(&p, 40000, PLAY_ALL, &e) == 0); /* from the beginning, and keeps some */
+	uint64_t every = p.keep.every;
+	CHECK(every > 0 && every < 20000);
+	CHECK(play_to_event(&p, 39999, 40000 % every, &e) == 0); /* with no more than these events */
+	uint64_t t = p.model.last;
+	CHECK(play_to(&p, t - 1000000, 40000 % every, &e) == 0);
+	CHECK(p.model.events < 39999);
+	same_as_walked_to(p.model.events);
+	stop();
+}
+
+TEST(flushes_are_found_both_ways)
+{
+	uint64_t n = 0, last = 0, found = 0;
+	long_log();
+	while ((n = flushes_next(&p.flushes, n))) {
+		CHECK_EQ_U(flushes_last(&p.flushes, n), last);
+		CHECK_EQ_U(flushes_last(&p.flushes, n + 1), n);
+		CHECK_EQ_U(flushes_next(&p.flushes, n - 1), n);
+		last = n;
+		found++;
+	}
+	CHECK_EQ_U(found, 3333);
+	CHECK_EQ_U(flushes_last(&p.flushes, UINT64_MAX), last);
+	CHECK(play_to_event(&p, last, PLAY_ALL, &e) == 0);
+	CHECK_EQ_U(p.model.last_flush, p.model.last);
+	CHECK_EQ_U(p.model.total.op[EV_FLUSH].ops, 3333);
+	stop();
+}
+
 TEST(what_is_no_file_is_refused)
 {
 	CHECK(play_open(&p, "/dev/null", NULL, true, &e) < 0);
