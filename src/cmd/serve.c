@@ -212,9 +212,10 @@ static enum say_where messages_to(const struct serve *s)
 static int confine(struct serve *s, struct err *e)
 {
 	const struct args *a = &s->args;
+	bool moved = s->daemon.forked && a->pidfile && *a->pidfile != '/'; /* the name means another file now */
 	s->sandbox = (struct sandbox){
 		.mode = a->sandbox, .stages = &s->stages, .readonly = a->readonly, .syslog = messages_to(s) == SAY_SYSLOG,
-		.locks_memory = a->swap, .private_dir = s->listeners.private_dir, .pidfile = s->daemon.forked && a->pidfile && *a->pidfile != '/' ? NULL : a->pidfile, /* we are elsewhere now */
+		.locks_memory = a->swap, .private_dir = s->listeners.private_dir, .pidfile = moved ? NULL : a->pidfile,
 		.unix_path = s->listeners.unix_path, .child = s->run.pid,
 	};
 	return sandbox_enter(&s->sandbox, e);

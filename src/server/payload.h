@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* payload: memory for the data of reads and large writes, kept for reuse.
  * A fresh large block from the kernel costs a page fault per 4 KiB, more than copying the data: so blocks of
- * up to 4 MiB are kept, a limited number of bytes per loop, by powers of two.  Core dumps leave them out (base/hidden.h).  Loop thread only. */
+ * up to 4 MiB are kept, a limited number of bytes per loop, by powers of two.  Core dumps leave them out
+ * (base/hidden.h).  Loop thread only. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

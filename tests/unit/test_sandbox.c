@@ -53,7 +53,7 @@ static int outcome(unsigned what, struct sandbox s, int (*act)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : DIED + WTERMSIG(status);
 }
 
-#define PLAIN (struct sandbox){ 0 }
+static const struct sandbox PLAIN;
 #define TRY(name, call) static int name(void) { return (call) < 0 ? errno : 0; }
 
 TRY(opens_passwd, open("/etc/passwd", O_RDONLY))
