@@ -138,6 +138,6 @@ void paint_help(struct canvas *c, const struct scene *s)
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		int y = box.y + 58 + (int)i * line;
 		canvas_text(c, &font_bold, box.x + 32, y, p->flush, keys[i][0]);
-		canvas_text(c, &font_body, box.x + 150, y, p->ink, keys[i][1]);
+		canvas_text(c, &font_body, box.x + 166, y, p->ink, keys[i][1]);
 	}
 }
