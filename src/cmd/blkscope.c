@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
 	{ "at", "serve a disk as it was at a moment of a recording" },
 	{ "mark", "set a mark in a recording that is being made" },
+	{ "report", "say in numbers what happened to a disk: text, JSON, or a page with plots" },
 	{ "serve", "serve a disk over NBD (alias nbdkit)" },
 	{ "view", "show what happens to a disk, from its log (alias nbdview)" },
 };
