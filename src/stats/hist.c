@@ -49,3 +49,13 @@ uint64_t hist_percentile(const struct hist *h, unsigned permyriad)
 	}
 	return h->max;
 }
+
+void hist_octaves(const struct hist *h, uint64_t out[HIST_OCTAVES])
+{
+	for (unsigned i = 0; i < HIST_OCTAVES; i++)
+		out[i] = 0;
+	for (unsigned i = 0; i < HIST_BINS; i++) {
+		uint64_t v = value_of(i), *to = &out[v ? 64 - __builtin_clzll(v) : 0];
+		*to = sat_add(*to, h->at[i]);
+	}
+}

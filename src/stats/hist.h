@@ -24,4 +24,7 @@ static inline uint64_t sat_add(uint64_t a, uint64_t b)
 void hist_add(struct hist *h, uint64_t value, uint64_t weight);
 /* The smallest value that at least permyriad of 10,000 are not above; permyriad 10000: the largest.  0 when empty. */
 uint64_t hist_percentile(const struct hist *h, unsigned permyriad);
+/* By powers of two: out[0] has those of 0, out[i] those from 2^(i-1) on, below 2^i. */
+enum { HIST_OCTAVES = 65 };
+void hist_octaves(const struct hist *h, uint64_t out[HIST_OCTAVES]);
 static inline double hist_mean(const struct hist *h) { return h->n ? (double)h->sum / (double)h->n : 0; }
