@@ -169,8 +169,8 @@ void plot_bars(struct plot *p, const char *const *classes, const double *const *
 	char text[FMT_ROOM];
 
 	for (unsigned i = 0; i < n; i++)
-		longest = MAX(longest, (unsigned)strlen(labels[i]));
-	unsigned every = (unsigned)ceil(longest * 7.0 / room);
+		longest = MAX(longest, (unsigned)strlen(labels[i])); /* bytes: at least as many as characters */
+	unsigned every = (unsigned)ceil((longest * 6.6 + 8) / room);
 	for (unsigned i = 0; i < n; i++) {
 		double left = PLOT_LEFT + room * (i + 0.5) - bar * count / 2;
 		for (unsigned k = 0; k < count; k++) {

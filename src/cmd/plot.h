@@ -5,7 +5,7 @@
 #pragma once
 #include "base/buf.h"
 
-enum { PLOT_W = 420, PLOT_H = 220, PLOT_LEFT = 62, PLOT_RIGHT = 10, PLOT_TOP = 14, PLOT_BOTTOM = 26 };
+enum { PLOT_W = 420, PLOT_H = 220, PLOT_LEFT = 62, PLOT_RIGHT = 18, PLOT_TOP = 14, PLOT_BOTTOM = 26 };
 
 struct plot {
 	struct buf *b;

@@ -19,7 +19,7 @@ static const struct colour {
 } colours[] = {
 	{ "read", 0x0072b2, 0x56b4e9 }, { "write", 0xd55e00, 0xf07c28 }, { "trim", 0x009e73, 0x14b98a }, { "zero", 0x75757f, 0xf5f5f5 },
 	{ "flush", 0xa88400, 0xf0e442 }, { "cache", 0x8c6bb1, 0xb79bd6 }, { "extents", 0xb5558b, 0xe08bbd },
-	{ "mean", 0x0072b2, 0x56b4e9 }, { "most", 0x9a9aa5, 0x8a8a96 }, { "depth", 0x0072b2, 0x56b4e9 }, { "seq", 0x0072b2, 0x56b4e9 },
+	{ "mean", 0x0072b2, 0x56b4e9 }, { "most", 0x9a9aa5, 0x8a8a96 }, { "depth", 0x0072b2, 0x56b4e9 },
 	{ "random", 0xdadae0, 0x3a3a42 }, { "error", 0xa01fd6, 0xd070ff },
 };
 
@@ -48,10 +48,10 @@ static const char style[] =
 	"h1{font-size:1.7rem;line-height:1.2;margin:.2rem 0;overflow-wrap:anywhere}h2{font-size:1.25rem;margin:2.6rem 0 .8rem;overflow-wrap:anywhere}\n"
 	"p{margin:.3rem 0;color:var(--faint)}.trouble{border-left:4px solid var(--error);padding:.5rem .9rem;margin:1rem 0;background:var(--card);"
 	"color:var(--ink);overflow-wrap:anywhere}\n"
-	".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(132px,1fr));gap:.7rem;margin:1.1rem 0}\n"
-	".cards div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.65rem .85rem;color:var(--faint);font-size:.84rem;"
+	".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(108px,1fr));gap:.6rem;margin:1.1rem 0}\n"
+	".cards div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.6rem .7rem;color:var(--faint);font-size:.84rem;"
 	"line-height:1.35}"
-	".cards b{display:block;font-size:1.32rem;color:var(--ink);font-weight:650;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
+	".cards b{display:block;font-size:1.22rem;color:var(--ink);font-weight:650;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
 	".plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,360px),1fr));gap:.9rem;margin:.9rem 0}\n"
 	"figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.75rem .8rem .5rem;min-width:0}\n"
 	"figcaption{font-size:.84rem;line-height:1.5;color:var(--faint)}figcaption b{color:var(--ink);font-size:.98rem;margin-right:.25rem}\n"
@@ -97,23 +97,23 @@ static void put_cards(struct buf *b, const struct section *s)
 	const char *about = s->estimate ? "about " : "";
 
 	buf_printf(b, "<div class=\"cards\">\n");
-	put_card(b, fmt_count(a, section_sum_ops(s)), "requests answered");
+	put_card(b, fmt_count(a, section_sum_ops(s)), "requests");
 	put_card(b, fmt_size(a, s->op[REC_READ].bytes), "read");
 	put_card(b, fmt_size(a, s->op[REC_WRITE].bytes), "written");
 	if (s->distinct) {
-		snprintf(c, sizeof c, "%swritten to, in distinct 4 KiB blocks", about);
+		snprintf(c, sizeof c, "%sof distinct blocks written", about);
 		put_card(b, fmt_size(a, s->distinct > UINT64_MAX / BLOCKS_SIZE ? UINT64_MAX : s->distinct * BLOCKS_SIZE), c);
 		snprintf(a, sizeof a, "%.2f ×", section_amplification(s));
-		put_card(b, a, "written for each distinct byte");
+		put_card(b, a, "write amplification");
 		snprintf(a, sizeof a, "%.1f %%", 100.0 * (double)s->rewritten / (double)MAX(s->touched, (uint64_t)1));
-		snprintf(c, sizeof c, "%sof block writes overwritten before a flush", about);
+		snprintf(c, sizeof c, "%soverwritten before a flush", about);
 		put_card(b, a, c);
 	}
 	put_card(b, fmt_count(a, s->op[REC_FLUSH].ops), "flushes");
 	if (s->fua)
 		put_card(b, fmt_count(a, s->fua), "requests with FUA");
 	snprintf(a, sizeof a, "%.3g", hist_mean(&s->depth));
-	snprintf(c, sizeof c, "mean queue depth, %" PRIu64 " at most", s->depth.max);
+	snprintf(c, sizeof c, "mean depth, %" PRIu64 " at most", s->depth.max);
 	put_card(b, a, c);
 	put_card(b, fmt_count(a, sum_errors(s)), "errors");
 	if (s->abandoned)
@@ -304,7 +304,7 @@ bool report_html(struct buf *b, const struct report *r)
 		*when = '\0';
 	buf_printf(b, "</h1>\n<p>A %s of %s events", r->recording ? "recording" : "log", fmt_count(t, st->events));
 	buf_printf(b, " in %s%s.%s</p>\n", report_ns(t, st->now - st->start), when,
-		   r->recording ? "" : " Times are in whole microseconds; FUA, marks and clients are not in a log.");
+		   r->recording ? "" : " Times are in whole microseconds; there are no marks, clients and FUA as in a recording.");
 	put_trouble(b, r);
 	put_section(b, st->whole, st->steps ? st : NULL);
 	if (st->steps) {

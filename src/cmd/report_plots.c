@@ -193,7 +193,7 @@ static void put_heat(struct buf *b, const struct section *s, unsigned op, const 
 	snprintf(title, sizeof title, "Latency of each %s", stats_op_names[op]);
 	snprintf(unit, sizeof unit, "over time; darkest: %" PRIu32 " requests", most);
 	plot_begin(&p, b, title, unit, NULL);
-	p.y_min = MAX((double)section_row_ns(bottom), 500.0);
+	p.y_min = MAX((double)section_row_ns(bottom), 100.0);
 	p.y_max = (double)section_row_ns(top);
 	plot_y_log_axis(&p);
 	plot_x_time(&p, s->end - s->begin);
@@ -259,8 +259,8 @@ static void put_order(struct buf *b, const struct section *s)
 {
 	if (!s->op[REC_READ].ops && !s->op[REC_WRITE].ops)
 		return;
-	buf_printf(b, "<figure><figcaption><b>Order</b> <span>share of requests, and of bytes</span><i class=\"l-seq\">sequential</i>"
-		      "<i class=\"l-random\">random</i></figcaption>\n<div class=\"order\">");
+	buf_printf(b, "<figure><figcaption><b>Sequential</b> <span>share of requests, and of bytes; the rest is random</span></figcaption>"
+		      "\n<div class=\"order\">");
 	for (unsigned op = REC_READ; op <= REC_WRITE; op++) {
 		const struct op_stats *st = &s->op[op];
 		if (!st->ops)

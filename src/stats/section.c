@@ -90,7 +90,7 @@ static unsigned row_of(uint64_t ns)
 uint64_t section_row_ns(unsigned row)
 {
 	uint64_t octave = 1ull << (row / 2 + HEAT_FROM_SHIFT);
-	return !row ? 0 : row % 2 ? octave / 128 * 181 : octave;
+	return !row ? 0 : row % 2 ? octave / 128 * 181 : octave; /* octaves are 128 or more */
 }
 
 void section_depth(struct section *s, uint64_t from, uint64_t to, uint64_t depth)

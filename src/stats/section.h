@@ -12,12 +12,12 @@
 enum {
 	SECTION_BINS = 480,      /* over time */
 	SECTION_COLS = 120,      /* of the heat map: bins / 4 */
-	SECTION_ROWS = 56,       /* half octaves of latency from HEAT_FROM on */
+	SECTION_ROWS = 62,       /* half octaves of latency from 2^HEAT_FROM_SHIFT ns on */
 	SECTION_REGIONS = 2048,  /* over the disk */
 	SECTION_ALIGNS = 12,     /* 1, 512, 1 KiB ... 512 KiB, and 1 MiB: the largest that divides offset and length */
 	SECTION_SIZES = 64,      /* powers of two */
 };
-#define HEAT_FROM_SHIFT 10       /* the first row: less than 1.4 us */
+#define HEAT_FROM_SHIFT 7        /* the first row: less than 181 ns */
 #define SECTION_LONGEST (128ull << 20) /* bytes; no server takes more at once, so longer ones are left out of what is counted by place */
 
 struct op_stats {
