@@ -51,7 +51,8 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 			c->png = optarg;
 	}
 	if (argc - optind != 2)
-		return err_set(e, "%s: usage: blkscope diff A B [options]", argc - optind < 2 ? "two files are needed" : "too many arguments");
+		return err_set(e, "%s: usage: blkscope diff A B [options]",
+			       argc - optind < 2 ? "two files are needed" : "too many arguments");
 	if (c->text && c->json)
 		return err_set(e, "--text and --json: which one?");
 	c->file[0] = argv[optind];

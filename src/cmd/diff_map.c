@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Both maps and their difference in one picture. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "cmd/diff.h"
@@ -14,9 +13,9 @@ static const struct {
 	rgb colour;
 	const char *name;
 } kinds[KINDS] = {
-	[NEITHER] = { 0x1b1b1f, "touched by neither" }, [SAME] = { 0x62626e, "the same in both" }, [ONLY_A] = { 0x56b4e9, "changed only in A" },
-	[ONLY_B] = { 0xd55e00, "changed only in B" }, [OTHERWISE] = { 0xf5f5f5, "changed in another way" },
-	[CONTENTS] = { 0xf0e442, "changed in both, contents differ" },
+	[NEITHER] = { 0x1b1b1f, "touched by neither" },       [SAME] = { 0x62626e, "the same in both" },
+	[ONLY_A] = { 0x56b4e9, "changed only in A" },         [ONLY_B] = { 0xd55e00, "changed only in B" },
+	[OTHERWISE] = { 0xf5f5f5, "changed in another way" }, [CONTENTS] = { 0xf0e442, "changed in both, contents differ" },
 };
 
 struct diff_picture {
@@ -126,19 +125,20 @@ static void put_title(struct canvas *c, int x, int w, const char *title, const c
 	canvas_paragraph(c, &font_small, (struct rect){ x, TOP_ - 30, w, 0 }, 1, p->faint, below);
 }
 
-static void put_map(struct canvas *c, const struct diff_picture *p, const struct diff *d, unsigned k, const struct grid *g, int x, int scale)
+static void put_map(struct canvas *c, const struct diff_picture *p, const struct diff *d, unsigned k, const struct grid *g, int x,
+		    int scale)
 {
 	const struct stats *s = d->stats[k];
 	/* long after everything: nothing flashes */
 	struct scene sc = { .palette = &palette_default, .now = UINT64_MAX };
-	char title[128], below[160], a[FMT_ROOM], b[FMT_ROOM];
+	char title[128], below[160], a[FMT_ROOM], b[FMT_ROOM], f[FMT_ROOM];
 	const char *path = d->source[k].path, *name = path;
 
 	for (const char *q = path; *q; q++)
 		name = *q == '/' && q[1] ? q + 1 : name;
 	snprintf(title, sizeof title, "%c: %.100s", "AB"[k], name);
-	snprintf(below, sizeof below, "%s written, %s blocks, %" PRIu64 " flushes", fmt_size(a, s->whole->op[REC_WRITE].bytes),
-		 fmt_count(b, s->whole->distinct), s->whole->op[REC_FLUSH].ops);
+	snprintf(below, sizeof below, "%s written, %s blocks, %s flushes", fmt_size(a, s->whole->op[REC_WRITE].bytes),
+		 fmt_count(b, s->whole->distinct), fmt_count(f, s->whole->op[REC_FLUSH].ops));
 	put_title(c, x, (int)g->cols * scale, title, below);
 	paint_map(c, &p->model[k], &sc, g, x, TOP_, scale);
 }
@@ -180,7 +180,8 @@ int diff_picture_save(struct diff_picture *p, const struct diff *d, const char *
 	}
 	canvas_frame(&c, (struct rect){ x, TOP_, w, h }, 1, pal->frame);
 	if (d->data.compared)
-		snprintf(text, sizeof text, "%s of %s blocks differ in what they hold", fmt_count(a, d->data.differ), fmt_count(b, d->data.blocks));
+		snprintf(text, sizeof text, "%s of %s blocks differ in what they hold", fmt_count(a, d->data.differ),
+			 fmt_count(b, d->data.blocks));
 	else
 		snprintf(text, sizeof text, "what they hold was not compared: not both recordings have data");
 	put_title(&c, x, w, "Difference", text);

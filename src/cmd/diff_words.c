@@ -114,8 +114,8 @@ static void json_values(struct buf *b, const struct section *s0, const struct se
 	for (unsigned i = 0; i < n; i++) {
 		if (a[i].v == 0 && c[i].v == 0)
 			continue;
-		buf_printf(b, "%s\n  \"%s_%s%s\": {\"a\": %.15g, \"b\": %.15g, \"change\": %.15g, \"ratio\": ", comma, a[i].group, a[i].name,
-			   a[i].unit == VALUE_NS ? "_ns" : "", a[i].v, c[i].v, c[i].v - a[i].v);
+		buf_printf(b, "%s\n  \"%s_%s%s\": {\"a\": %.15g, \"b\": %.15g, \"change\": %.15g, \"ratio\": ", comma, a[i].group,
+			   a[i].name, a[i].unit == VALUE_NS ? "_ns" : "", a[i].v, c[i].v, c[i].v - a[i].v);
 		if (a[i].v != 0)
 			buf_printf(b, "%.6g}", c[i].v / a[i].v);
 		else
@@ -138,8 +138,10 @@ static void json_data(struct buf *b, const struct diff_data *x)
 		buf_printf(b, "null");
 		return;
 	}
-	buf_printf(b, "{\"block_bytes\": %d, \"compared_blocks\": %" PRIu64 ", \"different_blocks\": %" PRIu64 ", \"unreadable_bytes\": %" PRIu64
-		   ", \"first_ranges\": [", REC_BLOCK, x->blocks, x->differ, x->unreadable);
+	buf_printf(b,
+		   "{\"block_bytes\": %d, \"compared_blocks\": %" PRIu64 ", \"different_blocks\": %" PRIu64
+		   ", \"unreadable_bytes\": %" PRIu64 ", \"first_ranges\": [",
+		   REC_BLOCK, x->blocks, x->differ, x->unreadable);
 	for (unsigned i = 0; i < x->ranges; i++)
 		buf_printf(b, "%s{\"offset\": %" PRIu64 ", \"length\": %" PRIu64 "}", i ? ", " : "", x->range[i].off, x->range[i].len);
 	buf_printf(b, "], \"more_ranges\": %s}", x->more ? "true" : "false");

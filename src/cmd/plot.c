@@ -118,8 +118,8 @@ static void tick_x(const struct plot *p, double v, const char *label, bool last)
 {
 	double x = plot_x(p, v);
 	const char *anchor = x > PLOT_W - PLOT_RIGHT - 18 || last ? " class=\"tx end\"" : " class=\"tx\"";
-	buf_printf(p->b, "<path class=\"grid\" d=\"M%.1f %dv%d\"/><text%s x=\"%.1f\" y=\"%d\">%s</text>\n", x, PLOT_H - PLOT_BOTTOM, 4, anchor, x,
-		   PLOT_H - PLOT_BOTTOM + 17, label);
+	buf_printf(p->b, "<path class=\"grid\" d=\"M%.1f %dv%d\"/><text%s x=\"%.1f\" y=\"%d\">%s</text>\n", x, PLOT_H - PLOT_BOTTOM, 4,
+		   anchor, x, PLOT_H - PLOT_BOTTOM + 17, label);
 }
 
 void plot_x_time(struct plot *p, uint64_t ns)
@@ -154,7 +154,8 @@ void plot_x_bytes(struct plot *p, uint64_t bytes)
 void plot_steps(struct plot *p, const char *class, const double *v, unsigned n, double width, bool area)
 {
 	for (unsigned pass = area ? 0 : 1; pass < 2; pass++) {
-		buf_printf(p->b, "<path class=\"%s-%s\" d=\"M%.1f %.1f", pass ? "s" : "a", class, plot_x(p, 0), plot_y(p, pass && n ? v[0] : p->y_min));
+		buf_printf(p->b, "<path class=\"%s-%s\" d=\"M%.1f %.1f", pass ? "s" : "a", class, plot_x(p, 0),
+			   plot_y(p, pass && n ? v[0] : p->y_min));
 		for (unsigned i = 0; i < n; i++)
 			buf_printf(p->b, "V%.1fH%.1f", plot_y(p, v[i]), plot_x(p, (i + 1) * width));
 		buf_printf(p->b, pass ? "\"/>\n" : "V%.1fZ\"/>\n", plot_y(p, p->y_min));
@@ -162,27 +163,30 @@ void plot_steps(struct plot *p, const char *class, const double *v, unsigned n, 
 }
 
 void plot_bars(struct plot *p, const char *const *classes, const double *const *series, unsigned count, unsigned n,
-	       const char (*labels)[16], plot_label *label)
+	       const struct plot_name *names, plot_label *label)
 {
 	double room = inner_w / MAX(n, 1u), bar = MIN(room * 0.8, 60.0) / count;
 	unsigned longest = 1;
 	char text[FMT_ROOM];
 
 	for (unsigned i = 0; i < n; i++)
-		longest = MAX(longest, (unsigned)strlen(labels[i])); /* bytes: at least as many as characters */
+		longest = MAX(longest, (unsigned)strlen(names[i].text)); /* bytes: at least as many as characters */
 	unsigned every = (unsigned)ceil((longest * 6.6 + 8) / room);
 	for (unsigned i = 0; i < n; i++) {
 		double left = PLOT_LEFT + room * (i + 0.5) - bar * count / 2;
 		for (unsigned k = 0; k < count; k++) {
 			double y = plot_y(p, series[k][i]);
 			if (series[k][i] > 0)
-				buf_printf(p->b, "<rect class=\"b-%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>%s: %s</title></rect>\n",
-					   classes[k], left + bar * k, MIN(y, PLOT_H - PLOT_BOTTOM - 1.0), bar - (bar > 4),
-					   MAX(PLOT_H - PLOT_BOTTOM - y, 1.0), labels[i], label(text, series[k][i]));
+				buf_printf(
+					p->b,
+					"<rect class=\"b-%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">"
+					"<title>%s: %s</title></rect>\n",
+					classes[k], left + bar * k, MIN(y, PLOT_H - PLOT_BOTTOM - 1.0), bar - (bar > 4),
+					MAX(PLOT_H - PLOT_BOTTOM - y, 1.0), names[i].text, label(text, series[k][i]));
 		}
 		if (i % every == 0)
 			buf_printf(p->b, "<text class=\"tx\" x=\"%.1f\" y=\"%d\">%s</text>\n", PLOT_LEFT + room * (i + 0.5),
-				   PLOT_H - PLOT_BOTTOM + 17, labels[i]);
+				   PLOT_H - PLOT_BOTTOM + 17, names[i].text);
 	}
 	buf_printf(p->b, "<path class=\"grid\" d=\"M%d %dH%d\"/>\n", PLOT_LEFT, PLOT_H - PLOT_BOTTOM, PLOT_W - PLOT_RIGHT);
 }

@@ -14,6 +14,9 @@ struct plot {
 	bool y_log;
 };
 
+struct plot_name {
+	char text[16];
+};
 typedef const char *plot_label(char *out, double value); /* FMT_ROOM bytes */
 
 /* <figure> with its title, what it is measured in, and a legend of names (NULL at the end; NULL: none). */
@@ -28,9 +31,9 @@ void plot_x_time(struct plot *p, uint64_t ns); /* sets x_max */
 void plot_x_bytes(struct plot *p, uint64_t bytes);
 /* n values, each for a stretch of equal width but the last; area: filled as well. */
 void plot_steps(struct plot *p, const char *class, const double *v, unsigned n, double width, bool area);
-/* Bars side by side: of series (count of them, n values each), with labels below. */
+/* Bars side by side: of series (count of them, n values each), with names below. */
 void plot_bars(struct plot *p, const char *const *classes, const double *const *series, unsigned count, unsigned n,
-	       const char (*labels)[16], plot_label *label);
+	       const struct plot_name *names, plot_label *label);
 
 const char *plot_label_number(char *out, double v); /* 1.5k */
 const char *plot_label_bytes(char *out, double v);  /* 1.5 MiB */

@@ -50,7 +50,8 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 			c->html = optarg;
 	}
 	if (argc - optind != 1)
-		return err_set(e, "%s: usage: blkscope report RECORDING|LOG [options]", optind == argc ? "no file given" : "too many arguments");
+		return err_set(e, "%s: usage: blkscope report RECORDING|LOG [options]",
+			       optind == argc ? "no file given" : "too many arguments");
 	if (c->text && c->json)
 		return err_set(e, "--text and --json: which one?");
 	c->file = argv[optind];

@@ -36,8 +36,9 @@ static void put_colours(struct buf *b)
 	buf_printf(b, "--paper:#%06x;--card:#16161a;--ink:#%06x;--faint:#%06x;--line:#2e2e36}}\n", p->paper, p->ink, p->faint);
 	for (size_t i = 0; i < ARRAY_LEN(colours); i++) {
 		const char *c = colours[i].name;
-		buf_printf(b, ".s-%s{stroke:var(--%s)}.a-%s,.b-%s{fill:var(--%s);background:var(--%s)}.l-%s::before{background:var(--%s)}\n", c, c, c, c,
-			   c, c, c, c);
+		buf_printf(b,
+			   ".s-%s{stroke:var(--%s)}.a-%s,.b-%s{fill:var(--%s);background:var(--%s)}.l-%s::before{background:var(--%s)}\n",
+			   c, c, c, c, c, c, c, c);
 	}
 }
 
@@ -45,34 +46,47 @@ static const char style[] =
 	"*{box-sizing:border-box}\n"
 	"body{margin:0 auto;max-width:1280px;padding:1.5rem clamp(.8rem,3vw,2rem) 4rem;background:var(--paper);color:var(--ink);"
 	"font:15px/1.5 system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif}\n"
-	"h1{font-size:1.7rem;line-height:1.2;margin:.2rem 0;overflow-wrap:anywhere}h2{font-size:1.25rem;margin:2.6rem 0 .8rem;overflow-wrap:anywhere}\n"
-	"p{margin:.3rem 0;color:var(--faint)}.trouble{border-left:4px solid var(--error);padding:.5rem .9rem;margin:1rem 0;background:var(--card);"
+	"h1{font-size:1.7rem;line-height:1.2;margin:.2rem 0;overflow-wrap:anywhere}h2{font-size:1.25rem;"
+	"margin:2.6rem 0 .8rem;overflow-wrap:anywhere}\n"
+	"p{margin:.3rem 0;color:var(--faint)}.trouble{border-left:4px solid var(--error);padding:.5rem .9rem;"
+	"margin:1rem 0;background:var(--card);"
 	"color:var(--ink);overflow-wrap:anywhere}\n"
 	".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(108px,1fr));gap:.6rem;margin:1.1rem 0}\n"
-	".cards div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.6rem .7rem;color:var(--faint);font-size:.84rem;"
+	".cards div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.6rem .7rem;"
+	"color:var(--faint);font-size:.84rem;"
 	"line-height:1.35}"
-	".cards b{display:block;font-size:1.22rem;color:var(--ink);font-weight:650;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
+	".cards b{display:block;font-size:1.22rem;color:var(--ink);font-weight:650;white-space:nowrap;"
+	"font-variant-numeric:tabular-nums}\n"
 	".plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,360px),1fr));gap:.9rem;margin:.9rem 0}\n"
 	"figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.75rem .8rem .5rem;min-width:0}\n"
-	"figcaption{font-size:.84rem;line-height:1.5;color:var(--faint)}figcaption b{color:var(--ink);font-size:.98rem;margin-right:.25rem}\n"
+	"figcaption{font-size:.84rem;line-height:1.5;color:var(--faint)}figcaption b{color:var(--ink);font-size:.98rem;"
+	"margin-right:.25rem}\n"
 	"figcaption i{font-style:normal;margin-left:.8rem;white-space:nowrap;color:var(--ink)}"
-	"figcaption i::before{content:\"\";display:inline-block;width:.75em;height:.75em;border-radius:2px;margin-right:.35em;vertical-align:-.03em}\n"
-	"svg{display:block;width:100%;height:auto;margin-top:.3rem}text{font-size:11.5px;fill:var(--faint);font-variant-numeric:tabular-nums}\n"
+	"figcaption i::before{content:\"\";display:inline-block;width:.75em;height:.75em;border-radius:2px;"
+	"margin-right:.35em;vertical-align:-.03em}\n"
+	"svg{display:block;width:100%;height:auto;margin-top:.3rem}text{font-size:11.5px;fill:var(--faint);"
+	"font-variant-numeric:tabular-nums}\n"
 	".tx{text-anchor:middle}.end{text-anchor:end}.ty{text-anchor:end}.tm{font-size:10px}\n"
 	".grid{stroke:var(--line);fill:none}.mark{stroke:var(--faint);stroke-dasharray:2 3;opacity:.7;fill:none}\n"
 	"[class^=s-]{fill:none;stroke-width:1.6;stroke-linejoin:round}[class^=a-]{fill-opacity:.16}.s-flush{stroke-dasharray:1.5 2}"
 	".s-trim,.s-most{stroke-dasharray:5 2}.s-zero{stroke-dasharray:7 2 1.5 2}\n"
 	".h0{opacity:.18}.h1{opacity:.32}.h2{opacity:.48}.h3{opacity:.65}.h4{opacity:.82}.h5{opacity:1}\n"
-	".order{display:grid;grid-template-columns:auto 1fr auto;gap:.7rem .7rem;align-items:center;padding:1.2rem .3rem;font-size:.86rem}"
-	".order div{background:var(--random);border-radius:4px;overflow:hidden;height:1.05rem}.order b{display:block;height:100%}.order em{font-style:normal;"
+	".order{display:grid;grid-template-columns:auto 1fr auto;gap:.7rem .7rem;align-items:center;"
+	"padding:1.2rem .3rem;font-size:.86rem}"
+	".order div{background:var(--random);border-radius:4px;overflow:hidden;height:1.05rem}.order b{display:block;"
+	"height:100%}.order em{font-style:normal;"
 	"text-align:right;font-variant-numeric:tabular-nums}\n"
 	".wide{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px;margin:.9rem 0}\n"
 	"table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}"
-	"th,td{padding:.42rem .75rem;text-align:right;white-space:nowrap;border-top:1px solid var(--line)}tr:first-child th{border-top:0}\n"
-	"th{font-weight:600;color:var(--faint)}th:first-child,td:first-child,.t{text-align:left}.t{max-width:26rem;overflow:hidden;text-overflow:ellipsis}\n"
-	"td i{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin-right:.5em}.bad{color:var(--error);font-weight:650}\n"
+	"th,td{padding:.42rem .75rem;text-align:right;white-space:nowrap;border-top:1px solid var(--line)}"
+	"tr:first-child th{border-top:0}\n"
+	"th{font-weight:600;color:var(--faint)}th:first-child,td:first-child,.t{text-align:left}.t{max-width:26rem;"
+	"overflow:hidden;text-overflow:ellipsis}\n"
+	"td i{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin-right:.5em}"
+	".bad{color:var(--error);font-weight:650}\n"
 	"a{color:inherit}details{border-top:1px solid var(--line);margin-top:.6rem;padding-top:.5rem}"
-	"summary{cursor:pointer;font-weight:650;font-size:1.08rem;padding:.35rem 0;overflow-wrap:anywhere}summary span{font-weight:400;color:var(--faint);"
+	"summary{cursor:pointer;font-weight:650;font-size:1.08rem;padding:.35rem 0;overflow-wrap:anywhere}"
+	"summary span{font-weight:400;color:var(--faint);"
 	"font-size:.88rem;margin-left:.5rem}\n"
 	"footer{margin-top:3rem;font-size:.84rem;color:var(--faint)}@media print{details{break-inside:avoid}}\n";
 
@@ -133,8 +147,9 @@ static void put_ops(struct buf *b, const struct section *s)
 		const struct op_stats *st = &s->op[op];
 		if (!st->latency.n)
 			continue;
-		buf_printf(b, "<tr><td><i class=\"b-%s\"></i>%s</td><td>%s</td><td>%s</td><td%s>%" PRIu64 "</td>", stats_op_names[op], stats_op_names[op],
-			   fmt_count(n, st->ops), op == REC_FLUSH ? "" : fmt_size(bytes, st->bytes), st->errors ? " class=\"bad\"" : "", st->errors);
+		buf_printf(b, "<tr><td><i class=\"b-%s\"></i>%s</td><td>%s</td><td>%s</td><td%s>%" PRIu64 "</td>", stats_op_names[op],
+			   stats_op_names[op], fmt_count(n, st->ops), op == REC_FLUSH ? "" : fmt_size(bytes, st->bytes),
+			   st->errors ? " class=\"bad\"" : "", st->errors);
 		buf_printf(b, "<td>%s</td>", report_ns(n, st->latency.min));
 		for (unsigned i = 0; i < REPORT_PERCENTILES; i++)
 			buf_printf(b, "<td>%s</td>", report_ns(n, hist_percentile(&st->latency, report_percentiles[i].permyriad)));
@@ -150,8 +165,11 @@ static void put_hottest(struct buf *b, const struct section *s)
 
 	if (!n)
 		return;
-	buf_printf(b, "<div class=\"wide\"><table><tr><th>Hottest regions of %s</th><th>reads</th><th>bytes</th><th>writes</th><th>bytes</th></tr>\n",
-		   fmt_size(text, s->region_size));
+	buf_printf(
+		b,
+		"<div class=\"wide\"><table><tr><th>Hottest regions of %s</th><th>reads</th><th>bytes</th>"
+		"<th>writes</th><th>bytes</th></tr>\n",
+		fmt_size(text, s->region_size));
 	for (unsigned i = 0; i < n; i++) {
 		const struct region *r = &s->region[hot[i]];
 		buf_printf(b, "<tr><td>at %s</td>", fmt_size(text, hot[i] * s->region_size));
@@ -185,9 +203,11 @@ static void put_steps_table(struct buf *b, const struct stats *st)
 {
 	char t[FMT_ROOM];
 
-	buf_printf(b, "<h2>Steps, from mark to mark</h2><div class=\"wide\"><table><tr><th></th><th class=\"t\">Step</th><th>at</th><th>took</th>"
-		      "<th>reads</th><th>bytes</th><th>writes</th><th>bytes</th><th>distinct</th><th>×</th><th>flushes</th><th>errors</th>"
-		      "<th>read p99</th><th>write p99</th></tr>\n");
+	buf_printf(
+		b,
+		"<h2>Steps, from mark to mark</h2><div class=\"wide\"><table><tr><th></th><th class=\"t\">Step</th><th>at</th><th>took</th>"
+		"<th>reads</th><th>bytes</th><th>writes</th><th>bytes</th><th>distinct</th><th>×</th><th>flushes</th><th>errors</th>"
+		"<th>read p99</th><th>write p99</th></tr>\n");
 	for (unsigned i = 0; i < st->steps; i++) {
 		const struct section *s = st->step[i];
 		buf_printf(b, "<tr><td>%u</td><td class=\"t\"><a href=\"#step%u\">", i + 1, i + 1);
@@ -237,8 +257,12 @@ static void put_conns(struct buf *b, const struct stats *st)
 {
 	char t[FMT_ROOM];
 
-	buf_printf(b, "<h2>Connections</h2><div class=\"wide\"><table><tr><th></th><th class=\"t\">client</th><th class=\"t\">export</th><th>disk</th>"
-		      "<th>from</th><th>until</th><th>reads</th><th>bytes</th><th>writes</th><th>bytes</th><th>flushes</th><th>errors</th></tr>\n");
+	buf_printf(
+		b,
+		"<h2>Connections</h2><div class=\"wide\"><table><tr><th></th><th class=\"t\">client</th><th class=\"t\">export</th>"
+		"<th>disk</th>"
+		"<th>from</th><th>until</th><th>reads</th><th>bytes</th><th>writes</th><th>bytes</th>"
+		"<th>flushes</th><th>errors</th></tr>\n");
 	for (unsigned i = 0; i < st->conns && i < CONNS_SHOWN; i++) {
 		const struct conn_stats *c = &st->conn[i];
 		buf_printf(b, "<tr><td>%" PRIu64 "</td><td class=\"t\">", c->id);
@@ -256,7 +280,8 @@ static void put_conns(struct buf *b, const struct stats *st)
 			buf_printf(b, "<td>%s</td>", fmt_count(t, c->ops[k]));
 			buf_printf(b, "<td>%s</td>", fmt_size(t, c->bytes[k]));
 		}
-		buf_printf(b, "<td>%s</td><td%s>%" PRIu64 "</td></tr>\n", fmt_count(t, c->ops[REC_FLUSH]), c->errors ? " class=\"bad\"" : "", c->errors);
+		buf_printf(b, "<td>%s</td><td%s>%" PRIu64 "</td></tr>\n", fmt_count(t, c->ops[REC_FLUSH]),
+			   c->errors ? " class=\"bad\"" : "", c->errors);
 	}
 	buf_printf(b, "</table></div>\n");
 	if (st->conns > CONNS_SHOWN)
@@ -312,7 +337,12 @@ bool report_html(struct buf *b, const struct report *r)
 		put_steps(b, st);
 	}
 	put_conns(b, st);
-	return buf_printf(b, "<footer>Percentiles are within 0.8 %%.  A read or write is sequential when it begins where one of the last %u of its kind on "
-			     "its connection ended.  A block is overwritten before a flush when it was written since the last flush began.  Made by blkscope %s.</footer>\n"
-			     "</body></html>\n", (unsigned)STREAMS, VERSION);
+	return buf_printf(
+		b,
+		"<footer>Percentiles are within 0.8 %%.  A read or write is sequential when it begins where one of the last %u "
+		"of its kind on "
+		"its connection ended.  A block is overwritten before a flush when it was written since the last flush began.  "
+		"Made by blkscope %s.</footer>\n"
+		"</body></html>\n",
+		(unsigned)STREAMS, VERSION);
 }

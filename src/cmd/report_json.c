@@ -82,9 +82,10 @@ static void put_regions(struct buf *b, const struct section *s)
 	buf_printf(b, "\"hottest_regions\": [");
 	for (unsigned i = 0; i < n; i++) {
 		const struct region *r = &s->region[hot[i]];
-		buf_printf(b, "%s{\"offset\": %" PRIu64 ", \"length\": %" PRIu64 ", \"read_ops\": %" PRIu64 ", \"read_bytes\": %" PRIu64
-			   ", \"write_ops\": %" PRIu64 ", \"write_bytes\": %" PRIu64 "}", i ? ", " : "", hot[i] * s->region_size, s->region_size,
-			   r->ops[0], r->bytes[0], r->ops[1], r->bytes[1]);
+		buf_printf(b,
+			   "%s{\"offset\": %" PRIu64 ", \"length\": %" PRIu64 ", \"read_ops\": %" PRIu64 ", \"read_bytes\": %" PRIu64
+			   ", \"write_ops\": %" PRIu64 ", \"write_bytes\": %" PRIu64 "}",
+			   i ? ", " : "", hot[i] * s->region_size, s->region_size, r->ops[0], r->bytes[0], r->ops[1], r->bytes[1]);
 	}
 	buf_printf(b, "]");
 }
@@ -139,8 +140,8 @@ static void put_conn(struct buf *b, const struct conn_stats *c, const struct rep
 		   (c->end ? c->end : r->stats->now) - r->stats->start);
 	for (unsigned op = 0; op < REC_OPS; op++)
 		if (c->ops[op])
-			buf_printf(b, ", \"%s_ops\": %" PRIu64 ", \"%s_bytes\": %" PRIu64, stats_op_names[op], c->ops[op], stats_op_names[op],
-				   c->bytes[op]);
+			buf_printf(b, ", \"%s_ops\": %" PRIu64 ", \"%s_bytes\": %" PRIu64, stats_op_names[op], c->ops[op],
+				   stats_op_names[op], c->bytes[op]);
 	buf_printf(b, ", \"errors\": %" PRIu64 "}", c->errors);
 }
 

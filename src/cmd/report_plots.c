@@ -142,8 +142,8 @@ static void put_percentiles(struct buf *b, const struct section *s)
 	p.x_max = 4.2;
 	plot_y_log_axis(&p);
 	for (unsigned i = 0; i < ARRAY_LEN(ticks); i++)
-		buf_printf(b, "<path class=\"grid\" d=\"M%.1f %dV%d\"/><text class=\"tx\" x=\"%.1f\" y=\"%d\">%s</text>\n", plot_x(&p, i), PLOT_TOP,
-			   PLOT_H - PLOT_BOTTOM + 4, plot_x(&p, i), PLOT_H - PLOT_BOTTOM + 17, ticks[i]);
+		buf_printf(b, "<path class=\"grid\" d=\"M%.1f %dV%d\"/><text class=\"tx\" x=\"%.1f\" y=\"%d\">%s</text>\n", plot_x(&p, i),
+			   PLOT_TOP, PLOT_H - PLOT_BOTTOM + 4, plot_x(&p, i), PLOT_H - PLOT_BOTTOM + 17, ticks[i]);
 	for (unsigned op = 0; op < REC_OPS; op++) {
 		const struct hist *h = &s->op[op].latency;
 		if (!h->n)
@@ -154,8 +154,8 @@ static void put_percentiles(struct buf *b, const struct section *s)
 			unsigned q = (unsigned)lround(10000 * (1 - pow(10, -(i / 10.0))));
 			buf_printf(b, "L%.1f %.1f", plot_x(&p, i / 10.0), plot_y(&p, (double)hist_percentile(h, q)));
 		}
-		buf_printf(b, "\"/><circle class=\"b-%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>slowest</title></circle>\n", stats_op_names[op],
-			   plot_x(&p, MIN(last + 0.1, 4.2)), plot_y(&p, (double)h->max));
+		buf_printf(b, "\"/><circle class=\"b-%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>slowest</title></circle>\n",
+			   stats_op_names[op], plot_x(&p, MIN(last + 0.1, 4.2)), plot_y(&p, (double)h->max));
 	}
 	plot_end(&p);
 }
@@ -191,7 +191,7 @@ static void put_heat(struct buf *b, const struct section *s, unsigned op, const 
 	if (!s->op[op].latency.n || s->end == s->begin)
 		return;
 	snprintf(title, sizeof title, "Latency of each %s", stats_op_names[op]);
-	snprintf(unit, sizeof unit, "over time; darkest: %" PRIu32 " requests", most);
+	snprintf(unit, sizeof unit, "over time; strongest: %" PRIu32 " requests", most);
 	plot_begin(&p, b, title, unit, NULL);
 	p.y_min = MAX((double)section_row_ns(bottom), 100.0);
 	p.y_max = (double)section_row_ns(top);
@@ -221,7 +221,7 @@ static const char *const read_write[] = { "read", "write", NULL };
 static void put_shares(struct buf *b, const struct section *s, const char *title, const char *unit, bool sizes)
 {
 	double share[2][SECTION_SIZES] = { 0 }, *series[2], max = 0;
-	char labels[SECTION_SIZES][16];
+	struct plot_name names[SECTION_SIZES];
 	unsigned n = sizes ? SECTION_SIZES : SECTION_ALIGNS, first = n, end = 0, count = 0;
 	const char *legend[3] = { 0 };
 	struct plot p;
@@ -242,7 +242,7 @@ static void put_shares(struct buf *b, const struct section *s, const char *title
 	for (unsigned i = first; i < end; i++) {
 		char text[FMT_ROOM];
 		fmt_short(text, sizes ? 1ull << i : section_align(i));
-		snprintf(labels[i], sizeof labels[i], "%.8s%s", text, !sizes && i == SECTION_ALIGNS - 1 ? "+" : "");
+		snprintf(names[i].text, sizeof names[i].text, "%.8s%s", text, !sizes && i == SECTION_ALIGNS - 1 ? "+" : "");
 	}
 	for (unsigned k = 0; k < count; k++) {
 		max = largest(share[k], n, max);
@@ -251,7 +251,7 @@ static void put_shares(struct buf *b, const struct section *s, const char *title
 	plot_begin(&p, b, title, unit, legend);
 	p.y_max = max;
 	plot_y_axis(&p, plot_label_percent, 1000);
-	plot_bars(&p, legend, (const double *const *)series, count, end - first, (const char (*)[16])labels + first, plot_label_percent);
+	plot_bars(&p, legend, (const double *const *)series, count, end - first, names + first, plot_label_percent);
 	plot_end(&p);
 }
 
@@ -289,7 +289,7 @@ static void put_octaves(struct buf *b, const struct hist *h, const char *title, 
 {
 	uint64_t n[HIST_OCTAVES];
 	double share[HIST_OCTAVES];
-	char labels[HIST_OCTAVES][16];
+	struct plot_name names[HIST_OCTAVES];
 	const double *series[] = { share };
 	unsigned first = HIST_OCTAVES, end = 0;
 	struct plot p;
@@ -304,12 +304,12 @@ static void put_octaves(struct buf *b, const struct hist *h, const char *title, 
 		return;
 	for (unsigned i = first; i < end; i++) {
 		share[i - first] = 100.0 * (double)n[i] / (double)h->n;
-		name(labels[i - first], i);
+		name(names[i - first].text, i);
 	}
 	plot_begin(&p, b, title, unit, NULL);
 	p.y_max = largest(share, end - first, 0);
 	plot_y_axis(&p, plot_label_percent, 1000);
-	plot_bars(&p, &class, series, 1, end - first, (const char (*)[16])labels, plot_label_percent);
+	plot_bars(&p, &class, series, 1, end - first, names, plot_label_percent);
 	plot_end(&p);
 }
 

@@ -47,9 +47,10 @@ static void put_sizes(struct buf *b, const struct section *s, unsigned op)
 		small += section_align(i) < 512 ? st->align[i] : 0;
 		page += section_align(i) >= 4096 ? st->align[i] : 0;
 	}
-	buf_printf(b, "\n  %-5s order      %.3g%% sequential (%.3g%% of bytes), %.3g%% random; aligned to 4K: %.3g%%, not to 512: %.3g%%\n",
-		   stats_op_names[op], percent(st->seq_ops, st->ops), percent(st->seq_bytes, st->bytes), 100 - percent(st->seq_ops, st->ops),
-		   percent(page, st->ops), percent(small, st->ops));
+	buf_printf(b,
+		   "\n  %-5s order      %.3g%% sequential (%.3g%% of bytes), %.3g%% random; aligned to 4K: %.3g%%, not to 512: %.3g%%\n",
+		   stats_op_names[op], percent(st->seq_ops, st->ops), percent(st->seq_bytes, st->bytes),
+		   100 - percent(st->seq_ops, st->ops), percent(page, st->ops), percent(small, st->ops));
 }
 
 static void put_flushes(struct buf *b, const struct section *s)
@@ -99,8 +100,8 @@ static void put_section(struct buf *b, const struct section *s)
 	if (s->fua)
 		buf_printf(b, "  with FUA         %s requests\n", fmt_count(a, s->fua));
 	if (s->abandoned || s->unmatched)
-		buf_printf(b, "  odd              %" PRIu64 " requests without an answer, %" PRIu64 " answers without a request\n", s->abandoned,
-			   s->unmatched);
+		buf_printf(b, "  odd              %" PRIu64 " requests without an answer, %" PRIu64 " answers without a request\n",
+			   s->abandoned, s->unmatched);
 	if (s->too_long)
 		buf_printf(b, "  odd              %" PRIu64 " requests longer than 128 MiB: left out of blocks and regions\n", s->too_long);
 }
@@ -109,8 +110,8 @@ static void put_conns(struct buf *b, const struct stats *s)
 {
 	char n[FMT_ROOM], in[FMT_ROOM], out[FMT_ROOM], size[FMT_ROOM];
 
-	buf_printf(b, "\nConnections\n  %6s %9s %9s %10s %9s %10s %8s %6s  export, client\n", "", "size", "reads", "bytes", "writes", "bytes",
-		   "flushes", "errors");
+	buf_printf(b, "\nConnections\n  %6s %9s %9s %10s %9s %10s %8s %6s  export, client\n", "", "size", "reads", "bytes", "writes",
+		   "bytes", "flushes", "errors");
 	for (unsigned i = 0; i < s->conns && i < CONNS_SHOWN; i++) {
 		const struct conn_stats *c = &s->conn[i];
 		char writes[FMT_ROOM];
@@ -149,7 +150,8 @@ bool report_text(struct buf *b, const struct report *r)
 	for (unsigned i = 0; i < s->steps; i++) {
 		buf_printf(b, "\n%u. ", i + 1);
 		report_put(b, FOR_TERMINAL, report_step_name(s->step[i]), NAME_MAX_SHOWN);
-		buf_printf(b, " (%s at %s)\n", report_ns(n, s->step[i]->end - s->step[i]->begin), fmt_clock(clock, s->step[i]->begin - s->start));
+		buf_printf(b, " (%s at %s)\n", report_ns(n, s->step[i]->end - s->step[i]->begin),
+			   fmt_clock(clock, s->step[i]->begin - s->start));
 		put_section(b, s->step[i]);
 	}
 	if (s->marks > STATS_STEPS_MAX)

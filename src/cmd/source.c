@@ -48,8 +48,8 @@ int source_open(struct source *s, const char *path, struct err *e)
 	s->wall = s->file.wall - MIN(s->file.wall, s->file.start - s->start);
 	s->bytes = (uint64_t)st.st_size;
 	if (s->file.trouble)
-		buf_printf(&s->notes, "%s at byte %" PRIu64 ": %" PRIu64 " bytes are left out in all\n", s->file.trouble, s->file.trouble_at,
-			   s->file.skipped);
+		buf_printf(&s->notes, "%s at byte %" PRIu64 ": %" PRIu64 " bytes are left out in all\n", s->file.trouble,
+			   s->file.trouble_at, s->file.skipped);
 	else if (s->file.scanned < s->bytes)
 		buf_printf(&s->notes, "cut off at byte %" PRIu64 ": the last %" PRIu64 " bytes are left out\n", s->file.scanned,
 			   s->bytes - s->file.scanned);
@@ -84,7 +84,8 @@ static int walk_recording(struct source *s, source_see *see, void *arg)
 			break;
 	}
 	if (w.bad > bad)
-		buf_printf(&s->notes, "%" PRIu64 " chunks of events at the end cannot be read to their end, the last at byte %" PRIu64 "%s%s\n",
+		buf_printf(&s->notes,
+			   "%" PRIu64 " chunks of events at the end cannot be read to their end, the last at byte %" PRIu64 "%s%s\n",
 			   w.bad - bad, s->file.events.at[w.chunk - 1].at, w.decoder.bad ? ": " : "", w.decoder.bad ? w.decoder.bad : "");
 	rec_walk_end(&w);
 	return 0;
@@ -129,7 +130,8 @@ static int walk_log(struct source *s, source_see *see, void *arg, struct err *e)
 	}
 	int rc = got < 0 ? err_set(e, "%s: at byte %" PRIu64 ": %s", s->path, s->bytes, strerror(errno)) : 0;
 	if (r.bad || r.overlong)
-		buf_printf(&s->notes, "of %" PRIu64 " lines, %" PRIu64 " not understood and %" PRIu64 " too long, the first at byte %" PRIu64 "\n",
+		buf_printf(&s->notes,
+			   "of %" PRIu64 " lines, %" PRIu64 " not understood and %" PRIu64 " too long, the first at byte %" PRIu64 "\n",
 			   r.lines, r.bad, r.overlong, first);
 	if (have || r.in_overlong)
 		buf_printf(&s->notes, "the last line, at byte %" PRIu64 ", has no end: left out\n", s->bytes - have);

@@ -40,7 +40,7 @@ uint64_t hist_percentile(const struct hist *h, unsigned permyriad)
 	/* n * permyriad / 10000, rounded up, without overflow */
 	uint64_t rank = h->n / 10000 * permyriad + (h->n % 10000 * permyriad + 9999) / 10000, seen = 0;
 
-	if (!h->n || permyriad >= 10000)
+	if (!h->n || rank >= h->n)
 		return h->n ? h->max : 0;
 	for (unsigned i = 0; i < HIST_BINS; i++) {
 		seen = sat_add(seen, h->at[i]);

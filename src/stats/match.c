@@ -56,6 +56,16 @@ static void put_op(struct row *r, const struct section *s, unsigned op)
 	put(r, name, "errors", VALUE_COUNT, st ? (double)st->errors : 0);
 	if (op == REC_READ || op == REC_WRITE)
 		put(r, name, "sequential_ops", VALUE_COUNT, st ? (double)st->seq_ops : 0);
+	if (op == REC_WRITE) {
+		put(r, "write", "distinct_blocks", VALUE_COUNT, s ? (double)s->distinct : 0);
+		put(r, "write", "amplification", VALUE_RATIO, s ? section_amplification(s) : 0);
+		put(r, "write", "rewritten_before_flush_blocks", VALUE_COUNT, s ? (double)s->rewritten : 0);
+		put(r, "write", "fua", VALUE_COUNT, s ? (double)s->fua : 0);
+	}
+	if (op == REC_FLUSH) {
+		put(r, "flush", "interval_p50", VALUE_NS, s ? (double)hist_percentile(&s->flush_gap, 5000) : 0);
+		put(r, "flush", "bytes_between_p50", VALUE_BYTES, s ? (double)hist_percentile(&s->flush_bytes, 5000) : 0);
+	}
 	put(r, name, "latency_p50", VALUE_NS, st ? (double)hist_percentile(&st->latency, 5000) : 0);
 	put(r, name, "latency_p90", VALUE_NS, st ? (double)hist_percentile(&st->latency, 9000) : 0);
 	put(r, name, "latency_p99", VALUE_NS, st ? (double)hist_percentile(&st->latency, 9900) : 0);
@@ -71,12 +81,6 @@ unsigned match_values(const struct section *s, struct value out[VALUES_MAX])
 	put(&r, "all", "ops", VALUE_COUNT, s ? (double)section_sum_ops(s) : 0);
 	for (unsigned op = 0; op < REC_OPS; op++)
 		put_op(&r, s, op);
-	put(&r, "write", "distinct_blocks", VALUE_COUNT, s ? (double)s->distinct : 0);
-	put(&r, "write", "amplification", VALUE_RATIO, s ? section_amplification(s) : 0);
-	put(&r, "write", "rewritten_before_flush_blocks", VALUE_COUNT, s ? (double)s->rewritten : 0);
-	put(&r, "write", "fua", VALUE_COUNT, s ? (double)s->fua : 0);
-	put(&r, "flush", "interval_p50", VALUE_NS, s ? (double)hist_percentile(&s->flush_gap, 5000) : 0);
-	put(&r, "flush", "bytes_between_p50", VALUE_BYTES, s ? (double)hist_percentile(&s->flush_bytes, 5000) : 0);
 	put(&r, "depth", "mean", VALUE_RATIO, s ? hist_mean(&s->depth) : 0);
 	put(&r, "depth", "max", VALUE_COUNT, s ? (double)s->depth.max : 0);
 	return r.n;

@@ -17,10 +17,9 @@ struct stats *stats_new(uint64_t start)
 		return NULL;
 	s->start = start;
 	s->flight.idle = FLIGHT_NONE;
-	s->step = calloc(STATS_STEPS_MAX, sizeof *s->step);
 	s->conn = calloc(STATS_CONNS_MAX, sizeof *s->conn);
 	s->buckets = malloc(STATS_CONNS_MAX * sizeof *s->buckets);
-	if (!flight_init(&s->flight) || !s->step || !s->conn || !s->buckets) {
+	if (!flight_init(&s->flight) || !s->conn || !s->buckets) {
 		stats_free(s);
 		return NULL;
 	}
@@ -39,7 +38,6 @@ void stats_free(struct stats *s)
 		free(s->conn[i].export);
 		free(s->conn[i].client);
 	}
-	free(s->step);
 	free(s->conn);
 	free(s->buckets);
 	flight_free(&s->flight);

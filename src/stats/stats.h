@@ -29,7 +29,8 @@ struct conn_stats {
 
 struct stats {
 	struct section *whole;
-	struct section **step;   /* steps of them: from each mark to the next.  What was before the first mark has no name */
+	/* Steps of them: from each mark to the next.  What was before the first mark has no name. */
+	struct section *step[STATS_STEPS_MAX];
 	unsigned steps;
 	uint64_t marks;
 	struct conn_stats *conn; /* conns of them */
