@@ -14,7 +14,9 @@ static const struct {
 	const char *name, *help;
 } commands[] = {
 	{ "at", "serve a disk as it was at a moment of a recording" },
+	{ "diff", "compare two recordings, or logs, of the same work" },
 	{ "mark", "set a mark in a recording that is being made" },
+	{ "report", "say in numbers what happened to a disk: text, JSON, or a page with plots" },
 	{ "serve", "serve a disk over NBD (alias nbdkit)" },
 	{ "view", "show what happens to a disk, from its log (alias nbdview)" },
 };

@@ -48,6 +48,14 @@ parameters_match() {
 	sort -u "$T/entries" | diff "$T/keys.sorted" - >&2 || fail "$page does not have the parameters of $2"
 }
 
+# command_options COMMAND: both ways, its --help and its page.
+command_options() {
+	"$BUILD_BIN/blkscope" "$1" --help | grep -oE -e '--[a-z]+' | sort -u >"$T/known"
+	[ -s "$T/known" ] || fail "blkscope $1 --help shows no option"
+	text "blkscope-$1.1" | sed -n '/^OPTIONS/,/^[A-Z]* [A-Z]/p' | grep -oE -e '--[a-z]+' | sort -u | diff "$T/known" - >&2 ||
+		fail "blkscope-$1.1 does not have the options of --help"
+}
+
 # The expect library's page against its header, both ways.
 declares() { "$SRC/tools/header-names" "$SRC/include/miniexpect.h" "$1"; }
 
@@ -116,6 +124,8 @@ parameters_match plugin memory memory
 parameters_match plugin nbd nbd
 parameters_match plugin null null
 parameters_match plugin recording recording
+command_options report
+command_options diff
 library_match
 [ "${MODE:-plain}" != plain ] || example_runs # the library of the others needs their sanitizer
 aliases_are_made

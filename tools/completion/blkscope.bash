@@ -61,6 +61,14 @@ _blkscope_view() {
 	esac
 }
 
+_blkscope_numbers() { # CURRENT PROGRAM COMMAND
+	case $1 in
+	--html=* | --png=*) COMPREPLY=($(compgen -P "${1%%=*}=" -f -- "${1#*=}")) ;;
+	-*) COMPREPLY=($(compgen -W "$(_blkscope_options "$2" "$3")" -- "$1")) ;;
+	*) COMPREPLY=($(compgen -f -- "$1")) ;;
+	esac
+}
+
 _blkscope() {
 	local program=$1 cur previous serve view
 	# bash splits words at `=`: put `--filter = del` together again.
@@ -79,11 +87,13 @@ _blkscope() {
 		serve=("$program" serve)
 		view=("$program" view)
 		if [ "$COMP_CWORD" = 1 ]; then
-			COMPREPLY=($(compgen -W 'serve view --help --version' -- "$cur"))
+			COMPREPLY=($(compgen -W 'at diff mark report serve view --help --version' -- "$cur"))
 		elif [ "${COMP_WORDS[1]}" = serve ]; then
 			_blkscope_serve "$cur" "$previous"
 		elif [ "${COMP_WORDS[1]}" = view ]; then
 			_blkscope_view "$cur"
+		elif [ "${COMP_WORDS[1]}" = report ] || [ "${COMP_WORDS[1]}" = diff ]; then
+			_blkscope_numbers "$cur" "$program" "${COMP_WORDS[1]}"
 		fi
 		;;
 	esac
