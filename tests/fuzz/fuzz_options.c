@@ -35,7 +35,8 @@ static uint32_t lie(struct input *in, uint32_t len)
 
 static void put_string(struct writer *w, struct input *in, bool counted)
 {
-	static const char *const strings[] = { "", "a", "base:allocation", "base:", "base", "qemu:dirty-bitmap:x", "base:allocation2", ":" };
+	static const char *const strings[] = { "", "a", "base:allocation", "base:", "base", "qemu:dirty-bitmap:x",
+						"base:allocation2", ":" };
 	static char text[STRING_LONG];
 	uint8_t v = (uint8_t)input_take(in, 1);
 	uint32_t len;

@@ -3,7 +3,7 @@
  * order, names without end.  It may come to refusals, never to a crash or to a reply that the protocol forbids (client.h).
  * Of the input, the first bytes choose the stack, the API, the thread model and which callbacks there are; 64 are what they
  * answer; the rest are the client's requests. */
-/* Aims at src: bridge/calls bridge/plugin_calls bridge/plugin bridge/models bridge/api_lists */
+/* Aims at src: bridge/calls bridge/plugin_calls bridge/models bridge/api_message */
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>

@@ -41,7 +41,8 @@ static const struct kind kinds[] = {
 	{ { &mod_log, &mod_cow, &mod_blocksize, &mod_offset, &mod_fuzz_disk },
 	  { "logfile", log_name, "cow-on-read", "true", "cow-on-cache", "true", "offset", "8K", "minblock", "512" },
 	  .base = 8192, .size = DISK_MAX - 8192, .min = 512, .constant = true, .hold = true },
-	{ { &mod_blocksize, &mod_delay, &mod_fuzz_disk }, { "minblock", "4K", "rdelay", "2ms" }, .size = DISK_MAX, .min = 4096, .hold = true },
+	{ { &mod_blocksize, &mod_delay, &mod_fuzz_disk }, { "minblock", "4K", "rdelay", "2ms" },
+	  .size = DISK_MAX, .min = 4096, .hold = true },
 };
 
 static struct fuzz_client client;

@@ -206,6 +206,7 @@ static void *hammer(void *arg)
 		free(mine);
 		return NULL;
 	}
+	memset(buf, 'h', 65536);
 	mine->client = (struct client){ .id = seed, .export = "" };
 	mine->stack = stack_new(t.at, t.stack->layers[0].mod, &mine->loop, &mine->client);
 	mine->stack->home_user = mine;
