@@ -193,46 +193,6 @@ void conn_settle_later(struct conn *c)
 	loop_later(c->loop, &c->settle);
 }
 
-/* --- time --- */
-
-static void start_patience(struct conn *c, uint64_t due)
-{
-	if (!timer_start(c->loop, &c->patience, due))
-		say_debug("connection=%" PRIu64 " out of memory for a timer: no timeout", c->client.id);
-}
-
-void conn_be_patient(struct conn *c)
-{
-	uint64_t now = c->loop->now;
-
-	if (!c->transmitting && c->config->timeout && !c->deadline)
-		start_patience(c, c->deadline = now + c->config->timeout);
-	if (!c->transmitting)
-		return;
-	timer_stop(c->loop, &c->patience);
-	if (c->config->idle_timeout)
-		start_patience(c, now + c->config->idle_timeout);
-}
-
-/* Seldom: nothing is done to the timer while a client is busy.  What the stack takes its time for is not the client's fault. */
-static void patience_over(struct timer *t)
-{
-	struct conn *c = container_of(t, struct conn, patience);
-	uint64_t now = c->loop->now;
-	bool settles = !list_empty(&c->settle.link); /* something moved in this very turn */
-	bool ours = c->busy || !stack_idle(c->stack) || (c->transmitting && settles);
-	uint64_t limit = c->transmitting ? c->config->idle_timeout : c->config->timeout;
-	uint64_t due = c->transmitting ? c->moved + limit : c->deadline;
-
-	if (ours || due > now) {
-		start_patience(c, ours ? now + limit : due);
-		return;
-	}
-	c->dead = true; /* what still waits to be sent was not taken in all that time */
-	conn_hang_up(c, c->transmitting ? "the client was idle for too long" : "the client took too long for the handshake");
-	conn_settle_later(c);
-}
-
 /* --- the end of a turn, and of a connection --- */
 
 static void conn_free(struct conn *c)
@@ -411,7 +371,7 @@ struct conn *conn_new(const struct conn_config *config, struct loop *l, struct c
 	c->client.export = strdup("");
 	c->much = MIN(config->max_bytes, (uint64_t)CONN_TELL_BYTES);
 	c->linger.fire = linger_over;
-	c->patience.fire = patience_over;
+	c->patience.fire = conn_patience_over;
 	list_init(&c->link);
 	list_init(&c->replies);
 	task_init(&c->settle, conn_settle);

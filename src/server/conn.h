@@ -7,6 +7,7 @@
  *
  *   conn.c       reading, flow control, the end
  *   send.c       sending
+ *   patience.c   the time that a client may take
  *   handshake.c  greeting, option headers; options.c the options themselves; starttls.c the one that encrypts (tls.h)
  *   request.c    from request bytes to a valid req, on its way down
  *   reply.c      from a req that came home to bytes
@@ -177,6 +178,7 @@ void conn_ask(struct conn *c, enum op op, void *data, void (*then)(struct conn *
 void conn_settle_later(struct conn *c);
 void conn_count_bytes(struct conn *c);      /* tell config->total what c->bytes is now */
 void conn_be_patient(struct conn *c);       /* a phase begins: start the timer for it */
+void conn_patience_over(struct timer *t);   /* c->patience fires */
 void conn_send(struct conn *c);             /* as much as one turn may and the socket takes */
 bool conn_unsent(const struct conn *c);     /* is there something to send? */
 void conn_throw_away(struct conn *c);       /* ... nobody is there to take it */
