@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
+# tsan
 # timeout: 180
 """The disk below fails, or the server is killed over it: what was acknowledged is there, or its client was told.
 docs/faults.md is the table of all faults."""

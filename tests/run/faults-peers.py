@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
+# tsan
 # timeout: 180
 """Clients that stop, vanish, flood, or read nothing: nobody else is disturbed, and nothing is left of them afterwards.
 badinput.py has their bad bytes, crowd.py their number; docs/faults.md is the table of all faults."""

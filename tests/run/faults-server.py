@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
+# tsan
 # timeout: 180
 """The server gets no descriptors, no memory, no answer from its plug-in, or another time of day.  docs/faults.md is the
 table of all faults."""
@@ -119,6 +120,8 @@ def a_stuck_plugin_keeps_the_server_until_a_second_signal():
     """Calls that run are waited for: they may be writing.  Whoever cannot wait says so by a second signal."""
     if REAL:
         raise Skip('nbdkit waits for ever')
+    if MODE == 'tsan':
+        raise Skip('threads that are left behind are what it reports')
     for model in range(4):
         gate = tempfile.mkdtemp(prefix='gate-') + '/open'
         with probed(NBDKIT, '--filter=log', env={'PROBE_MODEL': str(model)}, args=[f'logfile={gate}.log']) as s:
@@ -153,7 +156,8 @@ def sigterm_answers_what_is_parked_and_what_it_answers_is_true():
             conns = [up(s.sock, structured=i % 2 > 0) for i in range(4)]
             for i in range(4000):
                 conns[i % 4].request(READ if i % 8 >= 4 else WRITE, i // 8 * 512, 512, b'' if i % 8 >= 4 else b'd' * 512)
-            until('some writes are done', lambda: read_file(d + '/log').count('...Write id=') > 500)
+            until('all are read, and some writes are done', lambda: len(re.findall(r' (?:Read|Write) id=', read_file(d + '/log'))) == 4000
+                  and read_file(d + '/log').count('...Write id=') > 500)
             s.process.send_signal(signal.SIGTERM)
             counts = {}
             for c in conns:
