@@ -137,6 +137,13 @@ def cache_with_flags(t):
             check(attempt(c, nbd.CACHE, 0, 4096, flag), f'flag {flag} is taken')
 
 
+@must('C-CACHE-3', 'Request types: CACHE', 'tells by an error code that CACHE failed')
+def cache_error(t):
+    for c in t.ups('error'):
+        needs(c, nbd.SEND_CACHE, 'CACHE')
+        check(attempt(c, nbd.CACHE, 0, 65536), 'it succeeds')
+
+
 # --- WRITE_ZEROES ---
 
 
@@ -203,7 +210,8 @@ def zero_error(t):
 
 refusal('C-ZERO-7', 'Request types: WRITE_ZEROES', 'says ENOSPC to zeroes past the end', (nbd.ZERO, END, 1024, 0, nbd.SEND_ZERO),
         (nbd.ZERO, SIZE, 512, 0, nbd.SEND_ZERO), want=(nbd.ENOSPC,))
-refusal('C-ZERO-8', 'Request types: WRITE_ZEROES', 'says EPERM to zeroes on a read-only export', (nbd.ZERO, 0, 512, 0, nbd.READ_ONLY), kind='ro',
+refusal('C-ZERO-8', 'Request types: WRITE_ZEROES', 'says EPERM to zeroes on a read-only export', (nbd.ZERO, 0, 512, 0, nbd.READ_ONLY),
+        kind='ro',
         want=(nbd.EPERM,))
 zero_length('C-ZERO-9', nbd.ZERO, 'WRITE_ZEROES', nbd.SEND_ZERO)
 
@@ -223,7 +231,8 @@ def fast_zero_of_any_length(t):
 def fua_everywhere(t):
     for c in t.ups(meta=[CONTEXT] if offers_status(t) else None):
         needs(c, nbd.SEND_FUA, 'FUA')
-        for cmd, length, flag in ((nbd.READ, 4096, 0), (nbd.WRITE, 4096, 0), (nbd.FLUSH, 0, nbd.SEND_FLUSH), (nbd.TRIM, 4096, nbd.SEND_TRIM),
+        for cmd, length, flag in ((nbd.READ, 4096, 0), (nbd.WRITE, 4096, 0), (nbd.FLUSH, 0, nbd.SEND_FLUSH),
+                                  (nbd.TRIM, 4096, nbd.SEND_TRIM),
                                   (nbd.ZERO, 4096, nbd.SEND_ZERO), (nbd.CACHE, 4096, nbd.SEND_CACHE)):
             if not flag or c.flags & flag:
                 same(attempt(c, cmd, 0, length, nbd.FUA), 0, f'{c.style} replies: command {cmd}')
@@ -244,7 +253,8 @@ def offers_status(t):
 
 @must('E-1', 'Error values', 'sends only error values that are defined')
 def errors_are_defined(t):
-    bad = ((nbd.READ, SIZE, 512, 0), (nbd.READ, 1 << 63, 512, 0), (nbd.WRITE, SIZE, 512, 0), (nbd.TRIM, SIZE, 512, 0), (nbd.ZERO, SIZE, 512, 0),
+    bad = ((nbd.READ, SIZE, 512, 0), (nbd.READ, 1 << 63, 512, 0), (nbd.WRITE, SIZE, 512, 0), (nbd.TRIM, SIZE, 512, 0),
+           (nbd.ZERO, SIZE, 512, 0),
            (77, 0, 0, 0), (0xffff, 0, 0, 0), (nbd.READ, 0, 512, 1 << 14), (nbd.FLUSH, 0, 0, 1 << 14), (nbd.READ, 0, 0xffffffff, 0))
     for kind in ('disk', 'ro', 'error', 'quota'):
         try:
@@ -262,9 +272,12 @@ refusal('E-2', 'Error values', 'says ENOSPC to a write past the end', (nbd.WRITE
         (nbd.WRITE, 1 << 63, 512, 0, 0), want=(nbd.ENOSPC,))
 refusal('E-3', 'Error values', 'says EINVAL to a read past the end', (nbd.READ, END, 1024, 0, 0), (nbd.READ, SIZE, 512, 0, 0),
         (nbd.READ, (1 << 64) - 512, 512, 0, 0))
-refusal('E-4', 'Error values', 'says EINVAL to a trim past the end', (nbd.TRIM, END, 1024, 0, nbd.SEND_TRIM), (nbd.TRIM, SIZE, 512, 0, nbd.SEND_TRIM))
-refusal('E-5', 'Error values', 'says EPERM to a write on a read-only export', (nbd.WRITE, 0, 512, 0, nbd.READ_ONLY), kind='ro', want=(nbd.EPERM,))
-refusal('E-6', 'Error values', 'says EPERM to a trim on a read-only export', (nbd.TRIM, 0, 512, 0, nbd.READ_ONLY), kind='ro', want=(nbd.EPERM,))
+refusal('E-4', 'Error values', 'says EINVAL to a trim past the end', (nbd.TRIM, END, 1024, 0, nbd.SEND_TRIM),
+        (nbd.TRIM, SIZE, 512, 0, nbd.SEND_TRIM))
+refusal('E-5', 'Error values', 'says EPERM to a write on a read-only export', (nbd.WRITE, 0, 512, 0, nbd.READ_ONLY), kind='ro',
+        want=(nbd.EPERM,))
+refusal('E-6', 'Error values', 'says EPERM to a trim on a read-only export', (nbd.TRIM, 0, 512, 0, nbd.READ_ONLY), kind='ro',
+        want=(nbd.EPERM,))
 refusal('E-7', 'Error values', 'says EINVAL to an unknown command', (77, 0, 0, 0, 0), (0xffff, 0, 512, 0, 0), (8, 0, 0, 0, 0))
 refusal('E-8', 'Error values', 'says EINVAL to an unknown command flag', (nbd.READ, 0, 512, 1 << 6, 0), (nbd.READ, 0, 512, 1 << 15, 0),
         (nbd.WRITE, 0, 512, 1 << 12, 0), (nbd.FLUSH, 0, 0, 1 << 7, nbd.SEND_FLUSH))

@@ -58,7 +58,8 @@ def strings_are_at_most_256_bytes(t):
         check(len(data) <= 256, f'{what} of {len(data)} bytes')
 
 
-@must('STR-4', 'Conventions', 'names only exports whose names are UTF-8, even where files are called otherwise')
+@must('STR-4', 'Conventions', 'names only exports whose names are UTF-8, even where files are called otherwise',
+      'what to do with the others is not said; ours does not list them, and serves them to who knows the name')
 def odd_file_names_are_not_listed(t):
     for kind, data in t.conn('odd').ask(nbd.LIST):
         if kind == nbd.SERVER:
@@ -197,7 +198,8 @@ def error_replies_are_defined(t):
             return # any name is served
 
 
-@should('O-7', 'Termination during haggling', 'answers options with ERR_SHUTDOWN while it shuts down')
+@should('O-7', 'Termination during haggling', 'answers options with ERR_SHUTDOWN while it shuts down',
+        'ours closes connections that have not chosen an export: its end does not wait for clients that may say nothing')
 def options_at_shutdown(t):
     place = t.alone('slow')
     busy = t.up('slow')

@@ -226,7 +226,8 @@ def names(contexts):
     return sorted(name for _, name in contexts)
 
 
-LIES = (('no data', b''), ('half a length', b'\0\0'), ('no count', bytes(4)), ('a name longer than the data', struct.pack('>I', 1000) + bytes(8)),
+LIES = (('no data', b''), ('half a length', b'\0\0'), ('no count', bytes(4)),
+        ('a name longer than the data', struct.pack('>I', 1000) + bytes(8)),
         ('a name of 4 GiB', struct.pack('>II', 0xffffffff, 0)), ('a query missing', struct.pack('>II', 0, 1)),
         ('a query longer than the data', struct.pack('>III', 0, 1, 50) + b'base:'))
 

@@ -38,15 +38,17 @@ def table(rows, results, versions):
 HEAD = '''# Conformance
 
 What the specification of the NBD protocol asks of a server, rule by rule, and which servers keep to it. This page is written by
-`tests/conformance/run --write-docs`; `make conformance` prints the same table, and `make check` holds our column, and the set of rules, against
-this page.
+`tests/conformance/run --write-docs`; `make conformance` prints the same table, and `make check` holds our column, and the set of
+rules, against this page.
 
-The rules are those of `doc/proto.md` of NetworkBlockDevice/nbd: MUST and MUST NOT, and SHOULD where it is cheap to try. Those marked (ext) are
-of its branch `extension-ext-header`. Rules for clients, and what a server MAY do, have no row. The texts here are reminders, not the wording.
+The rules are those of `doc/proto.md` of NetworkBlockDevice/nbd: MUST and MUST NOT, and SHOULD where it is cheap to try. Those marked
+(ext) are of its branch `extension-ext-header`. Rules for clients, and what a server MAY do, have no row. The texts here are reminders,
+not the wording.
 
-A test is a Python function that says to the server, byte by byte, what a client may say, or may not, and takes apart what comes back. Each server
-is started in several ways, to offer as much as it can: writable, read-only, with failing requests, with block sizes, in a directory of
-files, with TLS ... (`tests/conformance/servers.py`).
+A test is a Python function that says to the server, byte by byte, what a client may say, or may not, and takes apart what comes back.
+Each server is started in several ways, to offer as much as it can: writable, read-only, with failing requests, with block sizes, in a
+directory of files, with TLS ... (`tests/conformance/servers.py`). That the tests can fail is tested, too: by servers that are wrong in
+one way each (`tests/conformance/mutants.py`).
 
 | result | means |
 |---|---|
@@ -90,11 +92,13 @@ def write(rows, results, versions):
     for n in NAMES:
         got = [counts(rows, results[n], level) for level in ('MUST', 'SHOULD')]
         out += f'| {n} | {versions.get(n, "?")} | ' + ' | '.join(numbers(g) for g in got) + ' |\n'
-    out += '\n## The rules\n\n| id | section | a server ... | level | test | ' + ' | '.join(NAMES) + ' |\n' + '|---' * (5 + len(NAMES)) + '|\n'
+    out += '\n## The rules\n\n| id | section | a server ... | level | test | ' + ' | '.join(NAMES) + ' |\n'
+    out += '|---' * (5 + len(NAMES)) + '|\n'
     for r in rows:
         test = f'{r.test.__module__}: {r.test.__name__}' if r.test else '-'
         marks = (results[n].get(r.ident, ('?', ''))[0] for n in NAMES)
-        out += f'| `{r.ident}` | {cell(r.section)} | {cell(r.text)} | {r.level} | {test} | ' + ' | '.join('**FAIL**' if m == 'FAIL' else m for m in marks) + ' |\n'
+        out += f'| `{r.ident}` | {cell(r.section)} | {cell(r.text)} | {r.level} | {test} | '
+        out += ' | '.join('**FAIL**' if m == 'FAIL' else m for m in marks) + ' |\n'
     out += '\n## What failed\n'
     for n in NAMES:
         out += f'\n### {n} {versions.get(n, "?")}\n\n'

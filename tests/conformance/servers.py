@@ -280,7 +280,8 @@ class QemuNbd(Servers):
         return self.debug('block', f'align={BLOCK}')
 
     def start_tls(self):
-        return self.run('tls', '--object', f'tls-creds-x509,id=t,endpoint=server,dir={certificates(self.tmp)},verify-peer=off', '--tls-creds', 't',
+        return self.run('tls', '--object', f'tls-creds-x509,id=t,endpoint=server,dir={certificates(self.tmp)},verify-peer=off',
+                        '--tls-creds', 't',
                         '-f', 'raw', self.image())
 
 
@@ -299,7 +300,8 @@ class NbdServer(Servers):
         with open(conf, 'w') as f:
             f.write(f'[generic]\nunixsock = {sock}\nlistenaddr = 127.0.0.1\nport = {free_port()}\nallowlist = true\n{generic}')
             for export, lines in exports.items():
-                f.write(f'[{export}]\nexportname = {self.image(8 << 40 if kind == "huge" else SIZE)}\nflush = true\nfua = true\ntrim = true\n{lines}')
+                image = self.image(8 << 40 if kind == 'huge' else SIZE)
+                f.write(f'[{export}]\nexportname = {image}\nflush = true\nfua = true\ntrim = true\n{lines}')
         argv = [self.program, '-C', conf, '-p', conf + '.pid'] # with -d it would serve one client after the other
         place = self.spawn(kind, argv, sock, name.encode(), daemon=conf + '.pid')
         place.image = self.last_image
@@ -359,7 +361,8 @@ def certificates(tmp):
         output('certtool', '--generate-privkey', '--key-type=ecdsa', '--curve=secp256r1', '--outfile', f'{d}/{who}-key.pem')
         how = ['--generate-self-signed'] if who == 'ca' else ['--generate-certificate', '--load-ca-certificate', d + '/ca-cert.pem',
                                                                '--load-ca-privkey', d + '/ca-key.pem']
-        text = output('certtool', *how, '--load-privkey', f'{d}/{who}-key.pem', '--template', f'{d}/{who}.info', '--outfile', f'{d}/{who}-cert.pem')
+        text = output('certtool', *how, '--load-privkey', f'{d}/{who}-key.pem', '--template', f'{d}/{who}.info', '--outfile',
+                      f'{d}/{who}-cert.pem')
         if not os.path.exists(f'{d}/{who}-cert.pem'):
             raise RuntimeError('certtool: ' + text)
     return d

@@ -102,7 +102,8 @@ def payload_of_32m(t):
         check(fresh(c, 4096, 32 << 20) == data, f'{c.style} replies: read back')
 
 
-@must('B-10', 'Block size constraints', 'fails what its blocks do not allow cleanly, or serves it, for clients that did not ask for the sizes')
+@must('B-10', 'Block size constraints',
+      'fails what its blocks do not allow cleanly, or serves it, for clients that did not ask for the sizes')
 def unaligned_and_unasked(t):
     c = t.conn('block')
     kind = c.answer(nbd.GO, nbd.go_query(c.name))
@@ -113,7 +114,8 @@ def unaligned_and_unasked(t):
     for offset, length in ((1, BLOCK), (BLOCK, 512), (BLOCK - 1, 2), (0, BLOCK + 1)):
         error = attempt(c, nbd.WRITE, offset, length)
         want = b'B' * offset + (b'B' if error else b'\0') * length
-        check(fresh(c, 0, 4 * BLOCK) == want + b'B' * (4 * BLOCK - len(want)), f'write {offset}+{length}, error {error}: something else changed')
+        check(fresh(c, 0, 4 * BLOCK) == want + b'B' * (4 * BLOCK - len(want)),
+              f'write {offset}+{length}, error {error}: something else changed')
         fill(c, 0, b'B' * 4 * BLOCK)
 
 
@@ -135,7 +137,8 @@ def long_write_on_small_payload(t):
     check(isinstance(c.read(0, BLOCK), bytes), 'then a read fails')
 
 
-@should('B-13', 'Block size constraints', 'does not disconnect on trims and zeroes over its largest payload; if they fail, by EINVAL or EOVERFLOW')
+@should('B-13', 'Block size constraints',
+        'does not disconnect on trims and zeroes over its largest payload; if they fail, by EINVAL or EOVERFLOW')
 def long_effects_without_payload(t):
     tried = 0
     for kind, length in (('block', 8 << 20), ('huge', 0xfffff000)):

@@ -114,7 +114,8 @@ def extents_are_aligned(t):
                 check(at % 512 == 0 or at >= offset + length, f'{what}: an extent ends at {at}')
 
 
-@should('C-STATUS-9', 'Request types: BLOCK_STATUS', 'tells extents in multiples of the least block that it advertises', )
+@should('C-STATUS-9', 'Request types: BLOCK_STATUS', 'tells extents in multiples of the least block that it advertises',
+        'a MUST until 2025')
 def extents_are_blocks(t):
     for style in BOTH:
         c = t.conn('block')

@@ -146,7 +146,8 @@ def starttls_with_data(t):
     same(option_error(t.conn('tls').answer(nbd.STARTTLS, b'data')), 'INVALID', 'STARTTLS')
 
 
-@must('T-REQ-11', 'TLS support: server-side requirements', 'does not start TLS with a client that is not fixed newstyle')
+@must('T-REQ-11', 'TLS support: server-side requirements', 'does not start TLS with a client that is not fixed newstyle',
+      'what a server that requires TLS does with such a client instead, is not said')
 def no_tls_without_fixed_newstyle(t):
     c = t.conn('tls', flags=0)
     try:
@@ -191,6 +192,20 @@ def disc_shuts_tls_down(t):
             same(c.s.recv(1), b'', 'what comes after DISC')
         except ssl.SSLEOFError:
             raise AssertionError(f'{version.name}: the connection ends without close_notify') from None
+
+
+@should('T-REQ-18', 'Terminating the transmission phase', 'shuts TLS down before it hangs up on a client that breaks the rules')
+def hanging_up_shuts_tls_down(t):
+    c = t.go(secured(t, 'tls'))
+    lives(c, 'TLS')
+    try:
+        c.request(nbd.READ, 0, 512, magic=1)
+        while c.s.recv(4096): # an error reply, perhaps
+            pass
+    except TimeoutError:
+        raise NotOffered('does not hang up') from None
+    except OSError: # also ssl.SSLEOFError
+        raise AssertionError('the connection ends without close_notify') from None
 
 
 @should('T-REQ-16', 'Block size constraints', 'keeps the connection over TLS when it refuses a write, and reads over its data')

@@ -196,10 +196,12 @@ def many_under_way(t):
     quiet(c, 'after the replies')
 
 
-@must('R-5', 'Structured reply chunk message', 'never answers READ with a simple reply once structured replies are negotiated, nor its errors')
+@must('R-5', 'Structured reply chunk message',
+      'never answers READ with a simple reply once structured replies are negotiated, nor its errors')
 def reads_are_structured(t):
     c = t.up(style='structured')
-    for what, args, flags in (('a good read', (0, 512), 0), ('a read past the end', (SIZE, 512), 0), ('a read across the end', (SIZE - 512, 1024), 0),
+    for what, args, flags in (('a good read', (0, 512), 0), ('a read past the end', (SIZE, 512), 0),
+                              ('a read across the end', (SIZE - 512, 1024), 0),
                               ('a read with an unknown flag', (0, 512), 1 << 14), ('a read with a flag of writes', (0, 512), nbd.NO_HOLE),
                               ('a read that is too long', (0, 0xfffff000), 0), ('a read far away', (1 << 63, 512), 0)):
         cookie = c.request(nbd.READ, *args, flags=flags)
@@ -314,3 +316,17 @@ def shutdown_error(t):
     except nbd.Closed:
         raise AssertionError('the connection is closed without an answer') from None
     check(error in (0, nbd.ESHUTDOWN), f'error {error}')
+
+
+@must('D-6', 'Terminating the transmission phase', 'does not disconnect a client that keeps the rules')
+def a_good_client_stays(t):
+    for c in t.ups():
+        for _ in range(20):
+            for cmd, offset, length in good(c):
+                same(attempt(c, cmd, offset, length), 0, f'{c.style} replies: command {cmd}')
+        quiet(c, 'while the client is silent')
+        lives(c, 'a while')
+
+
+untestable('TCP-1', 'Protocol phases', 'SHOULD', 'sets TCP_NODELAY on its connections',
+           'an option of its own socket; ours: src/server/transport.c')

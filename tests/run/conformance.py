@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-# tsan
 """This server against every rule of the NBD specification (tests/conformance), and docs/conformance.md against both."""
 import os, sys
 import harness
 
 sys.path.insert(0, harness.SRC + '/tests/conformance')
-os.environ['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0' # what plug-ins of nbdkit leave behind is not ours to mend
+# what plug-ins of nbdkit leave behind is not ours to mend
+os.environ['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'
 import page, servers, suite # pylint: disable=wrong-import-position
 
 rows = suite.choose(sys.argv[1:])
