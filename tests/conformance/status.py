@@ -169,7 +169,7 @@ def status_error(t):
 
 
 untestable('C-STATUS-15', 'Request types: BLOCK_STATUS', 'SHOULD', 'sends at most 2^20 extents in a chunk',
-           'needs two million extents; ours stops at EXTENTS_MAX, which is tested in tests/unit')
+           'needs two million extents; ours stops at EXTENTS_MAX (src/core/core.h)')
 untestable('C-STATUS-16', 'base:allocation', 'MUST', 'does not say ENOSPC to a write where it said that there is no hole',
            'needs a full file system under the export')
 

@@ -247,9 +247,9 @@ untestable('R-10', 'READ: structured replies', 'MUST', 'completes the chunk in w
 # --- order, and the end ---
 
 untestable('ORD-1', 'Ordering of messages and writes', 'MUST', 'replies to FLUSH when all that it had replied to is on stable storage',
-           'needs the power to fail; that ours calls fdatasync() first is tested in tests/run/file.py')
+           'needs the power to fail; that ours calls fdatasync() or writes with RWF_DSYNC is tested in tests/run/file.py')
 untestable('ORD-2', 'Ordering of messages and writes', 'MUST', 'replies to a request with FUA when its data is on stable storage',
-           'needs the power to fail; that ours calls fdatasync() first is tested in tests/run/file.py')
+           'needs the power to fail; that ours calls fdatasync() or writes with RWF_DSYNC is tested in tests/run/file.py')
 
 
 @must('D-1', 'Terminating the transmission phase', 'closes the connection on DISC, and sends no reply to it')
