@@ -44,7 +44,7 @@ static bool open_side(struct side *s, struct source *from, struct err *e)
 	s->map.limit = MAP_MAX;
 	s->at = rec_at_open(&from->file, from->file.count, e);
 	if (!s->at)
-		return false;
+		return false; /* e says why */
 	s->bytes = malloc(WINDOW);
 	if (!s->bytes || rec_at_map(s->at, 0, INT64_MAX, &s->map)) {
 		err_set(e, "%s: the disk at the end cannot be read", from->path);

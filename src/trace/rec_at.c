@@ -97,7 +97,7 @@ static int replay(struct rec_at *a, size_t i, uint64_t n, struct buf *changes)
 	struct rec_flight flight = { 0 };
 	const char *why = NULL;
 	uint8_t *body = rec_body(a->file, h, &why);
-	struct rec_decoder d = { .p = body, .end = body + h->raw, .time = h->time };
+	struct rec_decoder d = { .p = body, .end = body ? body + h->raw : NULL, .time = h->time };
 	struct rec_event e;
 	uint64_t number = h->first;
 	int err = body ? 0 : EIO;
