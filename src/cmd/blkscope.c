@@ -14,8 +14,10 @@ static const struct {
 	const char *name, *help;
 } commands[] = {
 	{ "at", "serve a disk as it was at a moment of a recording" },
+	{ "convert", "read what happened to a disk in one format, write it in another" },
 	{ "diff", "compare two recordings, or logs, of the same work" },
 	{ "mark", "set a mark in a recording that is being made" },
+	{ "replay", "play a recording against any NBD server" },
 	{ "report", "say in numbers what happened to a disk: text, JSON, or a page with plots" },
 	{ "serve", "serve a disk over NBD (alias nbdkit)" },
 	{ "view", "show what happens to a disk, from its log (alias nbdview)" },

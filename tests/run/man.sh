@@ -126,6 +126,8 @@ parameters_match plugin null null
 parameters_match plugin recording recording
 command_options report
 command_options diff
+command_options convert
+command_options replay
 library_match
 [ "${MODE:-plain}" != plain ] || example_runs # the library of the others needs their sanitizer
 aliases_are_made

@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+# timeout: 60
+"""blkscope convert: a known session out of a recording and a log into each format, read back by the tools it is for;
+and files that are damaged."""
+import csv, io, json, random, re, struct
+from harness import *
+
+BLKSCOPE = BIN + '/blkscope'
+SIZE = 4 << 20
+
+
+def convert(to, path, *more, status=0):
+    return run(BLKSCOPE, 'convert', '--to=' + to, path, *more, status=status)
+
+
+def session(d):
+    """A recording and a log of one session, and the disk at its end."""
+    import nbd
+    rec, log, disk = d + '/rec', d + '/log', bytearray(SIZE)
+    with Server('--filter=record', '--filter=log', 'memory', SIZE, 'recordfile=' + rec, 'logfile=' + log) as s:
+        h = nbd.NBD()
+        h.connect_uri(s.uri)
+        r = random.Random(1)
+        run(BLKSCOPE, 'mark', '--recording=' + rec, 'one "two"\n')
+        for i in range(40):
+            off, n = r.randrange(SIZE // 4096 - 16) * 4096, r.choice((512, 4096, 65536))
+            data = r.randbytes(n) if i % 3 else bytes(n)
+            h.pwrite(data, off, nbd.CMD_FLAG_FUA if i % 10 == 0 else 0)
+            disk[off:off + n] = data
+        h.flush()
+        h.zero(8192, 4096)
+        disk[4096:12288] = bytes(8192)
+        h.trim(65536, 1 << 20)
+        disk[1 << 20:(1 << 20) + 65536] = bytes(65536)
+        h.pread(4096, 0)
+        same(h.pread(SIZE, 0) == disk, True, 'the disk itself')
+        h.shutdown()
+    return rec, log, bytes(disk)
+
+
+COUNTS = {'write': 40, 'flush': 1, 'zero': 1, 'trim': 1, 'read': 2}
+
+
+def counted(words):
+    return {w: words.count(w) for w in set(words)}
+
+
+class DmLog:
+    """A log of dm-log-writes, read in the plainest way."""
+
+    def __init__(self, path):
+        with open(path, 'rb') as f:
+            raw = f.read()
+        magic, version, count, sector = struct.unpack_from('<QQQI', raw)
+        same((magic, version), (0x6a736677736872, 1), 'super block')
+        self.entries, at = [], sector
+        for _ in range(count):
+            where, n, flags, text = struct.unpack_from('<QQQQ', raw, at)
+            mark = raw[at + 32:at + 32 + text]
+            at += sector
+            data = b'' if flags & 4 else raw[at:at + n * sector]
+            at += len(data)
+            self.entries.append((where * sector, n * sector, flags, data, mark))
+        same(at, len(raw), 'bytes of the log')
+
+    def replay(self):
+        disk = bytearray(SIZE)
+        for off, n, _, data, _ in self.entries:
+            if n:
+                disk[off:off + n] = data or bytes(n)
+        return bytes(disk)
+
+
+@case
+def a_recording_becomes_lines():
+    with temp_dir() as d:
+        rec, log, _ = session(d)
+        lines = [json.loads(x) for x in convert('json', rec).out.splitlines()]
+        same((lines[0]['blkscope'], lines[0]['from'], lines[0]['timed']), (1, 'recording', True), 'the first line')
+        assert abs(lines[0]['start_ns'] / 1e9 - time.time()) < 600, lines[0]
+        same([x['mark'] for x in lines if 'mark' in x], ['one "two"\n'], 'marks')
+        connects = [x for x in lines if 'connect' in x]
+        same([(x['size'], x['export']) for x in connects], [(SIZE, '')], 'connections')
+        requests = [x for x in lines if 'op' in x]
+        same(counted([x['op'] for x in requests]), COUNTS, 'requests')
+        same(sum(x.get('fua', False) for x in requests), 4, 'FUA')
+        assert all(0 <= x['begin_ns'] <= x['end_ns'] and x['error'] == 0 for x in requests)
+        rows = list(csv.DictReader(io.StringIO(convert('csv', rec).out)))
+        same([(x['operation'], int(x['offset']), int(x['begin_ns']), int(x['fua'])) for x in rows],
+             [(x['op'], x.get('offset', 0), x['begin_ns'], int(x.get('fua', False))) for x in requests], 'CSV')
+        from_log = [x for x in map(json.loads, convert('json', log).out.splitlines()) if 'op' in x]
+        key = lambda x: (x['op'], x.get('offset'), x.get('length'), x['error'])
+        same([key(x) for x in from_log], [key(x) for x in requests], 'the log of the same session')
+
+
+@case
+def a_recording_becomes_a_dm_log_writes_log_that_makes_the_same_disk():
+    with temp_dir() as d:
+        rec, log, disk = session(d)
+        convert('dmlog', rec, d + '/dm')
+        dm = DmLog(d + '/dm')
+        same(dm.replay() == disk, True, 'the disk')
+        flags = [e[2] for e in dm.entries]
+        same({f: flags.count(f) for f in set(flags)}, {0: 37, 1: 1, 2: 4, 4: 1, 8: 1}, 'flags: FUA is no flush')
+        same([e[4] for e in dm.entries if e[2] & 8], [b'one "two"\n'], 'marks')
+        assert 'has no data' in convert('dmlog', log, d + '/dm2', status=1).err
+        same([os.path.exists(d + x) for x in ('/dm2', '/dm2.part')], [False, False], 'nothing half done is left')
+        assert 'needs a file' in convert('dmlog', rec, status=1).err
+
+
+@case
+def fio_plays_an_iolog():
+    with temp_dir() as d:
+        rec, _, _ = session(d)
+        r = convert('iolog', rec, d + '/iolog')
+        assert re.search(r'4 requests with FUA: iolog has no FUA', r.err), r.err
+        with Server('--filter=record', 'memory', SIZE, f'recordfile={d}/again') as s:
+            run('fio', '--name=x', f'--read_iolog={d}/iolog', '--ioengine=nbd', '--uri=' + s.uri, '--replay_no_stall=1', '--thread=1', cwd=d)
+        key = lambda path: [(x['operation'], x['offset'], x['length']) for x in csv.DictReader(io.StringIO(convert('csv', path).out))
+                            if x['operation'] in ('read', 'write')] # fio 3.33 counts the trims of an iolog and leaves them out
+        same(key(d + '/again'), key(rec), 'what fio did')
+
+
+@case
+def damaged_files_are_told_with_their_place_and_the_rest_is_there():
+    with temp_dir() as d:
+        rec, log, _ = session(d)
+        whole = {x: open(x, 'rb').read() for x in (rec, log)}
+        r = random.Random(3)
+        for i in range(40 if MODE == 'plain' else 10):
+            data = bytearray(whole[(rec, log)[i % 2]])
+            for _ in range(r.randrange(1, 6)):
+                data[r.randrange(len(data))] ^= 1 << r.randrange(8)
+            with open(d + '/bad', 'wb') as f:
+                f.write(data[:r.randrange(len(data))] if i % 4 > 1 else data)
+            got = convert(r.choice(('json', 'csv', 'iolog')), d + '/bad', status=None)
+            assert got.status in (0, 1) and (got.status == 0 or 'at byte' in got.err), f'{got.status} {got.err}'
+        with open(d + '/bad', 'wb') as f:
+            f.write(whole[rec][:-40])
+        assert re.search(r'at byte \d+', convert('json', d + '/bad').err)
+
+
+@case
+def bad_command_lines_are_told_in_a_line():
+    with temp_dir() as d:
+        for args in ([], ['x'], ['--to=json'], ['--to=csv', d + '/none'], ['--to=thing', '/dev/null'], ['--to=json', '/etc/passwd'], ['--to=json', d],
+                     ['--from=thing', '--to=json', '/etc/passwd'], ['--to=json', 'a', 'b', 'c']):
+            r = run(BLKSCOPE, 'convert', *args, status=1)
+            same((r.out, r.err.count('\n')), ('', 1), str(args) + r.err)
+        assert 'Formats that are read' in run(BLKSCOPE, 'convert', '--help').out
+
+
+if __name__ == '__main__':
+    main()
