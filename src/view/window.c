@@ -319,6 +319,8 @@ static int turn(struct ui *u, struct err *e)
 	int late = catch_up(u, e);
 	if (late < 0)
 		return -1;
+	if (!late && u->moved)
+		ui_arrived(u);
 	u->behind = more || late;
 	if (u->notice_until && began >= u->notice_until) {
 		u->notice_until = 0;

@@ -5,6 +5,7 @@ static void move_to(struct ui *u, uint64_t t)
 {
 	u->live = false;
 	u->target = 0;
+	u->moved = true;
 	u->now = MIN(MAX(t, u->p->start), MAX(u->p->end, u->p->start));
 }
 
@@ -19,6 +20,7 @@ static void go_live(struct ui *u)
 	u->live = true;
 	u->paused = u->backwards = false;
 	u->target = 0;
+	u->moved = true;
 	u->now = MAX(u->p->end, u->p->start);
 }
 
@@ -113,6 +115,23 @@ static void pause_or_go(struct ui *u)
 	}
 }
 
+static void step(struct ui *u, const SDL_KeyboardEvent *k)
+{
+	SDL_Keycode sym = k->keysym.sym;
+	bool back = sym == SDLK_COMMA || sym == SDLK_LESS;
+	bool flush = k->keysym.mod & KMOD_SHIFT || sym == SDLK_LESS || sym == SDLK_GREATER;
+	(flush ? step_flush : step_event)(u, back);
+}
+
+void ui_arrived(struct ui *u)
+{
+	SDL_KeyboardEvent k = u->held;
+	u->moved = false;
+	u->held.type = 0;
+	if (k.type)
+		step(u, &k);
+}
+
 static void key(struct ui *u, const SDL_KeyboardEvent *k)
 {
 	bool shift = k->keysym.mod & KMOD_SHIFT;
@@ -128,11 +147,12 @@ static void key(struct ui *u, const SDL_KeyboardEvent *k)
 		break;
 	case SDLK_PERIOD:
 	case SDLK_COMMA:
-		(shift ? step_flush : step_event)(u, k->keysym.sym == SDLK_COMMA);
-		break;
 	case SDLK_GREATER: /* where shift makes another key of them */
 	case SDLK_LESS:
-		step_flush(u, k->keysym.sym == SDLK_LESS);
+		if (u->moved)
+			u->held = *k;
+		else
+			step(u, k);
 		break;
 	case SDLK_PAGEDOWN:
 	case SDLK_PAGEUP:

@@ -27,6 +27,8 @@ struct ui {
 	bool behind;      /* still reading or replaying */
 	bool was_behind;
 	uint64_t target;  /* event to show, when stepping; 0: none */
+	bool moved;       /* now was chosen, and the model is not there yet: it cannot be stepped from ... */
+	SDL_KeyboardEvent held; /* ... so a key that steps waits; type 0: none does */
 	int mx, my;       /* pointer on the canvas; -1: elsewhere */
 	const char *steps_file;
 	struct steps steps; /* what was last in it */
@@ -40,3 +42,5 @@ struct ui {
 struct scene ui_scene(const struct ui *u, char *text, size_t room); /* text: room for the status */
 int ui_resize(struct ui *u, int w, int h, struct err *e);
 int ui_input(struct ui *u, const SDL_Event *ev, struct err *e);
+/* The model has got to where it shall be. */
+void ui_arrived(struct ui *u);
