@@ -146,7 +146,7 @@ static void tell_loss(const struct command *c, const struct fmt_out *out)
 	if (out->fua)
 		say_error("%s: %" PRIu64 " requests with FUA: %s has no FUA, they became plain ones", c->in, out->fua, name);
 	if (out->zeroes)
-		say_error("%s: %" PRIu64 " zeroings: %s has none, they became trims, or writes where no hole was allowed", c->in,
+		say_error("%s: %" PRIu64 " zeroings: %s has none, they became trims or writes", c->in,
 			out->zeroes, name);
 	if (out->no_data)
 		say_error("%s: %" PRIu64 " writes have no data", c->in, out->no_data);
