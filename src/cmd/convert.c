@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/say.h"
 #include "cmd/input.h"
+#include "cmd/out_recording.h"
 #include "cmd/write.h"
 
 static const char usage_start[] =
@@ -22,7 +23,7 @@ static const char usage_start[] =
 	"  --to=FORMAT         what OUT becomes\n"
 	"  --help, --version\n";
 
-static const struct fmt_writer *const more_writers[] = { NULL };
+static const struct fmt_writer *const more_writers[] = { &fmt_out_recording, NULL };
 
 struct command {
 	const char *from, *in, *out;

@@ -226,6 +226,28 @@ def transaction_logs_of_nbd_server_are_read():
 
 
 @case
+def recordings_are_made_of_other_formats():
+    with temp_dir() as d:
+        rec, log, disk = session(d)
+        convert('recording', rec, d + '/again')
+        same(convert('json', d + '/again').out, convert('json', rec).out, 'a recording to itself')
+        convert('dmlog', rec, d + '/dm')
+        convert('recording', d + '/dm', d + '/of-dm')
+        for made in ('again', 'of-dm'):
+            with Server('recording', f'{d}/{made}') as s:
+                import nbd
+                h = nbd.NBD()
+                h.connect_uri(s.uri)
+                size = h.get_size()
+                got = b''.join(h.pread(min(1 << 20, size - i), i) for i in range(0, size, 1 << 20))
+                h.shutdown()
+            assert got == disk[:size] and size > SIZE // 2 and (made == 'of-dm' or size == SIZE), f'{made}: {size}'
+        convert('recording', log, d + '/of-log')
+        ops = json.loads(run(BLKSCOPE, 'report', '--json', d + '/of-log').out)['whole']['operations']
+        same({o: ops[o]['ops'] for o in COUNTS}, COUNTS, 'the report')
+
+
+@case
 def damaged_files_are_told_with_their_place_and_the_rest_is_there():
     with temp_dir() as d:
         rec, log, _ = session(d)
