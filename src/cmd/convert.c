@@ -13,6 +13,7 @@
 #include "base/say.h"
 #include "cmd/input.h"
 #include "cmd/out_recording.h"
+#include "cmd/out_sqlite.h"
 #include "cmd/write.h"
 
 static const char usage_start[] =
@@ -23,7 +24,7 @@ static const char usage_start[] =
 	"  --to=FORMAT         what OUT becomes\n"
 	"  --help, --version\n";
 
-static const struct fmt_writer *const more_writers[] = { &fmt_out_recording, NULL };
+static const struct fmt_writer *const more_writers[] = { &fmt_out_recording, &fmt_out_sqlite, NULL };
 
 struct command {
 	const char *from, *in, *out;

@@ -3,7 +3,7 @@
 # timeout: 60
 """blkscope convert: a known session out of a recording and a log into each format, read back by the tools it is for;
 and files that are damaged."""
-import csv, io, json, random, re, struct
+import csv, io, json, random, re, sqlite3, struct
 from harness import *
 
 BLKSCOPE = BIN + '/blkscope'
@@ -245,6 +245,20 @@ def recordings_are_made_of_other_formats():
         convert('recording', log, d + '/of-log')
         ops = json.loads(run(BLKSCOPE, 'report', '--json', d + '/of-log').out)['whole']['operations']
         same({o: ops[o]['ops'] for o in COUNTS}, COUNTS, 'the report')
+
+
+@case
+def a_database_says_the_same():
+    with temp_dir() as d:
+        rec, _, _ = session(d)
+        convert('sqlite', rec, d + '/db')
+        with contextlib.closing(sqlite3.connect(d + '/db')) as db:
+            rows = db.execute('SELECT operation, begin_ns, end_ns, offset, length, fua, error FROM requests').fetchall()
+            same(rows, [(x['op'], x['begin_ns'], x['end_ns'], x.get('offset', 0), x.get('length', 0), int(x.get('fua', False)), x['error'])
+                        for x in requests(rec)], 'requests')
+            same(db.execute('SELECT text FROM marks').fetchall(), [('one "two"\n',)], 'marks')
+            same(db.execute('SELECT size, export FROM connections').fetchall(), [(SIZE, '')], 'connections')
+            same(db.execute('SELECT source, timed FROM session').fetchall(), [('recording', 1)], 'session')
 
 
 @case
