@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include "base/say.h"
 #include "cmd/input.h"
+#include "cmd/out_recording.h"
+#include "cmd/out_sqlite.h"
 #include "cmd/write.h"
 
 static const char usage_start[] =
@@ -22,7 +24,7 @@ static const char usage_start[] =
 	"  --to=FORMAT         what OUT becomes\n"
 	"  --help, --version\n";
 
-static const struct fmt_writer *const more_writers[] = { NULL };
+static const struct fmt_writer *const more_writers[] = { &fmt_out_recording, &fmt_out_sqlite, NULL };
 
 struct command {
 	const char *from, *in, *out;
@@ -146,7 +148,7 @@ static void tell_loss(const struct command *c, const struct fmt_out *out)
 	if (out->fua)
 		say_error("%s: %" PRIu64 " requests with FUA: %s has no FUA, they became plain ones", c->in, out->fua, name);
 	if (out->zeroes)
-		say_error("%s: %" PRIu64 " zeroings: %s has none, they became trims, or writes where no hole was allowed", c->in,
+		say_error("%s: %" PRIu64 " zeroings: %s has none, they became trims or writes", c->in,
 			out->zeroes, name);
 	if (out->no_data)
 		say_error("%s: %" PRIu64 " writes have no data", c->in, out->no_data);

@@ -80,8 +80,9 @@ static uint64_t clock_ns(clockid_t clock)
 static bool begin_segment(struct recfile *f)
 {
 	struct rec_head h = { .kind = REC_SEGMENT_CHUNK, .first = f->segment ? f->segment - 1 : 0, .count = f->heads.len / REC_HEAD_SIZE,
-			      .time = clock_ns(CLOCK_MONOTONIC), .stored = (uint32_t)(REC_INFO_SIZE + f->heads.len) };
-	struct rec_info info = { .wall = clock_ns(CLOCK_REALTIME), .data = f->data };
+			      .time = f->foreign ? 0 : clock_ns(CLOCK_MONOTONIC),
+			      .stored = (uint32_t)(REC_INFO_SIZE + f->heads.len) };
+	struct rec_info info = { .wall = f->foreign ? f->wall : clock_ns(CLOCK_REALTIME), .data = f->data };
 	struct buf body = { .limit = REC_BODY_MAX };
 	uint8_t bytes[REC_INFO_SIZE];
 

@@ -19,6 +19,8 @@ struct recfile {
 	void *zstd;              /* context, ours */
 	bool (*give_up)(void *); /* asked while writing fails, every 200 ms */
 	void *owner;
+	bool foreign;            /* of another time: SEGMENTs say that it is 0 by CLOCK_MONOTONIC, and then wall since 1970 (ns) */
+	uint64_t wall;
 	bool failing;            /* told once */
 	uint64_t fails;          /* chunks given up: they are not in the file */
 };

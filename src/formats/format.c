@@ -6,10 +6,11 @@
 #include <string.h>
 #include "formats/formats.h"
 
-enum { LOOK = 4096, PENDING_MAX = 1 << 20 };
+enum { LOOK = 4096, PENDING_MAX = 1 << 20, WINDOW = 2 * FMT_WINDOW_MAX };
 
-const struct fmt_reader *const fmt_readers[] = { &fmt_in_recording, &fmt_in_log, NULL };
-const struct fmt_writer *const fmt_writers[] = { &fmt_out_json, &fmt_out_csv, &fmt_out_iolog, &fmt_out_dmlog, NULL };
+const struct fmt_reader *const fmt_readers[] = { &fmt_in_recording, &fmt_in_log, &fmt_in_dmlog, &fmt_in_iolog, &fmt_in_blktrace,
+	&fmt_in_nbdlog, NULL };
+const struct fmt_writer *const fmt_writers[] = { &fmt_out_json, &fmt_out_csv, &fmt_out_iolog, &fmt_out_dmlog, &fmt_out_blktrace, NULL };
 
 const char *const fmt_ops[REC_OPS] = { "read", "write", "trim", "zero", "flush", "cache", "extents" };
 
@@ -35,6 +36,7 @@ void fmt_close(struct fmt_in *in)
 {
 	rec_close(&in->rec);
 	free(in->cache.body);
+	free(in->window.bytes);
 	buf_free(&in->notes);
 	*in = (struct fmt_in){ 0 };
 }
@@ -53,6 +55,23 @@ void fmt_note(struct fmt_in *in, const char *fmt, ...)
 	in->notes.len = before;
 	in->notes_cut = true;
 	buf_add(&in->notes, rest, sizeof rest - 1);
+}
+
+const uint8_t *fmt_window(struct fmt_in *in, uint64_t at, size_t n)
+{
+	if (at > in->source.size || n > in->source.size - at)
+		return NULL;
+	if (at >= in->window.at && at - in->window.at + n <= in->window.n)
+		return in->window.bytes + (at - in->window.at);
+	size_t want = (size_t)MIN(in->source.size - at, (uint64_t)WINDOW);
+	in->window.n = 0;
+	if (!in->window.bytes && !(in->window.bytes = malloc(WINDOW)))
+		return NULL;
+	if (in->source.read(in->source.owner, in->window.bytes, want, at))
+		return NULL;
+	in->window.at = at;
+	in->window.n = want;
+	return in->window.bytes;
 }
 
 int fmt_load(struct fmt_in *in, const struct rec_run *runs, size_t count, void *to)
@@ -135,7 +154,7 @@ struct pairing {
 	struct fmt_in *in;
 	struct fmt_out *out;
 	struct rec_flight flight;
-	uint64_t events, unknown, twice;
+	uint64_t events, unknown, twice, full;
 	struct err *e;
 	bool failed;
 };
@@ -150,8 +169,10 @@ static bool begin(struct pairing *p, const struct fmt_event *ev)
 		rec_flight_drop(&p->flight, o);
 	}
 	o = p->flight.count < FMT_FLIGHT_MAX ? rec_flight_add(&p->flight, &ev->rec, p->events) : NULL;
-	if (!o)
-		return err_set(p->e, "more requests under way than fit (%zu)", p->flight.count) == 0;
+	if (!o) {
+		p->full++;
+		return true;
+	}
 	if (ev->count && (o->runs = malloc(ev->count * sizeof *o->runs))) {
 		memcpy(o->runs, ev->runs, ev->count * sizeof *o->runs);
 		o->count = ev->count;
@@ -171,22 +192,30 @@ static bool end(struct pairing *p, const struct fmt_event *ev)
 	return ok;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = (*(const struct rec_open *const *)a)->number, y = (*(const struct rec_open *const *)b)->number;
+	return (x > y) - (x < y);
+}
+
 /* In the order in which they began; conn: only its own, UINT64_MAX: all. */
 static bool unanswered(struct pairing *p, uint64_t conn)
 {
-	for (struct rec_open *o; p->flight.count; rec_flight_drop(&p->flight, o)) {
-		o = NULL;
-		for (size_t i = 0; i < p->flight.room; i++) {
-			struct rec_open *one = &p->flight.at[i];
-			if (one->used && (conn == UINT64_MAX || one->event.conn == conn) && (!o || one->number < o->number))
-				o = one;
-		}
-		if (!o)
-			break;
-		if (!p->out->writer->event(p->out, NULL, o, p->e))
-			return false;
-	}
-	return true;
+	struct rec_open **list = p->flight.count ? malloc(p->flight.count * sizeof(struct rec_open *)) : NULL;
+	size_t n = 0;
+	bool ok = list || !p->flight.count;
+
+	for (size_t i = 0; list && i < p->flight.room; i++)
+		if (p->flight.at[i].used && (conn == UINT64_MAX || p->flight.at[i].event.conn == conn))
+			list[n++] = &p->flight.at[i];
+	if (n)
+		qsort(list, n, sizeof(struct rec_open *), by_number);
+	for (size_t i = 0; ok && i < n; i++)
+		ok = p->out->writer->event(p->out, NULL, list[i], p->e);
+	free(list);
+	if (conn != UINT64_MAX)
+		rec_flight_drop_conn(&p->flight, conn);
+	return ok;
 }
 
 static bool see(void *arg, const struct fmt_event *ev)
@@ -224,6 +253,8 @@ int fmt_convert(struct fmt_in *in, struct fmt_out *out, uint64_t *events, struct
 		fmt_note(in, "%" PRIu64 " answers whose requests are not in the file: left out", p.unknown);
 	if (p.twice)
 		fmt_note(in, "%" PRIu64 " requests began while another with their number was under way", p.twice);
+	if (p.full)
+		fmt_note(in, "%" PRIu64 " requests left out: more than %d were under way at the same time", p.full, FMT_FLIGHT_MAX);
 	if (events)
 		*events = p.events;
 	rec_flight_free(&p.flight);

@@ -15,7 +15,8 @@
 enum {
 	FMT_NOTES_MAX = 16 << 10,     /* bytes */
 	FMT_LENGTH_MAX = 64 << 20,    /* bytes of one request whose data is kept; longer ones have none */
-	FMT_FLIGHT_MAX = 1 << 20,     /* requests under way at the same time; the rest never end */
+	FMT_FLIGHT_MAX = 1 << 16,     /* requests under way at the same time; more are left out, and told */
+	FMT_WINDOW_MAX = 1 << 17,     /* bytes that fmt_window() gives */
 };
 
 struct fmt_event {
@@ -36,6 +37,7 @@ struct fmt_in {
 	bool notes_cut;
 	struct buf notes;             /* what is wrong with the file, with its place; lines for a person */
 	struct rec_file rec;          /* of a recording */
+	struct { uint8_t *bytes; uint64_t at; size_t n; } window;
 	struct fmt_cache { size_t chunk; uint8_t *body; } cache; /* of a recording: the DATA chunk read last */
 };
 
@@ -56,6 +58,8 @@ int fmt_open(struct fmt_in *in, const struct rec_source *s, const char *name, st
 void fmt_close(struct fmt_in *in);
 /* A line for the person; it is bounded, and the rest is counted in words. */
 void fmt_note(struct fmt_in *in, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* n bytes of the file at at, n <= FMT_WINDOW_MAX, valid until the next call; NULL: they are not there. */
+const uint8_t *fmt_window(struct fmt_in *in, uint64_t at, size_t n);
 /* What runs hold, in order: len bytes.  0 or an errno. */
 int fmt_load(struct fmt_in *in, const struct rec_run *runs, size_t count, void *to);
 
