@@ -158,7 +158,7 @@ bool diff_json(struct buf *b, const struct diff *d)
 	buf_printf(b, ",\n\"steps\": [");
 	for (int i = 0; i < d->pairs; i++) {
 		const struct section *s0 = section_of(d->stats[0], d->pair[i].a), *s1 = section_of(d->stats[1], d->pair[i].b);
-		const char *name = s0 ? s0->name : s1->name;
+		const char *name = s0 ? s0->name : s1 ? s1->name : NULL;
 		buf_printf(b, "%s\n{\"mark\": ", i ? "," : "");
 		if (name)
 			json_string(b, name);

@@ -110,8 +110,9 @@ void plot_y_log_axis(struct plot *p)
 	p->y_log = true;
 	p->y_min = pow(10, floor(log10(MAX(p->y_min, 1.0))));
 	p->y_max = pow(10, ceil(log10(MAX(p->y_max, p->y_min * 10)) - 1e-9));
-	for (double v = p->y_min; v <= p->y_max * 1.01; v *= 10)
-		grid_y(p, v, label_ns(text, v));
+	int first = (int)lround(log10(p->y_min)), last = (int)lround(log10(p->y_max));
+	for (int decade = first; decade <= last; decade++)
+		grid_y(p, pow(10, decade), label_ns(text, pow(10, decade)));
 }
 
 static void tick_x(const struct plot *p, double v, const char *label, bool last)

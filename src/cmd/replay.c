@@ -184,7 +184,7 @@ static bool begin(struct replay *c, const struct fmt_event *ev)
 		due += (uint64_t)((double)(ev->rec.time - MIN(c->first, ev->rec.time)) / c->speed);
 	while (c->player.in_flight >= FLIGHT_MAX && player_turn(&c->player, 0))
 		;
-	for (uint64_t now; c->speed > 0 && (now = monotonic_ns()) < due;)
+	while (c->speed > 0 && monotonic_ns() < due)
 		player_turn(&c->player, due);
 	if (c->speed > 0 && ev->rec.type == REC_BEGIN)
 		hist_add(&c->drift, monotonic_ns() - due, 1);
@@ -306,6 +306,7 @@ static int run(struct replay *c, struct err *e)
 				c->errors || c->check.bad ? -1 : 0;
 		}
 	}
+	c->e = NULL;
 	player_free(&c->player);
 	verify_free(&c->check);
 	input_close(&c->input);

@@ -101,9 +101,10 @@ static struct blocks_page *page_of(struct blocks *s, uint64_t number, bool make)
 		if (!is_kept(s, number))
 			return NULL;
 	}
-	if ((*p)->epoch != s->epoch)
-		**p = (struct blocks_page){ .number = number, .epoch = s->epoch };
-	return *p;
+	struct blocks_page *page = *p;
+	if (page->epoch != s->epoch)
+		*page = (struct blocks_page){ .number = number, .epoch = s->epoch };
+	return page;
 }
 
 void blocks_free(struct blocks *s)

@@ -50,6 +50,8 @@ static void make_room(struct cache *c, size_t bytes)
 		for (struct kept *k = c->at; k < c->at + c->count; k++)
 			if (k->p && k->head && (!oldest || k->used < oldest->used))
 				oldest = k;
+		if (!oldest)
+			return;
 		let_go(oldest, c);
 	}
 }

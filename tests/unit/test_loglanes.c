@@ -122,7 +122,7 @@ static void from_the_future(struct loglanes *l)
 static void the_future_comes(struct loglanes *l)
 {
 	for (unsigned i = 0; i < LOGLANES; i++)
-		shift(&l->at[i].kept.marks, -3600 * NS_PER_S);
+		shift(&l->at[i].kept.marks, 0 - 3600 * NS_PER_S);
 }
 
 TEST(lines_that_are_kept_come_out_the_next_time_before_those_that_came_meanwhile)
