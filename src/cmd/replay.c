@@ -231,6 +231,10 @@ static bool see(void *arg, const struct fmt_event *ev)
 		c->speed = c->input.in.times ? c->speed : 0;
 		c->begun = true;
 		c->first = ev->rec.time;
+		if (ev->rec.conn && !player_connect(&c->player, ev->rec.conn, c->e)) { /* the clock starts when it is there */
+			c->failed = true;
+			return false;
+		}
 		c->zero = monotonic_ns();
 	}
 	c->last = ev->rec.time;

@@ -83,7 +83,8 @@ static bool json_event(struct fmt_out *out, const struct fmt_event *ev, const st
 		size_t n = nul ? (size_t)(nul - r->text) : r->text_len;
 		return fmt_print(out, "{\"connect\":%" PRIu64 ",\"time_ns\":%" PRIu64 ",\"size\":%" PRIu64 ",\"export\":", r->conn,
 			r->time, r->len)
-		    && put_text(out, r->text, n) && fmt_print(out, ",\"client\":") && put_text(out, nul + 1, nul ? r->text_len - n - 1 : 0)
+		    && put_text(out, r->text, n) && fmt_print(out, ",\"client\":")
+		    && put_text(out, nul ? nul + 1 : NULL, nul ? r->text_len - n - 1 : 0)
 		    && fmt_print(out, "}\n");
 	}
 	if (r->type == REC_DISCONNECT)

@@ -90,7 +90,7 @@ def a_recording_becomes_lines():
         same([(x['operation'], int(x['offset']), int(x['begin_ns']), int(x['fua'])) for x in rows],
              [(x['op'], x.get('offset', 0), x['begin_ns'], int(x.get('fua', False))) for x in requests], 'CSV')
         from_log = [x for x in map(json.loads, convert('json', log).out.splitlines()) if 'op' in x]
-        key = lambda x: (x['op'], x.get('offset'), x.get('length'), x['error'])
+        key = lambda x: (x['op'], x.get('offset'), x.get('length'), x['error'], x.get('fua'), x.get('no_hole'))
         same([key(x) for x in from_log], [key(x) for x in requests], 'the log of the same session')
 
 
