@@ -187,7 +187,7 @@ static bool begin(struct replay *c, const struct fmt_event *ev)
 	}
 	if (c->speed > 0)
 		due += (uint64_t)((double)(ev->rec.time - MIN(c->first, ev->rec.time)) / c->speed);
-	for (uint64_t now; c->speed > 0 && (now = monotonic_ns()) < due;)
+	while (c->speed > 0 && monotonic_ns() < due)
 		player_turn(&c->player, due);
 	if (c->speed > 0 && ev->rec.type == REC_BEGIN)
 		hist_add(&c->drift, monotonic_ns() - due, 1);
