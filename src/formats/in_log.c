@@ -17,7 +17,7 @@ static bool is(const uint8_t *p, size_t n)
 {
 	static const char form[] = "dddd-dd-dd dd:dd:dd.dddddd ";
 	for (size_t i = 0; i < sizeof form - 1; i++)
-		if (i >= n || (form[i] == 'd' ? !isdigit(p[i]) : p[i] != form[i]))
+		if (i >= n || (form[i] == 'd' ? !isdigit(p[i]) : p[i] != (uint8_t)form[i]))
 			return false;
 	return true;
 }

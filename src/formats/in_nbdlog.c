@@ -68,7 +68,8 @@ static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 			: magic == CHUNK_MAGIC ? CHUNK : 0;
 
 		if (p && !bytes) { /* until something begins again */
-			rubbish = MIN(rubbish, at++);
+			rubbish = MIN(rubbish, at);
+			at++;
 			continue;
 		}
 		if (rubbish != UINT64_MAX)
