@@ -8,7 +8,8 @@ struct recording {
 	struct recchunks chunks;
 	bool opened, begun;
 	struct buf data;
-	uint64_t size;           /* bytes as far as requests reach; 0: the file itself tells of connections */
+	bool any_data, sized;    /* is data known of any write, are there connections? */
+	uint64_t size;           /* bytes, as far as requests reach */
 };
 
 static bool give_up(void *owner)
@@ -23,9 +24,9 @@ static bool see_size(void *arg, const struct fmt_event *ev)
 	struct recording *r = arg;
 	if (ev->rec.type == REC_BEGIN)
 		r->size = MAX(r->size, ev->rec.off + ev->rec.len);
-	if (ev->rec.type == REC_CONNECT)
-		r->size = 0;
-	return ev->rec.type != REC_CONNECT;
+	r->any_data |= ev->count != 0;
+	r->sized |= ev->rec.type == REC_CONNECT;
+	return true;
 }
 
 static bool begin(struct fmt_out *out, struct err *e)
@@ -49,11 +50,13 @@ static bool start(struct fmt_out *out, struct err *e)
 	struct recording *r = out->own;
 	r->file.foreign = true;
 	r->file.wall = out->in->wall;
+	if (out->in->reader->load ? out->in->rec.info.data != REC_DATA_YES : !r->any_data)
+		r->file.data = REC_DATA_NO;
 	r->begun = true;
 	if (recfile_begin(&r->file, e) < 0 || recchunks_start(&r->chunks, &r->file, e) < 0)
 		return false;
 	struct rec_event connect = { .type = REC_CONNECT, .conn = 1, .len = r->size };
-	return !r->size || recchunks_add(&r->chunks, &connect, NULL);
+	return r->sized || !r->size || recchunks_add(&r->chunks, &connect, NULL);
 }
 
 /* What the write holds; NULL: not known. */
@@ -79,7 +82,7 @@ static bool event(struct fmt_out *out, const struct fmt_event *ev, const struct 
 	struct rec_event rec = ev->rec;
 	if (rec.type == REC_CARRY)
 		rec.type = REC_BEGIN;
-	if (rec.type == REC_BEGIN && rec.op == REC_WRITE && rec.len && !(data = data_of(out, ev)))
+	if (rec.type == REC_BEGIN && rec.op == REC_WRITE && rec.len && r->file.data == REC_DATA_YES && !(data = data_of(out, ev)))
 		out->no_data++;
 	if (!recchunks_add(&r->chunks, &rec, data) || r->chunks.lost)
 		return err_set(e, "cannot write to %s", out->path) == 0;

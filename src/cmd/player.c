@@ -138,6 +138,7 @@ static int64_t send_req(struct player *p, struct player_req *r)
 void player_send(struct player *p, struct player_req *r)
 {
 	list_add_tail(&p->reqs, &r->link);
+	p->count++;
 	p->bytes += r->data ? r->event.len : 0;
 	p->in_flight++;
 	if (send_req(p, r) >= 0 || r->done)
@@ -161,6 +162,7 @@ struct player_req *player_find(struct player *p, uint64_t conn, uint64_t id)
 void player_drop(struct player *p, struct player_req *r)
 {
 	list_del(&r->link);
+	p->count--;
 	p->bytes -= r->data ? r->event.len : 0;
 	free(r->data);
 	free(r);

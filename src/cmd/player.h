@@ -28,7 +28,8 @@ struct player_req {
 struct player {
 	const char *uri;         /* borrowed */
 	struct list conns, reqs;
-	size_t in_flight, bytes; /* requests not done, and of data in reqs */
+	size_t in_flight;        /* requests not done */
+	size_t count, bytes;     /* in reqs, and of their data */
 	uint64_t opened;         /* connections */
 };
 

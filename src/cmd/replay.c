@@ -173,6 +173,11 @@ static bool begin(struct replay *c, const struct fmt_event *ev)
 
 	if (!r)
 		return err_set(c->e, "out of memory") == 0;
+	if (c->player.count >= FLIGHT_MAX || c->player.bytes > BYTES_MAX) {
+		free(r);
+		return err_set(c->e, "more than %d requests, or %d MiB of data, are under way at the same time",
+			       FLIGHT_MAX, BYTES_MAX >> 20) == 0;
+	}
 	list_init(&r->link);
 	r->event = ev->rec;
 	r->event.text = r->event.runs = NULL;
@@ -182,8 +187,6 @@ static bool begin(struct replay *c, const struct fmt_event *ev)
 	}
 	if (c->speed > 0)
 		due += (uint64_t)((double)(ev->rec.time - MIN(c->first, ev->rec.time)) / c->speed);
-	while (c->player.in_flight >= FLIGHT_MAX && player_turn(&c->player, 0))
-		;
 	while (c->speed > 0 && monotonic_ns() < due)
 		player_turn(&c->player, due);
 	if (c->speed > 0 && ev->rec.type == REC_BEGIN)

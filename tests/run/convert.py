@@ -243,6 +243,7 @@ def recordings_are_made_of_other_formats():
                 h.shutdown()
             assert got == disk[:size] and size > SIZE // 2 and (made == 'of-dm' or size == SIZE), f'{made}: {size}'
         convert('recording', log, d + '/of-log')
+        assert 'made without data' in run(NBDKIT, '-U', '-', 'recording', d + '/of-log', '--run', 'true', status=1).err
         ops = json.loads(run(BLKSCOPE, 'report', '--json', d + '/of-log').out)['whole']['operations']
         same({o: ops[o]['ops'] for o in COUNTS}, COUNTS, 'the report')
 
