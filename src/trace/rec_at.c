@@ -344,7 +344,9 @@ int rec_at_map(struct rec_at *a, uint64_t off, uint64_t len, struct buf *out)
 	}
 	buf_free(&gaps);
 	buf_free(&left);
-	if (!err && out->len > before)
+	if (err)
+		out->len = before;
+	else if (out->len > before)
 		qsort(out->p + before, (out->len - before) / sizeof all, sizeof all, by_offset);
 	return err;
 }

@@ -31,7 +31,8 @@ struct rec_at *rec_at_open(const struct rec_file *f, uint64_t events, struct err
 void rec_at_close(struct rec_at *a); /* NULL is fine */
 /* Bytes of the disk, by the last CONNECT before the moment; 0: nobody had connected. */
 uint64_t rec_at_size(const struct rec_at *a);
-/* What is known of [off, off + len): struct rec_extent, sorted, cut to the range; what is in none was never written. */
+/* What is known of [off, off + len): struct rec_extent, sorted, cut to the range; what is in none was never written.
+ * 0, or an errno, and out is as it was. */
 int rec_at_map(struct rec_at *a, uint64_t off, uint64_t len, struct buf *out);
 /* Bytes; what was never written reads as zeroes.  0, or an errno: EIO when the recording is damaged there. */
 int rec_at_read(struct rec_at *a, uint64_t off, uint64_t len, void *to);
