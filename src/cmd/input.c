@@ -5,19 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int read_at(void *owner, void *to, size_t n, uint64_t at)
-{
-	const struct input *i = owner;
-	for (ssize_t got; n; to = (char *)to + got, n -= (size_t)got, at += (uint64_t)got) {
-		got = pread(i->fd, to, n, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got <= 0)
-			return got ? errno : EIO;
-	}
-	return 0;
-}
+#include "base/read_fd.h"
 
 int input_open(struct input *i, const char *path, const char *from, struct err *e)
 {
@@ -29,7 +17,7 @@ int input_open(struct input *i, const char *path, const char *from, struct err *
 		return err_set(e, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, "%s: %s", path, S_ISDIR(st.st_mode) ? strerror(EISDIR) : "no plain file");
-	const struct rec_source s = { .read = read_at, .owner = i, .size = (uint64_t)st.st_size };
+	const struct rec_source s = { .read = read_fd, .owner = &i->fd, .size = (uint64_t)st.st_size };
 	return fmt_open(&i->in, &s, from, &why) < 0 ? err_set(e, "%s: %s", path, why.msg) : 0;
 }
 

@@ -7,24 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/read_fd.h"
 #include "trace/read_log.h"
 #include "trace/rec_walk.h"
 
 enum { ROOM = 1 << 20, NOTES_MAX = 64 << 10 };
 _Static_assert((int)ROOM > 2 * LOG_LINE_MAX, "what is left of a line fits");
-
-static int read_at(void *owner, void *to, size_t n, uint64_t at)
-{
-	const struct source *s = owner;
-	for (ssize_t got; n; to = (char *)to + got, n -= (size_t)got, at += (uint64_t)got) {
-		got = pread(s->fd, to, n, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got <= 0)
-			return got ? errno : EIO;
-	}
-	return 0;
-}
 
 int source_open(struct source *s, const char *path, struct err *e)
 {
@@ -37,9 +25,9 @@ int source_open(struct source *s, const char *path, struct err *e)
 		return err_set(e, "%s: %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, "%s: %s", path, strerror(EISDIR));
-	if (!S_ISREG(st.st_mode) || read_at(s, magic, sizeof magic, 0) || memcmp(magic, "REC1", sizeof magic) != 0)
+	if (!S_ISREG(st.st_mode) || read_fd(&s->fd, magic, sizeof magic, 0) || memcmp(magic, "REC1", sizeof magic) != 0)
 		return 0;
-	const struct rec_source from = { .read = read_at, .owner = s, .size = (uint64_t)st.st_size };
+	const struct rec_source from = { .read = read_fd, .owner = &s->fd, .size = (uint64_t)st.st_size };
 	if (rec_open(&s->file, &from, &why) < 0)
 		return err_set(e, "%s: at byte 0: %s", path, why.msg);
 	s->recording = true;

@@ -5,11 +5,11 @@
  * the GPT's entry, or for a logical partition the chain of extended boot records.  The tables are anybody's bytes: every
  * number is checked against the size of the disk, and the chain has a bound.
  * The stage is constant after start. */
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/bytes.h"
 #include "base/parse.h"
 #include "base/say.h"
 #include "core/split.h"
@@ -42,20 +42,6 @@ struct slot {
 	unsigned links;
 	uint64_t start, size;        /* bytes: what was found */
 };
-
-static uint32_t le32(const uint8_t *p)
-{
-	uint32_t v;
-	memcpy(&v, p, sizeof v);
-	return le32toh(v);
-}
-
-static uint64_t le64(const uint8_t *p)
-{
-	uint64_t v;
-	memcpy(&v, p, sizeof v);
-	return le64toh(v);
-}
 
 static uint64_t disk_size(const struct slot *s)
 {
@@ -121,7 +107,7 @@ struct mbr_entry {
 static struct mbr_entry mbr_entry(const uint8_t *sector, unsigned i)
 {
 	const uint8_t *p = sector + MBR_ENTRIES + (size_t)i * 16;
-	return (struct mbr_entry){ .type = p[4], .first = le32(p + 8), .count = le32(p + 12) };
+	return (struct mbr_entry){ .type = p[4], .first = get_le32(p + 8), .count = get_le32(p + 12) };
 }
 
 static bool is_extended(const struct mbr_entry *e)
@@ -185,7 +171,7 @@ static void got_mbr(struct slot *s, const uint8_t *sector)
 static void got_gpt_entry(struct slot *s, const uint8_t *entry)
 {
 	static const uint8_t unused[16];
-	uint64_t first = le64(entry + 32), last = le64(entry + 40);
+	uint64_t first = get_le64(entry + 32), last = get_le64(entry + 40);
 
 	if (memcmp(entry, unused, sizeof unused) == 0)
 		refuse(s, "the GPT has none of that number");
@@ -197,8 +183,8 @@ static void got_gpt_entry(struct slot *s, const uint8_t *entry)
 
 static void got_gpt(struct slot *s, const uint8_t *header)
 {
-	uint64_t table = le64(header + 72);
-	uint32_t count = le32(header + 80), each = le32(header + 84);
+	uint64_t table = get_le64(header + 72);
+	uint32_t count = get_le32(header + 80), each = get_le32(header + 84);
 
 	if (wanted(s) > count)
 		refuse(s, "the GPT has none of that number");

@@ -5,15 +5,7 @@
  * entry a sector, with sector and sectors (of that size), flags, bytes of data behind the four (8 bytes each), and that: a mark's
  * text; and then, unless it is a discard, as many sectors of data. */
 #pragma once
-#include <endian.h>
-#include <stdint.h>
-#include <string.h>
 
 #define DMLOG_MAGIC 0x6a736677736872ull
 enum { DMLOG_FLUSH = 1, DMLOG_FUA = 2, DMLOG_DISCARD = 4, DMLOG_MARK = 8, DMLOG_METADATA = 16 };
 enum { DMLOG_SUPER = 28, DMLOG_ENTRY = 32, DMLOG_SECTOR = 512 };
-
-static inline uint64_t dmlog_get64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8); return le64toh(v); }
-static inline uint32_t dmlog_get32(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return le32toh(v); }
-static inline void dmlog_put64(uint8_t *p, uint64_t v) { v = htole64(v); memcpy(p, &v, 8); }
-static inline void dmlog_put32(uint8_t *p, uint32_t v) { v = htole32(v); memcpy(p, &v, 4); }

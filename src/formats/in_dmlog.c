@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Logs of dm-log-writes and of QEMU's blklogwrites: what reached the disk, with data, without times. */
 #include <inttypes.h>
+#include "base/bytes.h"
 #include "formats/dmlog.h"
 #include "formats/formats.h"
 
 static bool is(const uint8_t *p, size_t n)
 {
-	return n >= DMLOG_SUPER && dmlog_get64(p) == DMLOG_MAGIC;
+	return n >= DMLOG_SUPER && get_le64(p) == DMLOG_MAGIC;
 }
 
 /* A request that begins and ends, now. */
@@ -27,17 +28,17 @@ static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 	uint64_t at, i = 0;
 	bool more = true;
 
-	if (!p || dmlog_get64(p) != DMLOG_MAGIC)
+	if (!p || get_le64(p) != DMLOG_MAGIC)
 		return err_set(e, "at byte 0: no log of dm-log-writes");
-	uint64_t version = dmlog_get64(p + 8), entries = dmlog_get64(p + 16);
-	uint32_t sector = dmlog_get32(p + 24);
+	uint64_t version = get_le64(p + 8), entries = get_le64(p + 16);
+	uint32_t sector = get_le32(p + 24);
 	if (version != 1 || sector < DMLOG_SECTOR || sector > FMT_WINDOW_MAX || sector & (sector - 1))
 		return err_set(e, "at byte 8: dm-log-writes of version %" PRIu64 " with sectors of %" PRIu32 " bytes: not known here",
 			version, sector);
 	for (at = sector; more && i < entries; i++) {
 		if (!(p = fmt_window(in, at, sector)))
 			break;
-		uint64_t off = dmlog_get64(p), len = dmlog_get64(p + 8), flags = dmlog_get64(p + 16), text = dmlog_get64(p + 24);
+		uint64_t off = get_le64(p), len = get_le64(p + 8), flags = get_le64(p + 16), text = get_le64(p + 24);
 		if (off > INT64_MAX / sector || len > INT64_MAX / sector - off || text > sector - DMLOG_ENTRY) {
 			fmt_note(in, "at byte %" PRIu64 ": entry %" PRIu64 " makes no sense: the rest is left out", at, i);
 			return 0;

@@ -5,6 +5,7 @@
  * zeroes, so that replay-log makes the same disk. */
 #include <inttypes.h>
 #include <string.h>
+#include "base/bytes.h"
 #include "formats/dmlog.h"
 #include "formats/formats.h"
 
@@ -16,10 +17,10 @@ static bool put_super(struct fmt_out *out, bool first)
 {
 	struct dmlog *d = out->own;
 	uint8_t super[DMLOG_SECTOR] = { 0 };
-	dmlog_put64(super, DMLOG_MAGIC);
-	dmlog_put64(super + 8, 1);
-	dmlog_put64(super + 16, d->entries);
-	dmlog_put32(super + 24, DMLOG_SECTOR);
+	put_le64(super, DMLOG_MAGIC);
+	put_le64(super + 8, 1);
+	put_le64(super + 16, d->entries);
+	put_le32(super + 24, DMLOG_SECTOR);
 	return first ? fmt_put(out, super, sizeof super) : fmt_put_at(out, super, sizeof super, 0);
 }
 
@@ -35,10 +36,10 @@ static bool put_entry(struct fmt_out *out, uint64_t off, uint64_t len, uint64_t 
 	uint8_t sector[DMLOG_SECTOR] = { 0 };
 
 	text_len = MIN(text_len, sizeof sector - DMLOG_ENTRY - 1);
-	dmlog_put64(sector, off / DMLOG_SECTOR);
-	dmlog_put64(sector + 8, len / DMLOG_SECTOR);
-	dmlog_put64(sector + 16, flags);
-	dmlog_put64(sector + 24, text_len);
+	put_le64(sector, off / DMLOG_SECTOR);
+	put_le64(sector + 8, len / DMLOG_SECTOR);
+	put_le64(sector + 16, flags);
+	put_le64(sector + 24, text_len);
 	if (text_len)
 		memcpy(sector + DMLOG_ENTRY, text, text_len);
 	d->entries++;

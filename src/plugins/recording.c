@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/read_fd.h"
 #include "base/say.h"
 #include "core/needs.h"
 #include "loop/pool.h"
@@ -53,19 +54,6 @@ struct slot {
 };
 
 /* --- on a thread of the pool --- */
-
-static int read_file(void *owner, void *to, size_t n, uint64_t at)
-{
-	const struct recording *g = owner;
-	for (ssize_t got; n; to = (char *)to + got, n -= (size_t)got, at += (uint64_t)got) {
-		got = pread(g->fd, to, n, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got <= 0)
-			return got ? errno : EIO;
-	}
-	return 0;
-}
 
 /* The moment's disk, opened now or by somebody before.  NULL with e set. */
 static struct moment *get_moment(struct recording *g, uint64_t events, struct err *e)
@@ -230,7 +218,7 @@ static int start(struct stage *s, struct err *e)
 	g->fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (g->fd < 0 || fstat(g->fd, &st) < 0)
 		return err_set(e, "recording: cannot open %s: %s", g->path, strerror(errno));
-	const struct rec_source source = { .read = read_file, .owner = g, .size = (uint64_t)MAX(st.st_size, (off_t)0) };
+	const struct rec_source source = { .read = read_fd, .owner = &g->fd, .size = (uint64_t)MAX(st.st_size, (off_t)0) };
 	if (rec_open(&g->file, &source, &why) < 0)
 		return err_set(e, "recording: %s: %s", g->path, why.msg);
 	if (g->file.trouble)

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "trace/rec.h"
-#include <endian.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "base/bytes.h"
 
 /* --- numbers --- */
-
-static uint32_t get_le32(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return le32toh(v); }
-static uint64_t get_le64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8); return le64toh(v); }
-static void put_le32(uint8_t *p, uint32_t v) { v = htole32(v); memcpy(p, &v, 4); }
-static void put_le64(uint8_t *p, uint64_t v) { v = htole64(v); memcpy(p, &v, 8); }
 
 enum { VARINT_MAX = 10 }; /* bytes of 64 bits, seven in each */
 
@@ -57,7 +52,7 @@ void rec_put_head(uint8_t *p, const struct rec_head *h, const void *body)
 	p[6] = h->level;
 	put_le32(p + 8, h->stored);
 	put_le32(p + 12, h->raw);
-	put_le64(p + 16, h->at);
+	put_le64(p + REC_PLACE_AT, h->at);
 	put_le64(p + 24, h->first);
 	put_le64(p + 32, h->count);
 	put_le64(p + 40, h->time);
@@ -74,7 +69,8 @@ const char *rec_get_head(const uint8_t *p, uint64_t at, uint64_t avail, struct r
 	if (get_le64(p + HEAD_SUM_AT) != XXH3_64bits(p, HEAD_SUM_AT))
 		return "the head of a chunk does not match its checksum";
 	*h = (struct rec_head){ .kind = p[4], .pack = p[5], .level = p[6], .stored = get_le32(p + 8), .raw = get_le32(p + 12),
-				.at = get_le64(p + 16), .first = get_le64(p + 24), .count = get_le64(p + 32), .time = get_le64(p + 40) };
+				.at = get_le64(p + REC_PLACE_AT), .first = get_le64(p + 24), .count = get_le64(p + 32),
+				.time = get_le64(p + 40) };
 	if (h->at != at)
 		return "a chunk that belongs to another place";
 	if (h->kind < REC_SEGMENT_CHUNK || h->kind > REC_PAD || h->pack > REC_ZSTD || h->raw > REC_BODY_MAX)

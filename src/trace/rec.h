@@ -22,6 +22,7 @@
 
 enum {
 	REC_HEAD_SIZE = 64,           /* bytes of a chunk's head */
+	REC_PLACE_AT = 16,            /* where in it stands its place in the file: 8 bytes */
 	REC_BLOCK = 4096,             /* bytes: writes are cut at these multiples of the disk's offset */
 	REC_BODY_MAX = 8 << 20,       /* bytes of a body, packed or not; chunks never cross the end of a segment */
 	REC_TEXT_MAX = 4096,          /* bytes of a name or mark */

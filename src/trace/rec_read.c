@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+#include "base/bytes.h"
 
 enum { SEARCH = 64 << 10 }; /* bytes looked at in one go for where the next good chunk begins */
 
@@ -117,8 +118,7 @@ static bool take_segment(struct rec_file *f, uint64_t n, bool *told)
 	*told = body && h.count == (h.raw - REC_INFO_SIZE) / REC_HEAD_SIZE && h.first == n;
 	for (uint64_t i = 0; *told && ok && i < h.count; i++) {
 		const uint8_t *p = body + REC_INFO_SIZE + i * REC_HEAD_SIZE;
-		uint64_t at = (uint64_t)p[16] | (uint64_t)p[17] << 8 | (uint64_t)p[18] << 16 | (uint64_t)p[19] << 24
-			    | (uint64_t)p[20] << 32 | (uint64_t)p[21] << 40 | (uint64_t)p[22] << 48 | (uint64_t)p[23] << 56;
+		uint64_t at = get_le64(p + REC_PLACE_AT);
 		if (at / REC_SEGMENT != n || rec_get_head(p, at, f->source.size - MIN(at, f->source.size), &one))
 			trouble(f, "a list of chunks with one that cannot be", h.at);
 		else

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "trace/rec_table.h"
-#include <endian.h>
 #include <stdlib.h>
-#include <string.h>
+#include "base/bytes.h"
 #include "trace/rec.h"
 
 static uint64_t end_of(const struct rec_extent *x)
@@ -98,19 +97,15 @@ bool rec_cover(struct rec_extent *in, size_t n, struct buf *out)
 
 void rec_put_extents(uint8_t *p, const struct rec_extent *x, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const uint64_t v[] = { htole64(x[i].off), htole64(x[i].len), htole64(x[i].addr), htole64(x[i].event) };
-		memcpy(p + i * REC_EXTENT_SIZE, v, REC_EXTENT_SIZE);
-	}
+	for (size_t i = 0; i < n; i++)
+		p = put_le64(put_le64(put_le64(put_le64(p, x[i].off), x[i].len), x[i].addr), x[i].event);
 }
 
 bool rec_get_extents(const uint8_t *p, size_t n, struct rec_extent *x)
 {
 	uint64_t end = 0;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t v[4];
-		memcpy(v, p + i * REC_EXTENT_SIZE, sizeof v);
-		x[i] = (struct rec_extent){ le64toh(v[0]), le64toh(v[1]), le64toh(v[2]), le64toh(v[3]) };
+	for (size_t i = 0; i < n; i++, p += REC_EXTENT_SIZE) {
+		x[i] = (struct rec_extent){ get_le64(p), get_le64(p + 8), get_le64(p + 16), get_le64(p + 24) };
 		if (x[i].off < end || !x[i].len || x[i].off > INT64_MAX || x[i].len > INT64_MAX - x[i].off)
 			return false;
 		if (x[i].addr != REC_ZEROES && x[i].addr > INT64_MAX - x[i].len)

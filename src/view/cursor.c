@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/bytes.h"
+#include "base/read_fd.h"
 #include "view/cursor.h"
 
 #define CURSOR_ROOM (4u * LOG_LINE_MAX)
@@ -12,30 +13,12 @@
 
 bool tape_is_recording(const void *head, size_t n)
 {
-	uint32_t magic;
-	return n >= sizeof magic && le32toh(*(uint32_t *)memcpy(&magic, head, sizeof magic)) == REC_MAGIC;
-}
-
-static int read_exactly(void *owner, void *to, size_t n, uint64_t at)
-{
-	const struct tape *t = owner;
-
-	while (n) {
-		ssize_t got = pread(t->fd, to, n, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got ? errno : EIO;
-		to = (char *)to + got;
-		n -= (size_t)got;
-		at += (size_t)got;
-	}
-	return 0;
+	return n >= sizeof(uint32_t) && get_le32(head) == REC_MAGIC;
 }
 
 int tape_follow(struct tape *t, uint64_t size, struct err *e)
 {
-	struct rec_source s = { .read = read_exactly, .owner = t, .size = size };
+	struct rec_source s = { .read = read_fd, .owner = &t->fd, .size = size };
 
 	if (t->is_rec)
 		return rec_more(&t->rec, size, e);

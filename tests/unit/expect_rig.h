@@ -34,16 +34,6 @@ void pause_ms(int ms);
 size_t open_fds(void);            /* of this process */
 
 /* As many as the machine can take in a moment. */
-#ifdef __SANITIZE_ADDRESS__
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
 #define PLAIN (!UNDER_ASAN && !UNDER_TSAN)
 
 #define LIST(...) ((const mexp_regexp[]){ __VA_ARGS__, { 0 } })
