@@ -3,16 +3,13 @@
 # tsan
 # timeout: 180
 """What clients should not do, and what the server does about it: it goes on serving the others."""
-import os, random, re, resource, select, socket, struct, threading
+import random, re, resource, select, socket, struct, threading
 import rawnbd
+from faultlib import fds, fds_at_rest
 from harness import *
 from rawnbd import Conn, up
 
 SIZE = 1 << 20
-
-
-def fds(s):
-    return len(os.listdir(f'/proc/{s.pid}/fd'))
 
 
 def all_gone(s, before):
@@ -30,7 +27,7 @@ def garbage_instead_of_a_handshake():
     r = random.Random(1)
     with Server('memory', SIZE) as s:
         up(s.sock).lives()
-        before = fds(s)
+        before = fds_at_rest(s)
         for i in range(200):
             with Conn(s.sock) as c:
                 try:
@@ -68,7 +65,7 @@ def a_handshake_cut_off_at_every_byte():
         + struct.pack('>IHHQQI', rawnbd.REQUEST, 0, rawnbd.WRITE, 1, 0, 100) + b'#' * 100
     with Server('memory', SIZE) as s:
         up(s.sock).lives()
-        before = fds(s)
+        before = fds_at_rest(s)
         for n in range(len(whole)):
             with Conn(s.sock) as c:
                 c.send(whole[:n])
@@ -131,7 +128,7 @@ def a_client_that_stops_reading_and_goes_away():
     with Server('memory', '64M') as s:
         with up(s.sock) as c:
             c.lives()
-        before = fds(s)
+        before = fds_at_rest(s)
         for _ in range(20):
             c = up(s.sock)
             c.s.setblocking(False)

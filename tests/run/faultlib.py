@@ -4,7 +4,7 @@
 Every sector that a Load writes holds 32 times its own number and how often it was written, so that old, new and garbage
 can be told apart whatever happened meanwhile.
 """
-import os, random, re, socket, struct, threading
+import contextlib, os, random, re, socket, struct, threading
 import rawnbd
 from harness import MODE, SRC, Skip, read_file, run, same, until
 from rawnbd import FLUSH, FUA, GO, IHAVEOPT, READ, WRITE, Closed, Conn, up
@@ -178,6 +178,25 @@ def preload(d, name):
 
 def fds(s):
     return len(os.listdir(f'/proc/{s.pid}/fd'))
+
+
+def sockets(s):
+    n = 0
+    for fd in os.listdir(f'/proc/{s.pid}/fd'):
+        with contextlib.suppress(FileNotFoundError): # closed meanwhile
+            n += os.readlink(f'/proc/{s.pid}/fd/{fd}').startswith('socket:')
+    return n
+
+
+def fds_at_rest(s, **kw):
+    """Once every loop has served a client, has made what it makes once (the pid file comes earlier), and all have left."""
+    several = [rawnbd.up(s.sock, **kw) for _ in range(8)]
+    for c in several:
+        c.read(0, 512)
+    for c in several:
+        c.close()
+    until('those have left', lambda: sockets(s) <= 1)
+    return fds(s)
 
 
 def figure(s, name):

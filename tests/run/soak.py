@@ -7,7 +7,7 @@ servers have no more memory, threads and descriptors than at the beginning.  `ma
 the suite for some seconds only."""
 import glob, json, os, random, threading, time
 from disks import make
-from faultlib import BLOCK, STAGES, Load, fds, figure, live
+from faultlib import BLOCK, STAGES, Load, fds, fds_at_rest, figure, live
 from harness import *
 
 SECONDS = int(os.environ.get('SOAK_SECONDS', '8'))
@@ -178,7 +178,7 @@ def mixed_clients_for_a_while():
 def soak(d, a, b, c):
     global END # pylint: disable=global-statement
     fill(a)
-    base = {s: fds(s) for s in (a, b, c)}
+    base = {a: fds_at_rest(a), b: fds_at_rest(b, name=b'raw'), c: fds_at_rest(c)}
     zero = 16 * MIB // BLOCK # Load's blocks begin as zeroes
     run('nbdsh', '-u', a.uri, '-c', f'h.zero({16 * MIB}, 0)')
     run('nbdsh', '-u', c.uri, '-c', f'h.zero({4 * MIB}, 0)')
