@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* build: what decoders say, on its way to a map.  For the files of this folder only.
+ *
+ * A decoder looks at a volume and says false when it is none of its own, with nothing added.  Regions may be added in any order; those
+ * of a deeper volume cover those above, and within a volume a later layer covers an earlier one (KNOW_LAYER...).  Two regions of one layer
+ * that claim the same byte: the first stays, and a note tells of it.
+ * Without memory, or when a bound is reached, adding does nothing more and the build remembers why: no decoder needs to check. */
+#pragma once
+#include "know/know.h"
+
+struct know_build;
+
+enum know_layer {
+	KNOW_LAYER_FREE,      /* free, gap, lost, chunk: what is said of space in general */
+	KNOW_LAYER_PLAIN,     /* most things */
+	KNOW_LAYER_INSIDE,    /* what is inside of them: the blocks of a journal, pages of a database */
+	KNOW_LAYERS
+};
+
+const struct know_volume *know_volume(const struct know_build *b, unsigned volume);
+/* To be changed by its decoder: format, name, id, block, dirty. */
+struct know_volume *know_volume_set(struct know_build *b, unsigned volume);
+/* A volume in another; its decoders run later.  Its number, or -1: too many, or it is not inside. */
+int know_add_volume(struct know_build *b, unsigned parent, uint64_t off, uint64_t len, unsigned partition);
+
+/* len bytes at off within the volume, any length; 0 or an errno (EINVAL: not inside).  What cannot be read is noted once for each volume. */
+int know_read(struct know_build *b, unsigned volume, uint64_t off, size_t len, void *to);
+/* The same through a cache of blocks, for small scattered reads: a pointer valid until the next call; NULL: cannot. */
+const void *know_peek(struct know_build *b, unsigned volume, uint64_t off, size_t len);
+bool know_stopped(const struct know_build *b); /* give up: no memory, a bound, or the person said so */
+
+/* r->off is relative to the volume; r->volume and cutting it to the volume are seen to.  r->home is taken as it is. */
+void know_add(struct know_build *b, unsigned volume, enum know_layer layer, const struct know_region *r);
+/* Short for most: no number, home or file. */
+void know_add_plain(struct know_build *b, unsigned volume, enum know_layer layer, enum know_kind kind, uint64_t off, uint64_t len,
+	uint64_t number, unsigned flags);
+
+/* A file; its index, or KNOW_NO_FILE when there are too many.  name: bytes without NUL, may be NULL; copied. */
+uint32_t know_add_file(struct know_build *b, const struct know_file *f, const void *name, size_t name_len);
+struct know_file *know_file_set(struct know_build *b, uint32_t file); /* until the next know_add_file() */
+void know_file_name(struct know_build *b, uint32_t file, uint32_t parent, const void *name, size_t name_len);
+
+__attribute__((format(printf, 3, 4))) void know_note(struct know_build *b, unsigned volume, const char *fmt, ...);
+
+/* Text as it stands on a disk, for a volume's name: what is not printable becomes '?'.  utf16: little-endian, len in bytes. */
+void know_text(char *to, size_t room, const void *from, size_t len, bool utf16);
+void know_uuid(char to[40], const uint8_t id[16], bool mixed_endian);
+
+typedef bool know_decoder(struct know_build *b, unsigned volume);
+know_decoder know_part;       /* MBR, EBR, GPT */
+know_decoder know_label;      /* LVM2, MD, swap */
+know_decoder know_ext;        /* ext2, ext3, ext4 */
+know_decoder know_fat;        /* FAT12, FAT16, FAT32, exFAT */
+know_decoder know_xfs;
+know_decoder know_btrfs;
+
+/* A file's content, for those who look into files: its pieces in order.  Sparse places are in none. */
+struct know_content {
+	uint32_t file;
+	unsigned volume;
+	uint64_t size;
+	const struct know_piece {
+		uint64_t at;  /* bytes of the file */
+		uint64_t off, len; /* bytes of the volume */
+	} *piece;             /* pieces, sorted by at */
+	size_t pieces;
+};
+/* len bytes at `at`; places in no piece are zeroes.  0 or an errno; EINVAL beyond the end. */
+int know_read_content(struct know_build *b, const struct know_content *c, uint64_t at, size_t len, void *to);
+/* A region for [at, at + len) of the file's content, however it is scattered, in KNOW_LAYER_INSIDE; file and home (of none: KNOW_NOWHERE) as in r. */
+void know_add_inside(struct know_build *b, const struct know_content *c, uint64_t at, uint64_t len, const struct know_region *r);
+/* Told of each regular file that has content.  Others: the files' own names may lead from one to another (x.db and x.db-wal). */
+typedef bool know_app(struct know_build *b, const struct know_content *c);
+know_app know_sqlite;
