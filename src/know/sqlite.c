@@ -9,6 +9,7 @@
 
 enum {
 	PAGES_MAX = 1 << 19,    /* of one file; what is behind them is said to be pages, and no more */
+	LOOK_MAX = 256 << 20,   /* bytes of a database that are read to see which kind of page is where */
 	H_LEN = 100, H_PAGE = 16, H_CHANGES = 24, H_FREE = 32, H_AUTO_VACUUM = 52,
 	WAL_LEN = 32, W_PAGE = 8, W_SALT = 16, W_SUM = 24,
 	FRAME_LEN = 24, F_SALT = 8, F_SUM = 16,
@@ -62,11 +63,28 @@ static enum know_kind page_kind(uint8_t first)
 	}
 }
 
+static void mark_kinds(struct know_build *b, const struct know_content *c, uint8_t *kinds, uint32_t pages, uint32_t page)
+{
+	uint8_t bytes[65536];
+	uint64_t size = MIN((uint64_t)pages * page, c->size);
+
+	for (uint64_t at = 0; at < size && at < LOOK_MAX && !know_stopped(b); at += sizeof bytes) {
+		size_t n = (size_t)MIN(size - at, (uint64_t)sizeof bytes);
+		if (know_read_content(b, c, at, n, bytes) != 0)
+			continue;
+		for (size_t in = 0; in < n; in += page) {
+			uint32_t number = (uint32_t)((at + in) / page) + 1;
+			if (!kinds[number])
+				kinds[number] = (uint8_t)(number == 1 ? KNOW_DB_TABLE : page_kind(bytes[in]));
+		}
+	}
+}
+
 static bool database(struct know_build *b, const struct know_content *c, const uint8_t *h)
 {
 	uint32_t page = h[H_PAGE] == 0 && h[H_PAGE + 1] == 1 ? 65536 : get_be16(h + H_PAGE), pages;
-	uint64_t all, pointers = get_be32(h + H_AUTO_VACUUM) ? 2 : 0; /* with auto-vacuum, every so many pages one is of pointers */
 	uint8_t *kinds;
+	uint64_t all;
 
 	if (!is_page_size(page))
 		return false;
@@ -75,18 +93,12 @@ static bool database(struct know_build *b, const struct know_content *c, const u
 	if (!(kinds = calloc(pages + 1ull, 1)))
 		return true;
 	mark_free(b, c, kinds, pages, page, get_be32(h + H_FREE));
+	for (uint64_t n = 2; get_be32(h + H_AUTO_VACUUM) && n <= pages; n += page / 5 + 1) /* every so many pages one tells of the others */
+		kinds[n] = KNOW_DB_PAGE;
+	mark_kinds(b, c, kinds, pages, page);
 	add(b, c, KNOW_DB_HEADER, 0, H_LEN, 0, KNOW_NOWHERE, 0);
 	for (uint32_t n = 1; n <= pages && !know_stopped(b); n++) {
-		uint64_t at = (n - 1ull) * page;
-		uint8_t first = 0xff;
-		if (n == 1)
-			at = H_LEN;
-		if (n == pointers) {
-			pointers += page / 5 + 1;
-			kinds[n] = KNOW_DB_PAGE;
-		}
-		if (!kinds[n] && c->size > at && know_read_content(b, c, at, 1, &first) == 0)
-			kinds[n] = (uint8_t)page_kind(first);
+		uint64_t at = n == 1 ? H_LEN : (n - 1ull) * page;
 		add(b, c, kinds[n] ? kinds[n] : KNOW_DB_PAGE, at, (uint64_t)n * page - at, n, KNOW_NOWHERE, 0);
 	}
 	if (all > pages) {
@@ -99,16 +111,21 @@ static bool database(struct know_build *b, const struct know_content *c, const u
 
 /* --- its log and journal --- */
 
+static bool ends_in(const char *name, const char *suffix)
+{
+	size_t len = strlen(name), cut = strlen(suffix);
+	return len > cut && strcmp(name + len - cut, suffix) == 0;
+}
+
 /* The database that a file "x-wal" or "x-journal" is for. */
 static const struct know_content *find_database(struct know_build *b, const struct know_content *c, const char *suffix)
 {
 	const char *name = know_name(b, c->file);
-	size_t len = strlen(name), cut = strlen(suffix);
 	uint32_t file;
 
-	if (len <= cut || strcmp(name + len - cut, suffix) != 0)
+	if (!ends_in(name, suffix))
 		return NULL;
-	file = know_find_file(b, c->volume, know_file_set(b, c->file)->parent, name, len - cut);
+	file = know_find_file(b, c->volume, know_file_set(b, c->file)->parent, name, strlen(name) - strlen(suffix));
 	return file == KNOW_NO_FILE ? NULL : know_content_of(b, file);
 }
 
@@ -197,15 +214,19 @@ static bool rollback(struct know_build *b, const struct know_content *c, const u
 
 bool know_sqlite(struct know_build *b, const struct know_content *c)
 {
+	const char *name = know_name(b, c->file);
 	uint8_t h[H_LEN] = { 0 };
 	uint32_t magic;
 
-	if (c->size < JOURNAL_LEN || know_read_content(b, c, 0, (size_t)MIN(c->size, (uint64_t)H_LEN), h) != 0)
+	/* Most files are sorted out without a read. */
+	if (c->size < WAL_LEN || (c->size % 512 && !ends_in(name, "-wal") && !ends_in(name, "-journal")))
+		return false;
+	if (know_read_content(b, c, 0, (size_t)MIN(c->size, (uint64_t)H_LEN), h) != 0)
 		return false;
 	magic = get_be32(h);
 	if (memcmp(h, db_magic, sizeof db_magic) == 0)
-		return c->size >= H_LEN && database(b, c, h);
+		return database(b, c, h);
 	if (magic == 0x377f0682 || magic == 0x377f0683)
-		return c->size >= WAL_LEN && wal(b, c, h);
+		return wal(b, c, h);
 	return memcmp(h, journal_magic, sizeof journal_magic) == 0 && rollback(b, c, h);
 }
