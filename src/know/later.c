@@ -3,7 +3,6 @@
 #include "know/build.h"
 
 bool know_ext(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-bool know_btrfs(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
 /* mine, next */
 bool know_md(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
 bool know_part(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
