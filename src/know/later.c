@@ -3,8 +3,3 @@
 #include "know/build.h"
 
 bool know_ext(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-/* mine, next */
-bool know_md(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-bool know_part(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-bool know_part_lost(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-bool know_label(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }

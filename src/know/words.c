@@ -86,14 +86,14 @@ char *know_path(const struct know_map *m, uint32_t file, char *to, size_t room)
 		text_add(&t, "/");
 	if (n == PATH_DEPTH)
 		text_add(&t, "...");
-	for (bool first = !root && n < PATH_DEPTH; n-- > 0; first = false) {
-		const struct know_file *f = &m->file[chain[n]];
-		if (!first)
+	for (size_t i = n; i > 0; i--) {
+		const struct know_file *f = &m->file[chain[i - 1]];
+		if (root || i < n || n == PATH_DEPTH)
 			text_add(&t, "/");
 		if (f->name)
 			text_quote(&t, m->names + f->name);
 		else
-			text_add(&t, n ? "<inode %" PRIu64 ">" : "inode %" PRIu64, f->inode);
+			text_add(&t, i > 1 ? "<inode %" PRIu64 ">" : "inode %" PRIu64, f->inode);
 	}
 	return to;
 }
@@ -207,6 +207,14 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 	case KNOW_LABEL:
 		text_add(t, "%s", r->number < ARRAY_LEN(label) ? label[r->number] : words);
 		return;
+	case KNOW_MEMBER: {
+		const struct know_volume *v = r->volume < m->volumes ? &m->volume[r->volume] : NULL;
+		bool array = v && v->format && strncmp(v->format, "md", 2) == 0;
+		text_add(t, "part of %s%s%s", array ? "array" : "logical volume", v && v->name[0] ? " " : "", v ? v->name : "");
+		if (array && r->number < UINT16_MAX - 8u) /* the greatest stand for spares and the like */
+			text_add(t, ", disk %" PRIu64 " of %s", r->number, v->format);
+		return;
+	}
 	case KNOW_JOURNAL_DESC:
 	case KNOW_JOURNAL_COMMIT:
 		text_add(t, "%s, transaction %" PRIu64, words, r->number);
