@@ -22,13 +22,16 @@ struct owner {
 static void add_extent(struct xfs *x, const struct xfs_extent *e, void *arg)
 {
 	const struct owner *o = arg;
-	struct know_region r = { .off = xfs_at(x, e->ag, e->block), .len = (uint64_t)e->count << x->block_log, .home = e->at << x->block_log,
-		.file = o->file, .kind = (uint8_t)o->kind, .flags = (uint8_t)(o->flags | (e->unwritten ? KNOW_UNWRITTEN : 0)) };
+	struct know_region r = { .off = xfs_at(x, e->ag, e->block), .len = (uint64_t)e->count << x->block_log,
+		.home = e->at << x->block_log, .file = o->file, .kind = (uint8_t)o->kind,
+		.flags = (uint8_t)(o->flags | (e->unwritten ? KNOW_UNWRITTEN : 0)) };
 
 	if (o->kind == KNOW_DIRECTORY && e->at << x->block_log >> DIR_LEAF_SHIFT)
 		r.kind = KNOW_DIR_INDEX;
 	if (o->kind == KNOW_XATTR)
 		r.home = KNOW_NOWHERE;
+	else if (x->refcount && !seen_add(&x->seen_data, r.off)) /* shared between files: the first has it */
+		return;
 	know_add(x->b, x->volume, KNOW_LAYER_PLAIN, &r);
 }
 
@@ -102,7 +105,8 @@ void xfs_chunk(struct xfs *x, uint32_t ag, const uint8_t *rec)
 			xfs_complain(x, "AG %" PRIu32 ": inodes from %" PRIu32 " on are beyond its end", ag, first);
 			break;
 		}
-		know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_INODE_TABLE, at, (uint64_t)PER_HOLE << x->inode_log, base + first, 0);
+		know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_INODE_TABLE, at, (uint64_t)PER_HOLE << x->inode_log,
+			base + first, 0);
 		if ((free_ones >> i & 15) == 15 || know_read(x->b, x->volume, at, (size_t)PER_HOLE << x->inode_log, bytes) != 0)
 			continue;
 		for (uint32_t j = 0; j < PER_HOLE; j++)
