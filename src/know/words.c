@@ -51,8 +51,14 @@ const struct know_kind_info know_kinds[KNOW_KINDS] = {
 	[KNOW_SWAP] = { "swap", "swap space", KC_DATA },
 	[KNOW_DB_HEADER] = { "database-header", "database header", KC_DATABASE },
 	[KNOW_DB_PAGE] = { "database-page", "database page", KC_DATABASE },
+	[KNOW_DB_TABLE] = { "database-table", "table page", KC_DATABASE },
+	[KNOW_DB_INDEX] = { "database-index", "index page", KC_DATABASE },
+	[KNOW_DB_OVERFLOW] = { "database-overflow", "overflow page", KC_DATABASE },
+	[KNOW_DB_FREE] = { "database-free", "free page", KC_DATABASE },
 	[KNOW_WAL_HEADER] = { "wal-header", "header of the write-ahead log", KC_DATABASE },
 	[KNOW_WAL_FRAME] = { "wal-frame", "frame of the write-ahead log", KC_DATABASE },
+	[KNOW_ROLLBACK_HEADER] = { "rollback-header", "header of the rollback journal", KC_DATABASE },
+	[KNOW_ROLLBACK_PAGE] = { "rollback-page", "page in the rollback journal", KC_DATABASE },
 };
 
 /* --- paths --- */
@@ -134,6 +140,31 @@ static void add_file(struct text *t, const struct know_map *m, uint32_t file)
 		text_add(t, " (inode %" PRIu64 ")", f->inode);
 }
 
+struct tree {
+	uint64_t number;
+	const char *of;
+};
+
+/* Of XFS a magic number, of btrfs the tree's own. */
+static void add_tree(struct text *t, const struct know_map *m, const struct know_region *r)
+{
+	static const struct tree xfs[] = { { 0x41423342, "free space by place" }, { 0x41423343, "free space by size" }, { 0x49414233, "inodes" },
+		{ 0x46494233, "free inodes" }, { 0x524d4233, "owners" }, { 0x52334643, "shared blocks" } };
+	static const struct tree btrfs[] = { { 1, "roots" }, { 2, "extents" }, { 3, "chunks" }, { 4, "devices" }, { 5, "files" }, { 7, "checksums" },
+		{ 8, "quotas" }, { 9, "UUIDs" }, { 10, "free space" }, { 11, "block groups" }, { -(uint64_t)9, "relocation" } };
+	bool is_xfs = strcmp(unit_of(m, r), "AG") == 0;
+	const struct tree *trees = is_xfs ? xfs : btrfs;
+
+	for (size_t i = 0; i < (is_xfs ? ARRAY_LEN(xfs) : ARRAY_LEN(btrfs)); i++)
+		if (trees[i].number == r->number) {
+			text_add(t, "node of the tree of %s", trees[i].of);
+			return;
+		}
+	text_add(t, "tree node");
+	if (!is_xfs && r->number)
+		text_add(t, " of %s %" PRId64, r->number >= 256 && r->number < 1ull << 63 ? "subvolume" : "tree", (int64_t)r->number);
+}
+
 static void add_words(struct text *t, const struct know_map *m, const struct know_region *r, bool deeper)
 {
 	static const char *const label[] = { "label", "metadata", "write-intent bitmap", "list of bad blocks", "reserved" };
@@ -170,6 +201,9 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 	case KNOW_GPT_ENTRIES:
 		text_add(t, "%s%s", r->flags & KNOW_COPY ? "second " : "", words);
 		return;
+	case KNOW_TREE_NODE:
+		add_tree(t, m, r);
+		return;
 	case KNOW_LABEL:
 		text_add(t, "%s", r->number < ARRAY_LEN(label) ? label[r->number] : words);
 		return;
@@ -193,12 +227,18 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 		add_words(t, m, home, false);
 		return;
 	case KNOW_DB_PAGE:
+	case KNOW_DB_TABLE:
+	case KNOW_DB_INDEX:
+	case KNOW_DB_OVERFLOW:
+	case KNOW_DB_FREE:
 	case KNOW_WAL_FRAME:
-		text_add(t, r->kind == KNOW_DB_PAGE ? "%s %" PRIu64 " of" : "%s, page %" PRIu64 ", in", words, r->number);
+	case KNOW_ROLLBACK_PAGE:
+		text_add(t, r->kind == KNOW_WAL_FRAME || r->kind == KNOW_ROLLBACK_PAGE ? "%s, page %" PRIu64 ", in" : "%s %" PRIu64 " of", words, r->number);
 		add_file(t, m, r->file);
 		return;
 	case KNOW_DB_HEADER:
 	case KNOW_WAL_HEADER:
+	case KNOW_ROLLBACK_HEADER:
 		text_add(t, "%s%s", words, r->kind == KNOW_DB_HEADER ? " of" : ",");
 		add_file(t, m, r->file);
 		return;
