@@ -43,6 +43,7 @@ void know_add_plain(struct know_build *b, unsigned volume, enum know_layer layer
  * system is the one whose name is "/". */
 uint32_t know_add_file(struct know_build *b, const struct know_file *f, const void *name, size_t name_len);
 struct know_file *know_file_set(struct know_build *b, uint32_t file); /* until the next know_add_file() */
+const char *know_name(const struct know_build *b, uint32_t file); /* "" when it is not known; until the next file is added or named */
 void know_file_name(struct know_build *b, uint32_t file, uint32_t parent, const void *name, size_t name_len);
 
 __attribute__((format(printf, 3, 4))) void know_note(struct know_build *b, unsigned volume, const char *fmt, ...);
