@@ -60,6 +60,7 @@ know_decoder know_part;       /* MBR, EBR, GPT */
 know_decoder know_part_lost;  /* GPT of which only the end is left; when nobody else knew it */
 know_decoder know_label;      /* LVM2, MD 0.90, swap */
 know_decoder know_ext;        /* ext2, ext3, ext4 */
+know_decoder know_ext_lost;   /* the same by a copy of its superblock; when nobody else knew it */
 know_decoder know_fat;        /* FAT12, FAT16, FAT32, exFAT */
 know_decoder know_xfs;
 know_decoder know_btrfs;

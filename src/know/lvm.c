@@ -104,6 +104,8 @@ static bool look_at_label(struct know_build *b, unsigned volume, unsigned sector
 		get_areas(next, p + SECTOR, meta, &n_meta);
 	for (unsigned i = 0; i < n_data; i++)
 		know_add_plain(b, volume, KNOW_LAYER_FREE, KNOW_FREE, data[i].off, data[i].len ? data[i].len : UINT64_MAX, 0, 0);
+	if (n_data && !data[0].len) /* what is before it was left out of the count of extents */
+		know_add_plain(b, volume, KNOW_LAYER_FREE, KNOW_LABEL, 0, data[0].off, KNOW_LABEL_RESERVED, 0);
 	bool told = false;
 	for (unsigned i = 0; i < n_meta; i++) /* all, for their regions; the volumes of one */
 		told = look_at_area(b, volume, &meta[i], told ? NULL : id) || told;

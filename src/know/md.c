@@ -13,7 +13,7 @@ enum {
 	SUPER = 4096,              /* bytes kept for a superblock */
 	V1_HEAD = 256,             /* then two bytes for each disk */
 	V1_DISKS_MAX = (SUPER - V1_HEAD) / 2,
-	HAS_BITMAP = 1, HAS_BAD_BLOCKS = 8, /* feature_map */
+	HAS_BITMAP = 1,            /* in feature_map */
 	BITMAP_HEAD = 256,
 };
 
@@ -57,7 +57,7 @@ static void add_data(struct know_build *b, unsigned volume, int32_t level, uint6
 		if (at >= 0)
 			memcpy(know_volume_set(b, (unsigned)at)->name, v->name, sizeof v->name);
 	} else {
-		know_add_plain(b, volume, KNOW_LAYER_FREE, KNOW_MEMBER, off, len, role, 0);
+		know_add_plain(b, volume, KNOW_LAYER_PLAIN, KNOW_MEMBER, off, len, role, 0);
 	}
 }
 
@@ -108,12 +108,13 @@ static bool look_at_v1(struct know_build *b, unsigned volume, uint64_t at)
 		know_note(b, volume, "the checksum of the MD superblock at byte %" PRIu64 " is wrong", at);
 	if (features & HAS_BITMAP && beside(at, (int32_t)get_le32(p + 96), &off))
 		add_bitmap(b, volume, off, off < data * 512 ? data * 512 - off : UINT64_MAX);
-	if (features & HAS_BAD_BLOCKS && beside(at, (int32_t)get_le32(p + 188), &off))
+	if (get_le32(p + 188) && beside(at, (int32_t)get_le32(p + 188), &off))
 		know_add_plain(b, volume, KNOW_LAYER_PLAIN, KNOW_LABEL, off, (uint64_t)(p[186] | p[187] << 8) * 512, KNOW_LABEL_BAD_BLOCKS,
 			       0);
 	if (number < disks)
 		role = p[V1_HEAD + 2 * (size_t)number] | (uint32_t)p[V1_HEAD + 2 * (size_t)number + 1] << 8;
 	size = size && size < data_size ? size : data_size;
+	know_add_plain(b, volume, KNOW_LAYER_FREE, KNOW_LABEL, 0, v->len, KNOW_LABEL_RESERVED, 0);
 	if (data < UINT64_MAX / 512 && size < UINT64_MAX / 512)
 		add_data(b, volume, level, data * 512, size * 512, role, get_le32(p + 92));
 	return true;
@@ -149,6 +150,7 @@ bool label_md_090(struct know_build *b, unsigned volume)
 		know_note(b, volume, "the checksum of the MD superblock at byte %" PRIu64 " is wrong", at);
 	if (get_le32(p + 132) & 0x100)
 		add_bitmap(b, volume, at + SUPER, 0x10000 - SUPER);
+	know_add_plain(b, volume, KNOW_LAYER_FREE, KNOW_LABEL, 0, v->len, KNOW_LABEL_RESERVED, 0);
 	add_data(b, volume, level, 0, MIN((uint64_t)get_le32(p + 32) * 1024, at), get_le32(p + 3968 + 12), get_le32(p + 40));
 	return true;
 }

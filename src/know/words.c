@@ -168,7 +168,7 @@ static void add_tree(struct text *t, const struct know_map *m, const struct know
 
 static void add_words(struct text *t, const struct know_map *m, const struct know_region *r, bool deeper)
 {
-	static const char *const label[] = { "label", "metadata", "write-intent bitmap", "list of bad blocks" };
+	static const char *const label[] = { "label", "metadata", "write-intent bitmap", "list of bad blocks", "reserved" };
 	const char *words = r->kind < KNOW_KINDS ? know_kinds[r->kind].words : "unknown";
 	const struct know_region *home;
 
