@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SEEN_MAX = 1 << 24 }; /* numbers in a set */
+enum { SEEN_MAX = 1 << 23 }; /* numbers in a set */
 
 struct seen {                 /* zeroes: empty */
 	uint64_t *key;        /* room places, open hash, ours; 0: empty, so a number is kept plus one */
