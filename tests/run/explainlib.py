@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """For the tests of explain: the map of an image, and what debugfs and dumpe2fs say of the same one."""
-import os, random, re, shutil, subprocess
+import json, os, random, re
 from harness import *
 
 COPY, BAD, DELETED, UNWRITTEN, OLD, LOST = 1, 2, 4, 8, 16, 32
-DUMP = os.environ.get('KNOW_DUMP') # stays until the command is there
+FLAGS = {'copy': COPY, 'bad': BAD, 'deleted': DELETED, 'unwritten': UNWRITTEN, 'old': OLD, 'lost': LOST}
 
 
 class Region:
-    __slots__ = 'off', 'len', 'kind', 'flags', 'number', 'home', 'inode', 'path'
+    __slots__ = 'off', 'len', 'kind', 'flags', 'number', 'home', 'inode', 'path', 'words'
 
-    def __init__(self, line):
-        w = line.split('\t')
-        self.off, self.len, self.kind, self.flags, self.number = int(w[0]), int(w[1]), w[2], int(w[3]), int(w[4])
-        self.home, self.inode, self.path = int(w[5]), int(w[6]), w[7]
+    def __init__(self, told):
+        self.off, self.len, self.kind, self.number, self.words = (told[k] for k in ('offset', 'length', 'kind', 'number', 'words'))
+        self.flags = sum(FLAGS[f] for f in told['flags'])
+        self.home = told.get('home', -1)
+        self.inode, self.path = told.get('file', {}).get('inode', 0), told.get('file', {}).get('path', '')
 
     def __repr__(self):
         return f'{self.kind} {self.off}+{self.len} flags {self.flags} number {self.number} home {self.home} inode {self.inode} {self.path}'
@@ -24,9 +25,9 @@ class Region:
 
 class Map:
     def __init__(self, image, timeout=60):
-        r = run(DUMP, image, timeout=timeout)
-        self.notes = r.err
-        self.regions = [Region(line) for line in r.out.splitlines()]
+        told = json.loads(run(BIN + '/blkscope', 'explain', '--map', '--json', image, timeout=timeout).out)
+        self.notes, self.volumes = '\n'.join(told['notes']), told['volumes']
+        self.regions = [Region(r) for r in told['regions']]
         at = 0
         for region in self.regions: # they tile the disk
             same(region.off, at, 'a region begins where the one before ends')
