@@ -199,7 +199,7 @@ def error_replies_are_defined(t):
 
 
 @should('O-7', 'Termination during haggling', 'answers options with ERR_SHUTDOWN while it shuts down',
-        'ours closes connections that have not chosen an export: its end does not wait for clients that may say nothing')
+        'ours does while others have requests under way; its end does not wait for clients that only talk')
 def options_at_shutdown(t):
     place = t.alone('slow')
     busy = t.up('slow')
