@@ -39,8 +39,8 @@ static bool put(struct recfile *f, const void *p, size_t n, uint64_t at)
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (!f->failing)
-			say_error("record: cannot write to %s: %s: requests wait until it can", f->path,
-				  strerror(put < 0 ? errno : ENOSPC));
+			say_error("record: cannot write to %s: %s: requests %s until it can", f->path, strerror(put < 0 ? errno : ENOSPC),
+				  f->drop ? "go on without it" : "wait");
 		f->failing = true;
 		if (f->give_up(f->owner))
 			return false;
