@@ -203,7 +203,9 @@ def error_replies_are_defined(t):
 def options_at_shutdown(t):
     place = t.alone('slow')
     busy = t.up('slow')
-    busy.request(nbd.READ, 0, 512) # keeps the server alive for a while
+    for _ in range(32):
+        busy.request(nbd.READ, 0, 1 << 20)
+    busy.recv(16) # replies have begun; that they are not read keeps the server alive for a while
     c = t.conn('slow')
     haggles(c, 'before the signal')
     place.process.terminate()
