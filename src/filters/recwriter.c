@@ -39,16 +39,19 @@ bool recwriter_wait(struct recwriter *w, struct lanewait *wait)
 void recwriter_note(struct recwriter *w, struct rec_event *e, const void *data)
 {
 	bool kept = data && w->file.data != REC_DATA_NO;
-	struct note n = { .event = *e, .more = kept ? e->len : e->text_len };
+	size_t room = kept ? recstore_room(&w->chunks.store, e) : e->text_len;
+	struct note n = { .event = *e, .more = e->text_len };
 	struct loglane *lane;
 	char *p;
 
-	lane = loglanes_open(&w->thread.lanes, sizeof n + n.more, LANE_MAX, &p);
+	lane = loglanes_open(&w->thread.lanes, sizeof n + room, LANE_MAX, &p);
 	n.event.time = lane->ns;
 	if (lane->ns) {
+		if (kept)
+			n.more = recstore_prepare(&w->chunks.store, e, data, (uint8_t *)p + sizeof n);
+		else if (n.more)
+			memcpy(p + sizeof n, e->text, n.more);
 		memcpy(p, &n, sizeof n);
-		if (n.more)
-			memcpy(p + sizeof n, kept ? data : e->text, n.more);
 		p += sizeof n + n.more;
 	}
 	enum loglane_news news = loglane_close(&w->thread.lanes, lane, p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* recwriter: gets what happens into a recording without making requests wait for the disk.
  *
- * What is noted waits in lanes (filters/loglanes.h), written bytes and all, and a thread of its own makes chunks of it, in the order of
+ * What is noted waits in lanes (filters/loglanes.h), with the written bytes that are new (recstore_prepare()), and a thread of its own makes chunks of it, in the order of
  * the stamps.  When that thread or the disk cannot keep up, recwriter_full() says so, and a new request either waits
  * (recwriter_wait()) or goes on without being noted, begin and end (recwriter_drop()): as the user asked.  What was dropped, and what
  * memory or a file that was given up did not take, is counted, told on stderr and by a LOSS event.
@@ -22,5 +22,5 @@ bool recwriter_full(struct recwriter *w);
 bool recwriter_wait(struct recwriter *w, struct lanewait *wait); /* as lanethread_wait() */
 void recwriter_drop(struct recwriter *w, uint64_t events);       /* so many are not noted */
 /* Note an event, now: its time is set here.  e->text is copied; data: len bytes of a BEGIN of a WRITE, copied when they are
- * kept, or NULL. */
+ * kept and new, or NULL. */
 void recwriter_note(struct recwriter *w, struct rec_event *e, const void *data);
