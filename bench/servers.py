@@ -52,7 +52,7 @@ def ninja(*targets):
 
 def build():
     """A release build of ours; the path of the server."""
-    targets = ['bench/bench-load', 'bench/bench-loop', 'lang/tcl/nbdkit-tcl-plugin.so']
+    targets = ['bench/bench-load', 'bench/bench-loop', 'bench/bench-tls', 'lang/tcl/nbdkit-tcl-plugin.so']
     ours = os.environ.get('BENCH_SERVER')
     if not ours:
         ours = BUILD + '/src/blkscope-serve'

@@ -7,7 +7,7 @@ struct recording {
 	struct recfile file;
 	struct recchunks chunks;
 	bool opened, begun;
-	struct buf data;
+	struct buf data, prepared;
 	bool any_data, sized;    /* is data known of any write, are there connections? */
 	uint64_t size;           /* bytes, as far as requests reach */
 };
@@ -33,6 +33,7 @@ static bool begin(struct fmt_out *out, struct err *e)
 {
 	struct recording *r = out->own;
 	buf_init(&r->data, FMT_LENGTH_MAX);
+	buf_init(&r->prepared, SIZE_MAX);
 	if (!out->in->reader->load) { /* no recording: it may not tell the size of its disk, which has to stand in front */
 		if (out->in->reader->walk(out->in, see_size, r, e) < 0)
 			return false;
@@ -59,14 +60,15 @@ static bool start(struct fmt_out *out, struct err *e)
 	return r->sized || !r->size || recchunks_add(&r->chunks, &connect, NULL);
 }
 
-/* What the write holds; NULL: not known. */
+/* What the write holds, prepared; NULL: not known. */
 static const uint8_t *data_of(struct fmt_out *out, const struct fmt_event *ev)
 {
 	struct recording *r = out->own;
 	if (!ev->count || ev->rec.len > FMT_LENGTH_MAX || !buf_reserve(&r->data, ev->rec.len)
-	    || fmt_load(out->in, ev->runs, ev->count, r->data.p))
+	    || fmt_load(out->in, ev->runs, ev->count, r->data.p) || !buf_reserve(&r->prepared, recstore_room(&r->chunks.store, &ev->rec)))
 		return NULL;
-	return (const uint8_t *)r->data.p;
+	recstore_prepare(&r->chunks.store, &ev->rec, (const uint8_t *)r->data.p, (uint8_t *)r->prepared.p);
+	return (const uint8_t *)r->prepared.p;
 }
 
 static bool event(struct fmt_out *out, const struct fmt_event *ev, const struct rec_open *o, struct err *e)
@@ -102,6 +104,7 @@ static bool end(struct fmt_out *out, struct err *e)
 	}
 	recchunks_free(&r->chunks);
 	buf_free(&r->data);
+	buf_free(&r->prepared);
 	if (r->opened && recfile_close(&r->file, &why) < 0)
 		ok = err_set(e, "%s", why.msg) == 0;
 	return ok;

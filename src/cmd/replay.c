@@ -39,7 +39,7 @@ struct replay {
 	bool begun, failed;
 	uint64_t zero, first, last; /* ns: here, when the first event was due; its time and that of the last one, recorded */
 	uint64_t requests[REC_OPS], bytes;
-	uint64_t errors, healed, unanswered, made_up, mixed;
+	uint64_t errors, healed, unanswered, made_up, mixed, lost;
 	uint32_t first_error;
 	struct hist drift;       /* ns */
 	struct err *e;
@@ -245,6 +245,8 @@ static bool see(void *arg, const struct fmt_event *ev)
 		ok = begin(c, ev);
 	else if (ev->rec.type == REC_END)
 		ok = end(c, ev);
+	else if (ev->rec.type == REC_LOSS)
+		c->lost += ev->rec.len;
 	else if (ev->rec.type == REC_CONNECT)
 		ok = player_connect(&c->player, ev->rec.conn, c->e) != NULL;
 	else if (ev->rec.type == REC_DISCONNECT && (ok = unanswered(c, ev->rec.conn)))
@@ -271,6 +273,8 @@ static void tell(const struct replay *c, uint64_t took)
 		printf("drift       p50 %.3f ms, p99 %.3f ms, max %.3f ms\n", (double)hist_percentile(&c->drift, 5000) / 1e6,
 		       (double)hist_percentile(&c->drift, 9900) / 1e6, (double)(c->drift.n ? c->drift.max : 0) / 1e6);
 	printf("errors      %" PRIu64 "\n", c->errors);
+	if (c->lost)
+		printf("lost        %" PRIu64 " events are not in the recording\n", c->lost);
 	if (c->healed)
 		printf("healed      %" PRIu64 " that had failed when they were recorded\n", c->healed);
 	if (c->unanswered)

@@ -98,7 +98,7 @@ bool recchunks_add(struct recchunks *c, const struct rec_event *e, const uint8_t
 		ok = end_request(c, e);
 	else
 		ok = rec_encode(&c->encoder, &c->body, e);
-	c->has |= e->type == REC_MARK ? REC_HAS_MARK : e->type == REC_CONNECT ? REC_HAS_CONNECT : 0;
+	c->has |= e->type == REC_MARK ? REC_HAS_MARK : e->type == REC_CONNECT ? REC_HAS_CONNECT : e->type == REC_LOSS ? REC_HAS_LOSS : 0;
 	if (e->type == REC_DISCONNECT)
 		rec_flight_drop_conn(&c->flight, e->conn);
 	c->count += ok;

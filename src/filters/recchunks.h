@@ -22,7 +22,7 @@ struct recchunks {
 /* f has been begun.  -1 with e set; it is to be freed in any case, zeroed is fine. */
 int recchunks_start(struct recchunks *c, struct recfile *f, struct err *e);
 void recchunks_free(struct recchunks *c);
-/* e with its text; data: of the BEGIN of a WRITE, len bytes, or NULL.  False: this event is not in it. */
+/* e with its text; data: of the BEGIN of a WRITE, as recstore_prepare() made it, or NULL.  False: this event is not in it. */
 bool recchunks_add(struct recchunks *c, const struct rec_event *e, const uint8_t *data);
 /* What was added goes to the file, now. */
 void recchunks_end(struct recchunks *c);

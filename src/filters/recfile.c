@@ -7,7 +7,12 @@
 #include <zstd.h>
 #include "base/say.h"
 
-enum { HEADS_MAX = REC_BODY_MAX - 64, PACK_LEVEL = 1, PACK_MIN = 256 };
+enum {
+	HEADS_MAX = REC_BODY_MAX - 64,
+	PACK_LEVEL = 1,
+	PACK_MIN = 256,
+	SAMPLE = 2 << 10, SAMPLES = 8, /* bytes from so many places tell whether it is worth to pack all */
+};
 #define RETRY_NS (200 * NS_PER_MS)
 
 int recfile_open(struct recfile *f, const char *path, enum rec_data data, struct err *e)
@@ -39,8 +44,8 @@ static bool put(struct recfile *f, const void *p, size_t n, uint64_t at)
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (!f->failing)
-			say_error("record: cannot write to %s: %s: requests wait until it can", f->path,
-				  strerror(put < 0 ? errno : ENOSPC));
+			say_error("record: cannot write to %s: %s: requests %s until it can", f->path, strerror(put < 0 ? errno : ENOSPC),
+				  f->drop ? "go on without it" : "wait");
 		f->failing = true;
 		if (f->give_up(f->owner))
 			return false;
@@ -121,11 +126,23 @@ int recfile_begin(struct recfile *f, struct err *e)
 	return make_room(f, 0) ? 0 : err_set(e, "record: cannot write to %s", f->path);
 }
 
+/* What was encrypted or packed before does not shrink at all, and finding that out takes longer than all the rest. */
+static bool may_shrink(struct recfile *f, const uint8_t *body, size_t n)
+{
+	uint8_t sample[SAMPLES * SAMPLE];
+	if (n < 4 * sizeof sample)
+		return true;
+	for (size_t i = 0; i < SAMPLES; i++)
+		memcpy(sample + i * SAMPLE, body + i * (n / SAMPLES), SAMPLE);
+	size_t packed = ZSTD_compressCCtx(f->zstd, f->packed.p, f->packed.room, sample, sizeof sample, PACK_LEVEL);
+	return ZSTD_isError(packed) || packed < sizeof sample - sizeof sample / 64;
+}
+
 bool recfile_append(struct recfile *f, struct rec_head *h, const void *body, bool pack)
 {
 	h->stored = h->raw;
 	h->pack = REC_RAW;
-	if (pack && h->raw >= PACK_MIN && buf_reserve(&f->packed, ZSTD_compressBound(h->raw))) {
+	if (pack && h->raw >= PACK_MIN && buf_reserve(&f->packed, ZSTD_compressBound(h->raw)) && may_shrink(f, body, h->raw)) {
 		size_t n = ZSTD_compressCCtx(f->zstd, f->packed.p, f->packed.room, body, h->raw, PACK_LEVEL);
 		if (!ZSTD_isError(n) && n < h->raw - h->raw / 8) {
 			h->stored = (uint32_t)n;

@@ -22,6 +22,7 @@ struct recfile {
 	bool foreign;            /* of another time: SEGMENTs say that it is 0 by CLOCK_MONOTONIC, and then wall since 1970 (ns) */
 	uint64_t wall;
 	bool failing;            /* told once */
+	bool drop;               /* requests go on meanwhile: for the words */
 	uint64_t fails;          /* chunks given up: they are not in the file */
 };
 

@@ -13,7 +13,7 @@
 struct record {
 	char *file;
 	enum rec_data data;
-	bool data_given;
+	bool data_given, drop;
 	struct recwriter *writer; /* of any thread */
 	struct recmark *marks;
 };
@@ -24,7 +24,7 @@ struct opened {
 };
 
 struct slot {
-	uint64_t id;
+	uint64_t id;              /* 0: this request was dropped */
 	struct layer *layer;
 	struct req *req;
 	struct lanewait wait;
@@ -92,6 +92,12 @@ static void submit(struct layer *l, struct req *r)
 		begin(g, l, r);
 		return;
 	}
+	if (g->drop) {
+		s->id = 0;
+		recwriter_drop(g->writer, 2); /* its end, too: no recording has one without the other */
+		req_down(l, r);
+		return;
+	}
 	*s = (struct slot){ .layer = l, .req = r, .wait.loop = l->stack->loop };
 	task_init(&s->wait.task, waited);
 	if (!recwriter_wait(g->writer, &s->wait))
@@ -124,14 +130,15 @@ static void done(struct layer *l, struct req *r)
 	} else if (g->writer && op_of(r->op) >= 0) {
 		struct slot *s = slot_of(l, r);
 		struct rec_event e = { .type = REC_END, .conn = l->client->id, .id = s->id, .err = (uint32_t)r->err };
-		recwriter_note(g->writer, &e, NULL);
+		if (s->id)
+			recwriter_note(g->writer, &e, NULL);
 	}
 	req_up(l, r, r->err);
 }
 
 /* --- options, start and stop --- */
 
-/* data=no|hash|yes is ours; any other data= is for what lies below. */
+/* data=no|hash|yes and full=wait|drop are ours; any other data= or full= is for what lies below. */
 static int config(struct stage *s, const char *key, const char *value, struct err *e)
 {
 	static const char *const names[] = { [REC_DATA_NO] = "no", [REC_DATA_HASH] = "hash", [REC_DATA_YES] = "yes" };
@@ -142,6 +149,10 @@ static int config(struct stage *s, const char *key, const char *value, struct er
 			g->data_given = true;
 			return 0;
 		}
+	if (strcmp(key, "full") == 0 && (strcmp(value, "wait") == 0 || strcmp(value, "drop") == 0)) {
+		g->drop = *value == 'd';
+		return 0;
+	}
 	return stage_param(s + 1, key, value, e);
 }
 
@@ -156,7 +167,7 @@ static int complete(struct stage *s, struct err *e)
 static int start(struct stage *s, struct err *e)
 {
 	struct record *g = s->block;
-	g->writer = recwriter_start(g->file, g->data_given ? g->data : REC_DATA_YES, e);
+	g->writer = recwriter_start(g->file, g->data_given ? g->data : REC_DATA_YES, g->drop, e);
 	return g->writer ? 0 : -1;
 }
 
@@ -199,7 +210,8 @@ const struct module mod_record = {
 	.layer_size = sizeof(struct opened),
 	.slot_size = sizeof(struct slot),
 	.options = options,
-	.help = "data=yes|hash|no        keep the written bytes, a hash of each block, or neither (default: yes)\n",
+	.help = "data=yes|hash|no        keep the written bytes, a hash of each block, or neither (default: yes)\n"
+		"full=wait|drop          when the file cannot keep up: requests wait, or are not recorded (default: wait)\n",
 	.config = config,
 	.complete = complete,
 	.start = start,

@@ -39,16 +39,19 @@ bool recwriter_wait(struct recwriter *w, struct lanewait *wait)
 void recwriter_note(struct recwriter *w, struct rec_event *e, const void *data)
 {
 	bool kept = data && w->file.data != REC_DATA_NO;
-	struct note n = { .event = *e, .more = kept ? e->len : e->text_len };
+	size_t room = kept ? recstore_room(&w->chunks.store, e) : e->text_len;
+	struct note n = { .event = *e, .more = e->text_len };
 	struct loglane *lane;
 	char *p;
 
-	lane = loglanes_open(&w->thread.lanes, sizeof n + n.more, LANE_MAX, &p);
+	lane = loglanes_open(&w->thread.lanes, sizeof n + room, LANE_MAX, &p);
 	n.event.time = lane->ns;
 	if (lane->ns) {
+		if (kept)
+			n.more = recstore_prepare(&w->chunks.store, e, data, (uint8_t *)p + sizeof n);
+		else if (n.more)
+			memcpy(p + sizeof n, e->text, n.more);
 		memcpy(p, &n, sizeof n);
-		if (n.more)
-			memcpy(p + sizeof n, kept ? data : e->text, n.more);
 		p += sizeof n + n.more;
 	}
 	enum loglane_news news = loglane_close(&w->thread.lanes, lane, p);
@@ -60,6 +63,12 @@ void recwriter_note(struct recwriter *w, struct rec_event *e, const void *data)
 static void lose(struct recwriter *w, uint64_t events)
 {
 	atomic_fetch_add(&w->lost, events);
+}
+
+void recwriter_drop(struct recwriter *w, uint64_t events)
+{
+	if (atomic_fetch_add(&w->lost, events) == 0)
+		lanethread_tell(&w->thread, false); /* the turn that would have told of it may be over */
 }
 
 static void take(struct recwriter *w, const struct note *n, const uint8_t *more)
@@ -77,8 +86,9 @@ static void tell_lost(struct recwriter *w)
 	e.len = atomic_exchange(&w->lost, 0);
 	if (!e.len)
 		return;
+	if (!w->file.drop || !w->total_lost) /* those that were asked for are told once, and in the end */
+		say_error("record: %s: %" PRIu64 " events were lost%s", w->file.path, e.len, w->file.drop ? ", the first of them" : "");
 	w->total_lost += e.len;
-	say_error("record: %s: %" PRIu64 " events were lost", w->file.path, e.len);
 	recchunks_add(&w->chunks, &e, NULL);
 }
 
@@ -121,7 +131,7 @@ static void free_all(struct recwriter *w)
 	free(w);
 }
 
-struct recwriter *recwriter_start(const char *path, enum rec_data data, struct err *e)
+struct recwriter *recwriter_start(const char *path, enum rec_data data, bool drop, struct err *e)
 {
 	struct recwriter *w = aligned_alloc(_Alignof(struct recwriter), sizeof *w);
 	if (!w) {
@@ -136,6 +146,7 @@ struct recwriter *recwriter_start(const char *path, enum rec_data data, struct e
 		free_all(w);
 		return NULL;
 	}
+	w->file.drop = drop;
 	w->file.give_up = give_up;
 	w->file.owner = w;
 	if (recfile_begin(&w->file, e) < 0 || recchunks_start(&w->chunks, &w->file, e) < 0) {

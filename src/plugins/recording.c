@@ -59,6 +59,7 @@ struct slot {
 static struct moment *get_moment(struct recording *g, uint64_t events, struct err *e)
 {
 	struct moment *m = NULL;
+	uint64_t lost;
 	pthread_mutex_lock(&g->lock);
 	list_for_each_safe(&g->moments, link, next)
 		if (list_entry(link, struct moment, link)->events == events)
@@ -71,6 +72,9 @@ static struct moment *get_moment(struct recording *g, uint64_t events, struct er
 			m->disk = disk;
 			pthread_mutex_init(&m->lock, NULL);
 			list_add_tail(&g->moments, &m->link);
+			if (rec_has_loss(&g->file, events, &lost))
+				say_error("recording: %s: requests are missing at event %llu, and maybe later: what they wrote is not there",
+					  g->path, (unsigned long long)lost);
 		} else if (disk) {
 			rec_at_close(disk);
 			err_set(e, "out of memory");

@@ -288,6 +288,15 @@ static void linger_over(struct timer *t)
 	conn_settle_later(c);
 }
 
+bool conn_refuse(struct conn *c)
+{
+	if (c->transmitting || c->eof || c->config->oldstyle || !c->step) /* without a step it was not greeted yet */
+		return false;
+	c->ending = true;
+	stack_cancel(c->stack); /* the option that is being answered */
+	return true;
+}
+
 void conn_shutdown(struct conn *c)
 {
 	if (!timer_start(c->loop, &c->linger, c->loop->now + CONN_LINGER_NS))

@@ -93,6 +93,7 @@ struct conn {
 	bool fixed, no_zeroes;               /* client flags */
 	bool opened;                         /* OPEN came home well; CLOSE is owed */
 	bool transmitting;                   /* the handshake is over */
+	bool ending;                         /* conn_refuse() was true */
 	bool busy;                           /* a handshake request is on its way: nothing is parsed */
 	bool eof;                            /* nothing more is read */
 	bool dead;                           /* nothing more is sent */
@@ -155,6 +156,9 @@ struct conn *conn_open(const struct conn_config *config, struct loop *l, struct 
 /* The same on any transport, for tests: c->t is filled by the caller before conn_start(). */
 struct conn *conn_new(const struct conn_config *config, struct loop *l, struct conn_memory *m, uint64_t id);
 void conn_start(struct conn *c);
+/* The server ends, and may still have others to wait for.  True: this client is in the handshake, and from now on each option is
+ * answered with ERR_SHUTDOWN, until it goes or conn_shutdown() comes.  False: that is to come now. */
+bool conn_refuse(struct conn *c);
 /* The server ends: what is parked comes up with ESHUTDOWN, replies are sent, then it is freed. */
 void conn_shutdown(struct conn *c);
 

@@ -43,6 +43,10 @@ uint16_t transmission_flags(const struct conn *c)
 
 void transmission_start(struct conn *c)
 {
+	if (c->ending) { /* it was opened all the same: there is no way back from here, but nothing is promised yet */
+		conn_hang_up(c, "the server ends");
+		return;
+	}
 	c->transmission_flags = transmission_flags(c);
 	c->transmitting = true;
 	conn_be_patient(c);
@@ -110,7 +114,12 @@ static void got_option(struct conn *c)
 		return;
 	}
 	locked &= o.option != NBD_OPT_STARTTLS && o.option != NBD_OPT_ABORT;
-	if (o.len <= CONN_MAX_OPTION && !locked) {
+	bool ending = c->ending && o.option != NBD_OPT_ABORT;
+	if (ending && o.option == NBD_OPT_EXPORT_NAME) {
+		conn_hang_up(c, "the server ends");
+		return;
+	}
+	if (o.len <= CONN_MAX_OPTION && !locked && !ending) {
 		expect(c, o.len, got_option_data);
 		return;
 	}
@@ -121,6 +130,8 @@ static void got_option(struct conn *c)
 	c->skip = o.len;
 	if (locked)
 		option_error(c, NBD_REP_ERR_TLS_REQD, "this server requires TLS");
+	else if (ending)
+		option_error(c, NBD_REP_ERR_SHUTDOWN, "the server is shutting down");
 	else
 		option_error(c, NBD_REP_ERR_TOO_BIG, "option data too long");
 }

@@ -2,7 +2,6 @@
 #include "server/listen.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <linux/vm_sockets.h> /* last: some kernels' wants sys/socket.h before it */
 #include "base/parse.h"
 
 static int keep(struct listeners *ls, int fd, struct err *e)

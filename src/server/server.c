@@ -23,7 +23,8 @@ struct serving {
 	struct list conns;         /* struct conn */
 	struct conn_memory memory;
 	struct task stop;          /* posted once, by server_stop() */
-	bool stopping;
+	struct task over;          /* ... and by whoever saw the last one go that the end waits for */
+	bool stopping, ending;     /* each came */
 	atomic_uint load;          /* connections dealt to it */
 	pthread_t thread;
 	bool has_thread;
@@ -48,6 +49,7 @@ struct server {
 	struct list listeners;
 	uint64_t next_id;
 	atomic_uint connections;   /* on all loops */
+	atomic_uint awaited;       /* what the end waits for: loops that do not know of it yet, connections that were not only talking */
 	bool stopping;
 };
 
@@ -65,8 +67,17 @@ struct arrival {
 
 static void stop_when_empty(struct serving *s)
 {
-	if (s->stopping && list_empty(&s->conns))
+	if (s->ending && list_empty(&s->conns))
 		loop_stop(&s->loop);
+}
+
+/* One less to wait for; when it was the last, those who only talk are told to go. */
+static void one_less(struct server *s)
+{
+	if (atomic_fetch_sub(&s->awaited, 1) != 1)
+		return;
+	for (unsigned i = 0; i < s->working; i++)
+		loop_post(&s->servings[i].loop, &s->servings[i].over);
 }
 
 static void leave(struct conn *c)
@@ -75,6 +86,8 @@ static void leave(struct conn *c)
 	list_del(&c->link);
 	atomic_fetch_sub(&s->load, 1);
 	atomic_fetch_sub(&s->server->connections, 1);
+	if (s->stopping && !c->ending)
+		one_less(s->server);
 	stop_when_empty(s);
 }
 
@@ -127,6 +140,20 @@ static void stop_serving(struct task *t)
 {
 	struct serving *s = container_of(t, struct serving, stop);
 	s->stopping = true;
+	list_for_each_safe(&s->conns, link, next) {
+		struct conn *c = list_entry(link, struct conn, link);
+		if (conn_refuse(c))
+			continue;
+		atomic_fetch_add(&s->server->awaited, 1);
+		conn_shutdown(c);
+	}
+	one_less(s->server);
+}
+
+static void end_serving(struct task *t)
+{
+	struct serving *s = container_of(t, struct serving, over);
+	s->ending = true;
 	list_for_each_safe(&s->conns, link, next)
 		conn_shutdown(list_entry(link, struct conn, link));
 	stop_when_empty(s);
@@ -284,6 +311,7 @@ void server_stop(struct server *s)
 		return;
 	s->stopping = true;
 	stop_listening(s);
+	atomic_store(&s->awaited, s->working);
 	for (unsigned i = 0; i < s->working; i++)
 		loop_post(&s->servings[i].loop, &s->servings[i].stop);
 }
@@ -356,6 +384,7 @@ struct server *server_new(const struct server_options *o, struct err *e)
 		v->loop.busy_poll = o->busy_poll;
 		list_init(&v->conns);
 		task_init(&v->stop, stop_serving);
+		task_init(&v->over, end_serving);
 	}
 	s->working = 1;
 	return s;

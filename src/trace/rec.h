@@ -33,7 +33,8 @@ enum {
 enum rec_kind { REC_SEGMENT_CHUNK = 1, REC_DATA, REC_EVENTS, REC_TABLE, REC_PAD };
 enum rec_pack { REC_RAW, REC_ZSTD };
 
-enum { REC_CUT = 1, REC_HAS_MARK = 2, REC_HAS_CONNECT = 4 }; /* EVENTS: not all that was under way is carried; a MARK, a CONNECT is in it */
+/* EVENTS: not all that was under way is carried; a MARK, a CONNECT, a LOSS is in it. */
+enum { REC_CUT = 1, REC_HAS_MARK = 2, REC_HAS_CONNECT = 4, REC_HAS_LOSS = 8 };
 
 struct rec_head {
 	uint8_t kind, pack;

@@ -13,6 +13,8 @@ struct rec_at;
 /* A moment, as people say it: "12.3s" and other durations since the beginning, "event=841" (after that event), "mark=TEXT" (the last
  * mark of that name), "" or "end".  The number of events that happened by then.  -1 with e set: there is no such moment. */
 int rec_moment(const struct rec_file *f, const char *text, uint64_t *events, struct err *e);
+/* Are events missing among the first ones, so many?  Then *at is the number of the first LOSS. */
+bool rec_has_loss(const struct rec_file *f, uint64_t events, uint64_t *at);
 
 struct rec_mark {
 	char *text;            /* ours */

@@ -74,6 +74,21 @@ int rec_moment(const struct rec_file *f, const char *text, uint64_t *events, str
 	return 0;
 }
 
+static bool is_loss(const struct rec_event *e, const void *arg)
+{
+	(void)arg;
+	return e->type == REC_LOSS;
+}
+
+bool rec_has_loss(const struct rec_file *f, uint64_t events, uint64_t *at)
+{
+	bool found = false;
+	for (size_t i = 0; i < f->events.count && !found && f->events.at[i].first < events; i++)
+		if (f->events.at[i].level & REC_HAS_LOSS)
+			*at = count_until(f, i, is_loss, NULL, &found);
+	return found && *at < events;
+}
+
 static int add_mark(struct rec_marks *m, const struct rec_event *e, uint64_t number)
 {
 	struct rec_mark *more = reallocarray(m->at, m->count + 1, sizeof *more);

@@ -102,10 +102,11 @@ def write(rows, results, versions):
     out += '\n## What failed\n'
     for n in NAMES:
         out += f'\n### {n} {versions.get(n, "?")}\n\n'
-        for r in rows:
-            kind, words = results[n].get(r.ident, ('', ''))
-            if kind == 'FAIL':
-                out += f'* `{r.ident}` ({r.level}): {words[:200]}\n'
+        broken = [(r, results[n][r.ident][1]) for r in rows if results[n].get(r.ident, ('',))[0] == 'FAIL']
+        for r, words in broken:
+            out += f'* `{r.ident}` ({r.level}): {words[:200]}\n'
+        if not broken:
+            out += 'No rule.\n'
     out += '\n## Notes\n\n' + NOTES + '\n'
     for r in rows:
         if r.note:

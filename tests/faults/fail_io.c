@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* fail_io: preloaded, makes calls that reach a disk fail while the directory FAIL_IO says so: by a file with the call's name
- * in it, which holds the errno; or "short", to do only half of what was asked.  Any thread. */
+ * in it, which holds the errno; or "short", to do only half of what was asked; or "slow N", to take N ms.  Any thread. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +27,10 @@ static bool told(const char *call, bool *cut)
 	errno = saved;
 	if (n <= 0)
 		return false;
+	if (strncmp(text, "slow", 4) == 0) {
+		usleep((useconds_t)atoi(text + 4) * 1000);
+		return false;
+	}
 	if (strncmp(text, "short", 5) == 0 && cut)
 		*cut = true;
 	else

@@ -462,8 +462,12 @@ void client_end(struct fuzz_client *c, unsigned how)
 			c->asked[i].expects = MAY_FAIL;
 	if (t->conn && how % 3 == 0)
 		conn_rig_end(t);
-	else if (t->conn && how % 3 == 1)
-		conn_shutdown(t->conn);
+	else if (t->conn && how % 3 == 1) {
+		if (conn_refuse(t->conn))
+			conn_rig_turn(t);
+		if (t->conn)
+			conn_shutdown(t->conn);
+	}
 	if (t->conn && (c->left || how % 3 != 2)) {
 		client_wait(c);
 		MUST(!t->conn);

@@ -3,7 +3,8 @@
 # tsan
 # timeout: 240
 """Recordings: any past of the disk is what it was; nothing is lost; torn and hostile files do no harm."""
-import os, random, shutil, signal, struct, subprocess, threading
+import json, os, random, shutil, signal, struct, subprocess, threading
+from faultlib import preload
 from harness import *
 import rawnbd as N
 from rawnbd import Conn
@@ -253,6 +254,79 @@ def a_full_disk_makes_requests_wait_and_loses_nothing():
                 same(whole(s.sock) == m.disk, True, 'the end')
         finally:
             subprocess.run(['umount', '-l', d + '/small'], check=False)
+
+
+def told(path):
+    """Requests in a recording by operation, and how many events it says are missing."""
+    lines = [json.loads(x) for x in run(BLKSCOPE, 'convert', path, '-', '--to=json').out.splitlines()]
+    ops = [x['op'] for x in lines if 'op' in x]
+    return {o: ops.count(o) for o in set(ops)}, sum(x.get('lost_events', 0) for x in lines)
+
+
+def drop(d, stop, go, env=None):
+    """A session with full=drop over a file that takes nothing between stop() and go(): every request works, and is either there or
+    counted.  The messages of the server."""
+    data = [random.Random(i).randbytes(1 << 20) for i in range(8)]
+    with Server('--filter=record', 'memory', SIZE, f'recordfile={d}/rec', 'full=drop', env=env) as s, connect(s.sock) as c:
+        request(c, N.WRITE, 0, 4096, b'first' * 819 + b'.')
+        stop()
+        writes = 1
+        def went_on():
+            nonlocal writes
+            for i in range(8):
+                request(c, N.WRITE, i << 20, 1 << 20, data[i])
+            writes += 8
+            return 'cannot write' in s.messages() or 'were lost' in s.messages()
+        until('it says so', went_on)
+        for _ in range(10): # of 8 MiB, and 4 may wait in memory, beside what is being written
+            went_on()
+        go()
+        run(BLKSCOPE, 'mark', f'--recording={d}/rec', 'all taken')
+        until('the file goes on', lambda: 'all taken' in run(BLKSCOPE, 'convert', f'{d}/rec', '-', '--to=json').out)
+        request(c, N.FLUSH, 0, 0)
+        request(c, N.WRITE, 0, 4096, b'last!' * 819 + b'.')
+        now = whole(s.sock)
+        s.stop()
+        messages = s.messages()
+    ops, lost = told(f'{d}/rec')
+    assert lost > 0 and lost % 2 == 0, lost
+    same(ops['write'] + lost // 2, writes + 1, 'writes, there or counted')
+    same(ops['flush'], 1, 'flushes')
+    report = json.loads(run(BLKSCOPE, 'report', '--json', f'{d}/rec').out)
+    assert f'{lost}' in json.dumps(report), report
+    with Server('memory', SIZE) as s:
+        played = run(BLKSCOPE, 'replay', '--asap', f'{d}/rec', s.uri).out
+        assert f'lost        {lost} events' in played, played
+    with Server('recording', f'{d}/rec') as s, connect(s.sock) as c:
+        same(request(c, N.READ, 0, 4096), now[:4096], 'the last write')
+        assert 'are missing at event' in s.messages(), s.messages()
+    return messages
+
+
+@case
+def asked_to_drop_it_goes_on_when_the_disk_is_full_and_counts_what_is_missing():
+    if os.geteuid() != 0:
+        raise Skip('needs root, to mount a small file system')
+    with temp_dir() as d:
+        if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'none', d], stderr=subprocess.DEVNULL).returncode:
+            raise Skip('mounting is not allowed here')
+        try:
+            err = drop(d, lambda: None, lambda: run('mount', '-o', 'remount,size=400m', d))
+            assert 'requests go on without it' in err and 'the first of them' in err and 'are not in it' in err, err
+        finally:
+            subprocess.run(['umount', '-l', d], check=False)
+
+
+@case
+def asked_to_drop_it_goes_on_when_the_disk_is_slow():
+    with temp_dir() as d:
+        library = preload(d, 'fail_io')
+        os.mkdir(d + '/how')
+        def slow():
+            with open(d + '/how/pwrite', 'w') as f:
+                f.write('slow 300')
+        err = drop(d, slow, lambda: os.unlink(d + '/how/pwrite'), env={'LD_PRELOAD': library, 'FAIL_IO': d + '/how'})
+        assert 'cannot write' not in err and 'the first of them' in err and 'are not in it' in err, err
 
 
 @case

@@ -222,6 +222,91 @@ TEST(shutdown_answers_what_is_parked_and_ends)
 	conn_rig_stop(&t);
 }
 
+static bool got_option_reply(uint32_t option, uint32_t type)
+{
+	const uint8_t *p = conn_rig_got(&t, 20);
+	return p && get_be32(p + 8) == option && get_be32(p + 12) == type && conn_rig_got(&t, get_be32(p + 16));
+}
+
+/* Up to the options. */
+static void haggle(void)
+{
+	uint8_t flags[4];
+	put_be32(flags, NBD_FLAG_FIXED_NEWSTYLE);
+	conn_rig_send(&t, flags, 4);
+	conn_rig_turn(&t);
+	conn_rig_got(&t, 18);
+}
+
+TEST(at_the_end_options_are_answered_with_shutdown)
+{
+	static const uint8_t query[100];
+	CHECK(conn_rig_start(&t, memory_alone, one_mib));
+	haggle();
+	CHECK(conn_refuse(t.conn));
+	send_option(NBD_OPT_LIST, "", 0);
+	send_option(NBD_OPT_GO, query, sizeof query);
+	send_option(99, query, sizeof query);
+	send_option(NBD_OPT_STARTTLS, "", 0);
+	conn_rig_turn(&t);
+	CHECK(got_option_reply(NBD_OPT_LIST, NBD_REP_ERR_SHUTDOWN));
+	CHECK(got_option_reply(NBD_OPT_GO, NBD_REP_ERR_SHUTDOWN));
+	CHECK(got_option_reply(99, NBD_REP_ERR_SHUTDOWN));
+	CHECK(got_option_reply(NBD_OPT_STARTTLS, NBD_REP_ERR_SHUTDOWN));
+	send_option(NBD_OPT_ABORT, "", 0);
+	conn_rig_turn(&t);
+	CHECK(got_option_reply(NBD_OPT_ABORT, NBD_REP_ACK));
+	CHECK(!t.conn);
+	conn_rig_stop(&t);
+}
+
+TEST(at_the_end_export_name_cannot_be_answered_and_goodbye_is_said)
+{
+	CHECK(conn_rig_start(&t, memory_alone, one_mib));
+	haggle();
+	CHECK(conn_refuse(t.conn));
+	send_option(NBD_OPT_EXPORT_NAME, "", 0);
+	conn_rig_turn(&t);
+	CHECK(!t.conn);
+	CHECK_EQ_U(conn_rig_left(&t), 0);
+	conn_rig_stop(&t);
+}
+
+/* An option whose answer waits below: it comes up now, and so does the next. */
+TEST(at_the_end_an_option_that_is_being_answered_is_answered)
+{
+	static const char *const slow_open[] = { "size", "1M", "delay-open", "1s", NULL };
+	static const uint8_t query[6];
+	CHECK(conn_rig_start(&t, delay_memory, slow_open));
+	haggle();
+	send_option(NBD_OPT_GO, query, sizeof query);
+	conn_rig_turn(&t);
+	CHECK_EQ_U(conn_rig_left(&t), 0);
+	CHECK(conn_refuse(t.conn));
+	send_option(NBD_OPT_LIST, "", 0);
+	conn_rig_turn(&t);
+	CHECK(got_option_reply(NBD_OPT_GO, NBD_REP_ERR_SHUTDOWN));
+	CHECK(got_option_reply(NBD_OPT_LIST, NBD_REP_ERR_SHUTDOWN));
+	CHECK(t.conn);
+	conn_shutdown(t.conn);
+	conn_rig_turn(&t);
+	CHECK(!t.conn);
+	conn_rig_stop(&t);
+}
+
+TEST(at_the_end_who_cannot_be_told_or_is_past_the_handshake_is_not_refused_but_ended)
+{
+	CHECK(conn_rig_start(&t, memory_alone, one_mib));
+	CHECK(enter());
+	CHECK(!conn_refuse(t.conn));
+	conn_rig_stop(&t);
+	CHECK(conn_rig_prepare(&t, memory_alone, one_mib));
+	t.config.oldstyle = true;
+	CHECK(conn_rig_connect(&t));
+	CHECK(!conn_refuse(t.conn));
+	conn_rig_stop(&t);
+}
+
 TEST(shutdown_does_not_wait_for_ever_for_a_client_that_reads_nothing)
 {
 	CHECK(conn_rig_start(&t, memory_alone, one_mib));
