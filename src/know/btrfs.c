@@ -26,7 +26,8 @@ static bool is_super(const uint8_t *s, uint64_t at)
 {
 	uint32_t node = get_le32(s + S_NODE), sector = get_le32(s + S_SECTOR);
 
-	return memcmp(s + S_MAGIC, "_BHRfS_M", 8) == 0 && get_le64(s + S_AT) == at && node >= 4096 && node <= 65536 && !(node & (node - 1)) &&
+	return memcmp(s + S_MAGIC, "_BHRfS_M", 8) == 0 && get_le64(s + S_AT) == at &&
+		node >= 4096 && node <= 65536 && !(node & (node - 1)) &&
 		sector >= 512 && sector <= 65536 && !(sector & (sector - 1)) && get_le32(s + S_ARRAY_LEN) <= ARRAY_MAX;
 }
 

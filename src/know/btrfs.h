@@ -87,7 +87,8 @@ bool btrfs_room(void *array, size_t size, size_t used, size_t *room, size_t max)
 /* A chunk item; what makes no sense is left out. */
 void btrfs_add_chunk(struct btrfs *f, uint64_t logical, const uint8_t *item, size_t size);
 size_t btrfs_find(const struct btrfs *f, uint64_t logical); /* the first chunk that ends behind it; f->chunks: none does */
-/* Where a copy of a logical address is on this device, and how many bytes follow each other there, at most len.  False: there is no such copy. */
+/* Where a copy of a logical address is on this device, and how many bytes follow each other there, at most len.
+ * False: there is no such copy. */
 bool btrfs_place(const struct btrfs *f, uint64_t logical, uint64_t len, unsigned copy, uint64_t *at, uint64_t *run);
 /* Regions for a logical range, of each copy; r: off and len are set here, home (of none: KNOW_NOWHERE) goes along. */
 void btrfs_add(struct btrfs *f, enum know_layer layer, uint64_t logical, uint64_t len, const struct know_region *r);

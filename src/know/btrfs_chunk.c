@@ -56,7 +56,8 @@ void btrfs_add_chunk(struct btrfs *f, uint64_t logical, const uint8_t *item, siz
 	if (at < f->chunks && f->chunk[at].logical == logical && f->chunk[at].len == c.len)
 		return; /* the superblock has some of them, too */
 	bool overlap = at < f->chunks && f->chunk[at].logical < logical + c.len;
-	if (!c.len || c.len > UINT64_MAX - logical || overlap || !c.stripes || c.stripes > (size - C_STRIPE) / STRIPE_LEN || !data_stripes(&c) ||
+	if (!c.len || c.len > UINT64_MAX - logical || overlap || !c.stripes || c.stripes > (size - C_STRIPE) / STRIPE_LEN ||
+		!data_stripes(&c) ||
 		(data_stripes(&c) > 1 && (c.stripe_len < 512 || c.stripe_len > UINT32_MAX || c.stripe_len & (c.stripe_len - 1)))) {
 		btrfs_complain(f, "the chunk at %" PRIu64 " makes no sense", logical);
 		return;
@@ -68,7 +69,8 @@ void btrfs_add_chunk(struct btrfs *f, uint64_t logical, const uint8_t *item, siz
 		const uint8_t *s = item + C_STRIPE + (size_t)i * STRIPE_LEN;
 		c.place[i] = get_le64(s) == f->device ? get_le64(s + 8) : UINT64_MAX;
 	}
-	memmove(f->chunk + at + 1, f->chunk + at, (f->chunks - at) * sizeof *f->chunk);
+	if (at < f->chunks)
+		memmove(f->chunk + at + 1, f->chunk + at, (f->chunks - at) * sizeof *f->chunk);
 	f->chunk[at] = c;
 	f->chunks++;
 }
@@ -89,12 +91,12 @@ static uint32_t striped(const struct btrfs_chunk *c, uint64_t in, unsigned copy,
 bool btrfs_place(const struct btrfs *f, uint64_t logical, uint64_t len, unsigned copy, uint64_t *at, uint64_t *run)
 {
 	size_t i = btrfs_find(f, logical);
-	const struct btrfs_chunk *c = f->chunk + i;
 	uint64_t in, inside;
 	uint32_t stripe;
 
-	if (i == f->chunks || logical < c->logical)
+	if (i == f->chunks || logical < f->chunk[i].logical)
 		return false;
+	const struct btrfs_chunk *c = f->chunk + i;
 	in = logical - c->logical;
 	*run = MIN(len, c->len - in);
 	if (c->type & (RAID0 | RAID10 | RAID5 | RAID6)) {
@@ -173,7 +175,8 @@ void btrfs_add_rest(struct btrfs *f, uint64_t end)
 	for (size_t i = 0; i < f->chunks; i++)
 		for (uint32_t s = 0; s < f->chunk[i].stripes; s++)
 			if (f->chunk[i].place[s] != UINT64_MAX)
-				part[n++] = (struct part){ .at = f->chunk[i].place[s], .len = f->chunk[i].len / data_stripes(f->chunk + i) };
+				part[n++] = (struct part){ .at = f->chunk[i].place[s],
+					.len = f->chunk[i].len / data_stripes(f->chunk + i) };
 	qsort(part, n, sizeof *part, by_place);
 	for (size_t i = 0; i < n && done < end; i++) {
 		add_gap(f, done, MIN(part[i].at, end));

@@ -19,9 +19,10 @@ static void see_inode(struct btrfs *f, uint64_t tree, const struct btrfs_key *k,
 	uint32_t links = get_le32(data + I_LINKS);
 	bool system = tree == BTRFS_ROOT_TREE || tree >= -(uint64_t)BTRFS_FIRST_SUBVOLUME; /* caches of free space; relocation */
 	bool root = tree == BTRFS_FS_TREE && k->id == BTRFS_FIRST_SUBVOLUME;
+	enum know_file_type kind = system ? KNOW_SYSTEM : type == S_IFDIR ? KNOW_DIR : type == S_IFLNK ? KNOW_LINK :
+		type == S_IFREG ? KNOW_REGULAR : KNOW_SYSTEM;
 	struct know_file file = { .inode = k->id, .size = get_le64(data + I_SIZE), .parent = KNOW_NO_FILE, .volume = (uint16_t)f->volume,
-		.type = system ? KNOW_SYSTEM : type == S_IFDIR ? KNOW_DIR : type == S_IFLNK ? KNOW_LINK : type == S_IFREG ? KNOW_REGULAR : KNOW_SYSTEM,
-		.flags = links || system ? 0 : KNOW_DELETED };
+		.type = (uint8_t)kind, .flags = links || system ? 0 : KNOW_DELETED };
 
 	f->inode = k->id;
 	f->inode_tree = tree;
@@ -97,7 +98,8 @@ static int by_number(const void *a, const void *b)
 
 static uint32_t find(const struct btrfs *f, uint64_t tree, uint64_t inode)
 {
-	const struct btrfs_file wanted = { .tree = tree, .inode = inode }, *found = bsearch(&wanted, f->file, f->files, sizeof wanted, by_number);
+	const struct btrfs_file wanted = { .tree = tree, .inode = inode };
+	const struct btrfs_file *found = bsearch(&wanted, f->file, f->files, sizeof wanted, by_number);
 	return found ? found->file : KNOW_NO_FILE;
 }
 

@@ -62,7 +62,8 @@ static bool read_node(struct btrfs *f, uint64_t at, unsigned level, const struct
 		if (!btrfs_place(f, at, f->node, copy, &mine.off, &run))
 			continue;
 		here = true;
-		bool right = found || (run == f->node && know_read(f->b, f->volume, mine.off, f->node, to) == 0 && is_node(f, to, at, level));
+		bool right = found || (run == f->node && know_read(f->b, f->volume, mine.off, f->node, to) == 0 &&
+			is_node(f, to, at, level));
 		mine.len = run;
 		mine.flags = (uint8_t)((copy ? KNOW_COPY : 0) | (right ? 0 : KNOW_BAD));
 		know_add(f->b, f->volume, KNOW_LAYER_PLAIN, &mine);
@@ -76,7 +77,8 @@ static bool read_node(struct btrfs *f, uint64_t at, unsigned level, const struct
 
 void btrfs_walk(struct btrfs *f, uint64_t at, unsigned level, uint64_t tree, bool log, btrfs_item *item)
 {
-	const struct know_region r = { .number = tree, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE, .kind = log ? KNOW_LOG : KNOW_TREE_NODE };
+	const struct know_region r = { .number = tree, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE,
+		.kind = log ? KNOW_LOG : KNOW_TREE_NODE };
 	struct know_todo todo = { .node = NULL };
 	struct know_todo_node n;
 	uint8_t *p = malloc(f->node);

@@ -102,7 +102,8 @@ static bool database(struct know_build *b, const struct know_content *c, const u
 		add(b, c, kinds[n] ? kinds[n] : KNOW_DB_PAGE, at, (uint64_t)n * page - at, n, KNOW_NOWHERE, 0);
 	}
 	if (all > pages) {
-		know_note(b, c->volume, "a database has %" PRIu64 " pages: those behind the first %" PRIu32 " are not told apart", all, pages);
+		know_note(b, c->volume, "a database has %" PRIu64 " pages: those behind the first %" PRIu32 " are not told apart",
+			all, pages);
 		add(b, c, KNOW_DB_PAGE, (uint64_t)pages * page, c->size - (uint64_t)pages * page, pages + 1ull, KNOW_NOWHERE, 0);
 	}
 	free(kinds);
@@ -219,12 +220,15 @@ static bool rollback(struct know_build *b, const struct know_content *c, const u
 		uint32_t count = get_be32(head + J_COUNT), nonce = get_be32(head + J_NONCE);
 		add(b, c, KNOW_ROLLBACK_HEADER, at, sector, 0, KNOW_NOWHERE, 0);
 		at += sector;
-		for (uint32_t n = 0; pages < PAGES_MAX && c->size - at >= len && know_read_content(b, c, at, len, record) == 0; n++, pages++) {
+		for (uint32_t n = 0; pages < PAGES_MAX && c->size - at >= len; n++, pages++) {
+			if (know_read_content(b, c, at, len, record) != 0)
+				break;
 			uint32_t number = get_be32(record);
 			bool right = number && page_sum_is(record, page, nonce);
 			if (!right && n >= count)
 				break;
-			add(b, c, KNOW_ROLLBACK_PAGE, at, len, number, place(b, db, (number - 1ull) * page), right && n < count ? 0 : KNOW_BAD);
+			add(b, c, KNOW_ROLLBACK_PAGE, at, len, number, place(b, db, (number - 1ull) * page),
+				right && n < count ? 0 : KNOW_BAD);
 			at += len;
 		}
 		at = (at + sector - 1) / sector * sector;

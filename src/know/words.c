@@ -148,10 +148,11 @@ struct tree {
 /* Of XFS a magic number, of btrfs the tree's own. */
 static void add_tree(struct text *t, const struct know_map *m, const struct know_region *r)
 {
-	static const struct tree xfs[] = { { 0x41423342, "free space by place" }, { 0x41423343, "free space by size" }, { 0x49414233, "inodes" },
-		{ 0x46494233, "free inodes" }, { 0x524d4233, "owners" }, { 0x52334643, "shared blocks" } };
-	static const struct tree btrfs[] = { { 1, "roots" }, { 2, "extents" }, { 3, "chunks" }, { 4, "devices" }, { 5, "files" }, { 7, "checksums" },
-		{ 8, "quotas" }, { 9, "UUIDs" }, { 10, "free space" }, { 11, "block groups" }, { -(uint64_t)9, "relocation" } };
+	static const struct tree xfs[] = { { 0x41423342, "free space by place" }, { 0x41423343, "free space by size" },
+		{ 0x49414233, "inodes" }, { 0x46494233, "free inodes" }, { 0x524d4233, "owners" }, { 0x52334643, "shared blocks" } };
+	static const struct tree btrfs[] = { { 1, "roots" }, { 2, "extents" }, { 3, "chunks" }, { 4, "devices" }, { 5, "files" },
+		{ 7, "checksums" }, { 8, "quotas" }, { 9, "UUIDs" }, { 10, "free space" }, { 11, "block groups" },
+		{ -(uint64_t)9, "relocation" } };
 	bool is_xfs = strcmp(unit_of(m, r), "AG") == 0;
 	const struct tree *trees = is_xfs ? xfs : btrfs;
 
@@ -233,7 +234,8 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 	case KNOW_DB_FREE:
 	case KNOW_WAL_FRAME:
 	case KNOW_ROLLBACK_PAGE:
-		text_add(t, r->kind == KNOW_WAL_FRAME || r->kind == KNOW_ROLLBACK_PAGE ? "%s, page %" PRIu64 ", in" : "%s %" PRIu64 " of", words, r->number);
+		text_add(t, r->kind == KNOW_WAL_FRAME || r->kind == KNOW_ROLLBACK_PAGE ? "%s, page %" PRIu64 ", in" : "%s %" PRIu64 " of",
+			words, r->number);
 		add_file(t, m, r->file);
 		return;
 	case KNOW_DB_HEADER:

@@ -250,6 +250,26 @@ def sqlite_agrees_with_dbstat():
 
 
 @case
+def sqlite_in_a_partition_of_ext4():
+    """The home of a frame is a place on the disk, and not one of the partition."""
+    with temp_dir() as d:
+        (db, wal), _ = database(d)
+        os.mkdir(d + '/tree')
+        for name, data in ('z.db', db), ('z.db-wal', wal):
+            write(f'{d}/tree/{name}', data)
+        part = make(d + '/part', 8 << 20, 'mkfs.ext4', '-q', '-d', d + '/tree')
+        image = write(d + '/disk', bytes(1 << 20) + open(part, 'rb').read())
+        run('sfdisk', '-q', image, stdin=b'2048,16384,L\n')
+        m = Map(image)
+        frames = m.of('wal-frame')
+        same(len(frames), (len(wal) - 32) // 1048, 'frames')
+        for r in frames:
+            home = m.at(r['home'])
+            same((home['number'], home['path']), (r['number'], '/z.db'), 'home')
+            same(peek(image, r['home'], 100), db[(r['number'] - 1) * 1024:][:100], 'what is there')
+
+
+@case
 def sqlite_rollback_journal():
     with temp_dir() as d:
         path = d + '/x.db'
