@@ -296,7 +296,8 @@ static bool same_shape(const struct ext_super *a, const struct ext_super *b)
 {
 	return a->block == b->block && a->blocks == b->blocks && a->first_data_block == b->first_data_block && a->ratio == b->ratio &&
 		a->blocks_per_group == b->blocks_per_group && a->inodes_per_group == b->inodes_per_group &&
-		a->inode_size == b->inode_size && a->desc_size == b->desc_size && a->seed == b->seed && a->ro_compat == b->ro_compat && a->first_meta_bg == b->first_meta_bg;
+		a->inode_size == b->inode_size && a->desc_size == b->desc_size && a->seed == b->seed && a->ro_compat == b->ro_compat &&
+		a->first_meta_bg == b->first_meta_bg;
 }
 
 /* What is said of the whole may stand in the journal, too. */
