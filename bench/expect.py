@@ -27,8 +27,8 @@ def row_names():
 
 
 def is_alone(words):
-    """bench/run has been asked for rows of this table, or the viewer's, only."""
-    return bool(words) and all(w.startswith(('expect', 'viewer')) for w in words)
+    """bench/run has been asked for rows of this table, the viewer's or the maps' only."""
+    return bool(words) and all(w.startswith(('expect', 'viewer', 'know')) for w in words)
 
 
 def find_peers():

@@ -13,6 +13,7 @@ enum {
 	BTRFS_LEVELS = 8,
 	BTRFS_CHUNKS_MAX = 1 << 20,
 	BTRFS_TREES_MAX = 1 << 20,
+	BTRFS_PIECES_MAX = 1 << 28,
 	BTRFS_COPIES = 8,     /* of a chunk on one device that are looked at */
 	/* types of items */
 	BTRFS_INODE = 1, BTRFS_INODE_REF = 12, BTRFS_EXTENT_DATA = 108, BTRFS_ROOT = 132, BTRFS_ROOT_REF = 156, BTRFS_EXTENT = 168,
@@ -75,6 +76,7 @@ struct btrfs {
 	uint64_t cursor;      /* space: all below it is told */
 	bool whole;           /* no node of the tree that is walked was missing */
 	struct seen nodes, extents;
+	uint64_t pieces;      /* of ranges that were looked up: bounded, whatever ranges there are */
 	unsigned complaints;
 };
 

@@ -6,6 +6,7 @@
 
 enum {
 	C_LEN = 0, C_STRIPE_LEN = 16, C_TYPE = 24, C_STRIPES = 44, C_SUB = 46, C_STRIPE = 48, STRIPE_LEN = 32,
+	STRIPE_BYTES = 64 << 10, /* the only size there is */
 	RAID0 = 0x08, RAID10 = 0x40, RAID5 = 0x80, RAID6 = 0x100,
 	RESERVED = 1 << 20, /* of the device's start: for a boot loader, and the first superblock */
 };
@@ -36,6 +37,11 @@ static uint32_t data_stripes(const struct btrfs_chunk *c)
 	return c->type & RAID0 ? c->stripes : 1;
 }
 
+static bool striped(const struct btrfs_chunk *c)
+{
+	return c->type & (RAID0 | RAID10 | RAID5 | RAID6);
+}
+
 static uint32_t copies_of(const struct btrfs_chunk *c)
 {
 	return c->type & (RAID0 | RAID5 | RAID6) ? 1 : c->type & RAID10 ? c->sub : c->stripes;
@@ -58,7 +64,7 @@ void btrfs_add_chunk(struct btrfs *f, uint64_t logical, const uint8_t *item, siz
 	bool overlap = at < f->chunks && f->chunk[at].logical < logical + c.len;
 	if (!c.len || c.len > UINT64_MAX - logical || overlap || !c.stripes || c.stripes > (size - C_STRIPE) / STRIPE_LEN ||
 		!data_stripes(&c) ||
-		(data_stripes(&c) > 1 && (c.stripe_len < 512 || c.stripe_len > UINT32_MAX || c.stripe_len & (c.stripe_len - 1)))) {
+		(striped(&c) && c.stripe_len != STRIPE_BYTES)) {
 		btrfs_complain(f, "the chunk at %" PRIu64 " makes no sense", logical);
 		return;
 	}
@@ -76,7 +82,7 @@ void btrfs_add_chunk(struct btrfs *f, uint64_t logical, const uint8_t *item, siz
 }
 
 /* Of RAID0 and its like: which stripe, and where in it. */
-static uint32_t striped(const struct btrfs_chunk *c, uint64_t in, unsigned copy, uint64_t *at)
+static uint32_t stripe_of(const struct btrfs_chunk *c, uint64_t in, unsigned copy, uint64_t *at)
 {
 	uint64_t number = in / c->stripe_len, data = data_stripes(c), row = number / data, which = number % data;
 
@@ -99,9 +105,9 @@ bool btrfs_place(const struct btrfs *f, uint64_t logical, uint64_t len, unsigned
 	const struct btrfs_chunk *c = f->chunk + i;
 	in = logical - c->logical;
 	*run = MIN(len, c->len - in);
-	if (c->type & (RAID0 | RAID10 | RAID5 | RAID6)) {
+	if (striped(c)) {
 		*run = MIN(*run, c->stripe_len - in % c->stripe_len);
-		stripe = striped(c, in, copy, &inside);
+		stripe = stripe_of(c, in, copy, &inside);
 		if (stripe >= c->stripes || c->place[stripe] == UINT64_MAX)
 			return false;
 		return !__builtin_add_overflow(c->place[stripe], inside, at);
@@ -117,7 +123,11 @@ static void add_copy(struct btrfs *f, enum know_layer layer, uint64_t logical, u
 {
 	for (uint64_t done = 0, run; done < len && !know_stopped(f->b); done += run) {
 		run = 0;
-		r.len = len - done;
+		if (f->pieces++ >= BTRFS_PIECES_MAX) {
+			if (f->pieces == BTRFS_PIECES_MAX + 1)
+				know_note(f->b, f->volume, "more than %d pieces of chunks: the others are left out", BTRFS_PIECES_MAX);
+			return;
+		}
 		if (btrfs_place(f, logical + done, len - done, copy, &r.off, &run)) {
 			r.len = run;
 			know_add(f->b, f->volume, layer, &r);

@@ -92,7 +92,14 @@ struct ext_dirblock {                /* blocks of one */
 	uint32_t dir;                /* index */
 };
 
-enum ext_sort { EXT_SAY_NODE, EXT_SAY_RANGE, EXT_SAY_INODE, EXT_SAY_DIR, EXT_SAY_ENTRY, EXT_SAY_GROUP, EXT_SAY_XATTR, EXT_SAY_BITMAP, EXT_SORTS };
+struct ext_xattr {
+	uint64_t block;
+	uint32_t file;
+};
+
+enum ext_sort {
+	EXT_SAY_NODE, EXT_SAY_RANGE, EXT_SAY_INODE, EXT_SAY_DIR, EXT_SAY_ENTRY, EXT_SAY_GROUP, EXT_SAY_XATTR, EXT_SAY_BITMAP, EXT_SORTS
+};
 
 struct ext {
 	struct know_build *b;
@@ -114,10 +121,7 @@ struct ext {
 	size_t dirs, dirs_room;
 	struct ext_dirblock *dirblock;
 	size_t dirblocks, dirblocks_room;
-	struct ext_xattr {           /* blocks of attributes that were seen: inodes may share them */
-		uint64_t block;
-		uint32_t file;
-	} *xattr;
+	struct ext_xattr *xattr;     /* blocks of attributes that were seen: inodes may share them */
 	size_t xattrs, xattrs_room;
 	uint32_t *ino;               /* inos, ascending: inode of file first_file + i; ours */
 	size_t inos, ino_room;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Directories: who is called what.  Their blocks are read in the order of the disk, many in one go; so of a file's several names, the one that
- * lies first on the disk is kept. */
+/* Directories: who is called what.  Their blocks are read in the order of the disk, many in one go; so of a file's several names, the one
+ * that lies first on the disk is kept. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include "base/util.h"
@@ -48,7 +48,9 @@ static unsigned index_at(const struct ext *x, const struct ext_dir *d, uint32_t 
 
 	if (!d->indexed)
 		return 0;
-	if (at ? get_le32(p) || rec_len(x, p) != x->s.block : rec_len(x, p) != 12 || rec_len(x, p + 12) != x->s.block - 12 || p[DX_INFO + 5] != HEAD)
+	if (at && (get_le32(p) || rec_len(x, p) != x->s.block))
+		return 0;
+	if (!at && (rec_len(x, p) != 12 || rec_len(x, p + 12) != x->s.block - 12 || p[DX_INFO + 5] != HEAD))
 		return 0;
 	unsigned limit = get_le16(p + from), count = get_le16(p + from + 2);
 	return limit == (x->s.block - from) / 8 - tail && count >= 1 && count <= limit ? from : 0;

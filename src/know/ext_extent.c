@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where an inode's content lies: trees of extents, or indirect blocks.  Both are at most EXT_DEPTH_MAX blocks deep, and each block that leads
- * to others is paid for. */
+/* Where an inode's content lies: trees of extents, or indirect blocks.  Both are at most EXT_DEPTH_MAX blocks deep, and each block that
+ * leads to others is paid for. */
 #include <inttypes.h>
 #include "base/util.h"
 #include "know/ext.h"
@@ -22,7 +22,8 @@ static void tell_node(struct ext_walk *w, uint64_t block, uint64_t at, bool bad)
 static void wrong_range(struct ext_walk *w, uint64_t block, uint64_t len)
 {
 	if (!w->quiet)
-		ext_say(w->x, EXT_SAY_RANGE, "inode %" PRIu32 " claims %" PRIu64 " blocks from %" PRIu64 " on, which cannot be", w->ino, len, block);
+		ext_say(w->x, EXT_SAY_RANGE, "inode %" PRIu32 " claims %" PRIu64 " blocks from %" PRIu64 " on, which cannot be", w->ino,
+			len, block);
 }
 
 static void wrong_node(struct ext_walk *w, uint64_t block, const char *why)
@@ -60,7 +61,8 @@ static int entries_of(const uint8_t *p, size_t bytes, int depth)
 {
 	unsigned n = get_le16(p + 2), max = get_le16(p + 4), here = get_le16(p + 6);
 
-	if (get_le16(p) != EXTENT_MAGIC || n > max || max > bytes / ENTRY - 1 || here > EXT_DEPTH_MAX || (depth >= 0 && here != (unsigned)depth))
+	if (get_le16(p) != EXTENT_MAGIC || n > max || max > bytes / ENTRY - 1 || here > EXT_DEPTH_MAX ||
+		(depth >= 0 && here != (unsigned)depth))
 		return -1;
 	return (int)n;
 }

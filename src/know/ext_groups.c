@@ -128,12 +128,14 @@ void ext_groups_say(struct ext *x)
 		if (g->copied && copied++ == 0)
 			first = i;
 		if (!g->ok && ext_group_first(x, i) < x->have)
-			ext_say(x, EXT_SAY_GROUP, "the descriptor of group %" PRIu64 " is wrong, and so are its copies: its inodes are not known", i);
+			ext_say(x, EXT_SAY_GROUP,
+				"the descriptor of group %" PRIu64 " is wrong, and so are its copies: its inodes are not known", i);
 		else if (g->csum_bad && !g->copied)
 			ext_say(x, EXT_SAY_GROUP, "the descriptor of group %" PRIu64 " has a wrong checksum", i);
 	}
 	if (copied)
-		know_note(x->b, x->volume, "%" PRIu64 " group descriptors are wrong, of group %" PRIu64 " first: their places are told by copies",
+		know_note(x->b, x->volume,
+			"%" PRIu64 " group descriptors are wrong, of group %" PRIu64 " first: their places are told by copies",
 			copied, first);
 }
 
@@ -161,7 +163,8 @@ static void add_super(struct ext *x, uint64_t group)
 	}
 	know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_BOOT, 0, 1024, 0, 0);
 	know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_SUPERBLOCK, 1024, (block + 1) * x->s.block - 1024, 0, flags);
-	ext_claim_cluster(x, &(struct ext_claim){ .block = block, .len = 1, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE, .kind = KNOW_SUPERBLOCK });
+	ext_claim_cluster(x, &(struct ext_claim){ .block = block, .len = 1, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE,
+		.kind = KNOW_SUPERBLOCK });
 }
 
 static bool desc_block_bad(const struct ext *x, uint64_t desc_block)
@@ -181,7 +184,8 @@ static void add_descs(struct ext *x, uint64_t group)
 
 	if (in_meta_group(x, in)) {
 		if (place <= 1 || place == x->descs_per_block - 1)
-			add(x, KNOW_GROUP_DESC, desc_block_in(x, in, group), 1, group, place ? KNOW_COPY : desc_block_bad(x, in) ? KNOW_BAD : 0);
+			add(x, KNOW_GROUP_DESC, desc_block_in(x, in, group), 1, group,
+				place ? KNOW_COPY : desc_block_bad(x, in) ? KNOW_BAD : 0);
 		return;
 	}
 	if (!ext_has_super(&x->s, group))
@@ -246,8 +250,8 @@ static uint64_t place(const struct ext *x, unsigned which, uint64_t group)
 static void check(struct ext *x, unsigned which, uint64_t group, const uint8_t *bits)
 {
 	struct ext_group *g = &x->group[group];
-	bool bad = x->csum && !g->copied && !g->csum_bad && !ext_bitmap_csum_ok(x, bits, (which ? x->s.inodes_per_group : x->s.clusters_per_group) / 8,
-		which ? g->inode_csum : g->block_csum);
+	uint32_t bytes = (which ? x->s.inodes_per_group : x->s.clusters_per_group) / 8, want = which ? g->inode_csum : g->block_csum;
+	bool bad = x->csum && !g->copied && !g->csum_bad && !ext_bitmap_csum_ok(x, bits, bytes, want);
 
 	if (bad)
 		ext_say(x, EXT_SAY_BITMAP, "the %s bitmap of group %" PRIu64 " has a wrong checksum", which ? "inode" : "block", group);

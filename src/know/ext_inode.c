@@ -137,13 +137,14 @@ static void dead_piece(struct ext *x, struct inode *in, const struct ext_piece *
 		return;
 	ext_claim(x, &(struct ext_claim){ .block = p->block, .len = p->len, .file = in->file, .when = dtime_of(in->raw), .on_free = true,
 		.home = in->kind == KNOW_FILE_DATA && !p->node ? p->at * x->s.block : KNOW_NOWHERE,
-		.kind = (uint8_t)(p->node ? KNOW_EXTENT_NODE : in->kind), .flags = (uint8_t)(KNOW_DELETED | (p->unwritten ? KNOW_UNWRITTEN : 0)) });
+		.kind = (uint8_t)(p->node ? KNOW_EXTENT_NODE : in->kind),
+		.flags = (uint8_t)(KNOW_DELETED | (p->unwritten ? KNOW_UNWRITTEN : 0)) });
 }
 
 static void add_orphan_file(struct ext *x, const struct ext_walk *w, const struct inode *in, const struct ext_piece *p)
 {
-	for (uint64_t i = 0; i < p->len && p->block + i < x->have; i++)
-		ext_add_of(x, KNOW_SYSTEM_FILE, p->block + i, 1, in->file, KNOW_NOWHERE, ext_orphan_block(x, w->seed, p->block + i) ? 0 : KNOW_BAD);
+	for (uint64_t block = p->block; block < p->block + p->len && block < x->have; block++)
+		ext_add_of(x, KNOW_SYSTEM_FILE, block, 1, in->file, KNOW_NOWHERE, ext_orphan_block(x, w->seed, block) ? 0 : KNOW_BAD);
 }
 
 static void piece(struct ext_walk *w, const struct ext_piece *p)
@@ -290,7 +291,8 @@ static void group_inodes(struct ext *x, uint64_t group)
 	const uint8_t *bits = uninit ? NULL : ext_bitmap(x, 1, group);
 	uint64_t inodes = uninit ? 0 : x->s.inodes_per_group - MIN(g->unused, x->s.inodes_per_group);
 
-	ext_add(x, KNOW_LAYER_PLAIN, KNOW_INODE_BITMAP, g->inode_bitmap, 1, group, (uninit ? KNOW_UNWRITTEN : 0) | (g->inode_bad ? KNOW_BAD : 0));
+	ext_add(x, KNOW_LAYER_PLAIN, KNOW_INODE_BITMAP, g->inode_bitmap, 1, group,
+		(uninit ? KNOW_UNWRITTEN : 0) | (g->inode_bad ? KNOW_BAD : 0));
 	table(x, group, inodes, g->inode_bad || g->copied ? NULL : bits);
 }
 

@@ -100,7 +100,8 @@ bool ext_room(struct ext *x, void *array, size_t *room, size_t used, size_t max,
 	void *q = used < more ? realloc(*p, more * size) : NULL;
 	if (!q) {
 		if (!x->full)
-			know_note(x->b, x->volume, "too much to keep in mind: a part of its directories, its journal or the space of deleted files is left out");
+			know_note(x->b, x->volume,
+				"too much to keep in mind: some of its directories, journal or deleted files is left out");
 		x->full = true;
 		return false;
 	}
@@ -173,7 +174,8 @@ static void add(struct ext *x, enum know_layer layer, struct know_region *r, uin
 
 void ext_add(struct ext *x, enum know_layer layer, enum know_kind kind, uint64_t block, uint64_t len, uint64_t number, unsigned flags)
 {
-	struct know_region r = { .number = number, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE, .kind = (uint8_t)kind, .flags = (uint8_t)flags };
+	struct know_region r = { .number = number, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE, .kind = (uint8_t)kind,
+		.flags = (uint8_t)flags };
 
 	add(x, layer, &r, block, len);
 }

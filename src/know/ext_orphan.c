@@ -34,7 +34,7 @@ void ext_orphans(struct ext *x)
 	if (listed > x->inos)
 		know_note(x->b, x->volume, "the list of orphans is a loop");
 	else if (listed || x->in_orphan_file)
-		know_note(x->b, x->volume, "%" PRIu32 " orphans, %" PRIu32 " of them without a name: deleted or being cut while open, to be seen to at the next mount",
+		know_note(x->b, x->volume, "%" PRIu32 " orphans, %" PRIu32 " of them without a name: deleted or being cut while open",
 			listed + x->in_orphan_file, x->orphans);
 	if (x->deleted)
 		know_note(x->b, x->volume, "%" PRIu32 " deleted inodes still tell where their files were", x->deleted);

@@ -218,7 +218,8 @@ static void measure(struct ext *x)
 	here = MIN(here, (uint64_t)EXT_GROUPS_MAX);
 	x->groups = MIN(all, here);
 	if (x->s.blocks > in_volume)
-		know_note(x->b, x->volume, "has %" PRIu64 " blocks of %" PRIu32 " bytes, and there is room for %" PRIu64 ": the rest was cut off",
+		know_note(x->b, x->volume,
+			"has %" PRIu64 " blocks of %" PRIu32 " bytes, and there is room for %" PRIu64 ": the rest was cut off",
 			x->s.blocks, x->s.block, in_volume);
 	if (x->groups == EXT_GROUPS_MAX && all > x->groups)
 		know_note(x->b, x->volume, "has %" PRIu64 " block groups: the first %d are looked at", all, EXT_GROUPS_MAX);
@@ -284,7 +285,8 @@ bool know_ext(struct know_build *b, unsigned volume)
 	uint32_t per_group = s.blocks_per_group, inodes = s.inodes_per_group;
 	if (find_copy(b, volume, &s))
 		return look(b, volume, &s, true);
-	know_note(b, volume, "a superblock of ext that cannot be true (%" PRIu32 " blocks and %" PRIu32 " inodes in a group), and no copy was found",
+	know_note(b, volume,
+		"a superblock of ext that cannot be true (%" PRIu32 " blocks and %" PRIu32 " inodes in a group), and no copy was found",
 		per_group, inodes);
 	know_volume_set(b, volume)->format = "ext2";
 	know_add_plain(b, volume, KNOW_LAYER_PLAIN, KNOW_SUPERBLOCK, 1024, 1024, 0, KNOW_BAD);

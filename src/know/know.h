@@ -19,7 +19,7 @@ enum {
 	KNOW_READ_MAX = 1 << 20,     /* bytes in one read */
 	KNOW_VOLUMES_MAX = 1024,
 	KNOW_NOTES_MAX = 1000,
-	KNOW_REGIONS_MAX = 8 << 20,
+	KNOW_REGIONS_MAX = 8 << 20,  /* as decoders add them; in a map there may be twice as many */
 	KNOW_FILES_MAX = 4 << 20,
 };
 

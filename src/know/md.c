@@ -120,15 +120,9 @@ static bool look_at_v1(struct know_build *b, unsigned volume, uint64_t at)
 	return true;
 }
 
-bool know_md(struct know_build *b, unsigned volume)
-{
-	uint64_t sectors = know_volume(b, volume)->len / 512;
-
-	return look_at_v1(b, volume, 0) || look_at_v1(b, volume, 4096) ||
-		(sectors > 24 && look_at_v1(b, volume, ((sectors - 16) & ~7ull) * 512));
-}
-
-bool label_md_090(struct know_build *b, unsigned volume)
+/* Of the old kind nothing in it tells where it lies: one of a partition at the disk's end is where the disk's own would be.  sure: only
+ * when the size fits the whole volume, too. */
+static bool look_at_v0(struct know_build *b, unsigned volume, bool sure)
 {
 	uint64_t len = know_volume(b, volume)->len & ~(uint64_t)0xffff, at = len - 0x10000;
 	uint8_t p[SUPER];
@@ -140,6 +134,8 @@ bool label_md_090(struct know_build *b, unsigned volume)
 	int32_t level = (int32_t)get_le32(p + 28);
 	uint8_t id[16];
 
+	if (sure && (!good || (uint64_t)get_le32(p + 32) * 1024 != at))
+		return false;
 	v->format = level_name(level);
 	v->dirty = !(get_le32(p + 132) & 1);
 	for (unsigned i = 0; i < 4; i++) /* words, not bytes */
@@ -153,4 +149,17 @@ bool label_md_090(struct know_build *b, unsigned volume)
 	know_add_plain(b, volume, KNOW_LAYER_FREE, KNOW_LABEL, 0, v->len, KNOW_LABEL_RESERVED, 0);
 	add_data(b, volume, level, 0, MIN((uint64_t)get_le32(p + 32) * 1024, at), get_le32(p + 3968 + 12), get_le32(p + 40));
 	return true;
+}
+
+bool label_md_090(struct know_build *b, unsigned volume)
+{
+	return look_at_v0(b, volume, false);
+}
+
+bool know_md(struct know_build *b, unsigned volume)
+{
+	uint64_t sectors = know_volume(b, volume)->len / 512;
+
+	return look_at_v1(b, volume, 0) || look_at_v1(b, volume, 4096) ||
+		(sectors > 24 && look_at_v1(b, volume, ((sectors - 16) & ~7ull) * 512)) || look_at_v0(b, volume, true);
 }

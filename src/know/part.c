@@ -107,7 +107,7 @@ void part_note_overlaps(struct know_build *b, unsigned volume)
 /* The chain of EBRs in an extended partition, which is a volume of its own.  number: what its first partition gets.  The next one. */
 static unsigned add_logical(struct know_build *b, unsigned extended, unsigned number)
 {
-	uint64_t seen[LOGICAL_MAX], at = 0; /* bytes of the extended partition */
+	uint64_t seen[LOGICAL_MAX] = { 0 }, at = 0; /* bytes of the extended partition */
 	uint8_t s[SECTOR];
 
 	for (unsigned n = 0; n < LOGICAL_MAX; n++) {

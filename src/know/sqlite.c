@@ -80,6 +80,16 @@ static void mark_kinds(struct know_build *b, const struct know_content *c, uint8
 	}
 }
 
+/* A database has no holes to speak of: what has is none, and would take long to look at. */
+static bool is_dense(const struct know_content *c)
+{
+	uint64_t there = 0;
+
+	for (size_t i = 0; i < c->pieces; i++)
+		there += c->piece[i].len;
+	return there >= c->size / 16;
+}
+
 static bool database(struct know_build *b, const struct know_content *c, const uint8_t *h)
 {
 	uint32_t page = h[H_PAGE] == 0 && h[H_PAGE + 1] == 1 ? 65536 : get_be16(h + H_PAGE), pages;
@@ -87,6 +97,8 @@ static bool database(struct know_build *b, const struct know_content *c, const u
 	uint64_t all;
 
 	if (!is_page_size(page))
+		return false;
+	if (!is_dense(c))
 		return false;
 	all = (c->size + page - 1) / page;
 	pages = (uint32_t)MIN(all, (uint64_t)PAGES_MAX);

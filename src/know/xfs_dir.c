@@ -80,7 +80,10 @@ static void gather(struct xfs *x, const struct xfs_extent *e, void *arg)
 			d->have = 0;
 			d->from = at - in;
 		}
-		const uint8_t *p = in == d->have ? know_peek(x->b, x->volume, xfs_at(x, e->ag, e->block + i), x->block) : NULL;
+		uint64_t place = xfs_at(x, e->ag, e->block + i);
+		if (in != d->have || !seen_add(&x->seen_names, place)) /* a block that is another's, too, was read */
+			continue;
+		const uint8_t *p = know_peek(x->b, x->volume, place, x->block);
 		if (!p)
 			continue;
 		memcpy(x->bytes + in, p, x->block);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as an ext2, ext3 or ext4: its map tiles the disk, says nothing twice, and does not read for ever.
- * The input is the units of 64 bytes that are not zeroes, so that a whole file system is a few KiB: u16 number of the first unit, u8 how many
- * follow it, and their bytes; what comes later wins.  The first byte chooses the size of the disk, down to where it was cut. */
+ * The input is the units of 64 bytes that are not zeroes, so that a whole file system is a few KiB: u16 number of the first unit, u8 how
+ * many follow it, and their bytes; what comes later wins.  The first byte chooses the size of the disk, down to where it was cut. */
 /* Aims at src: know/ext_.* know/flatten know/build */
 #include <errno.h>
 #include <string.h>

@@ -426,6 +426,27 @@ def torn_journal(name, image, known, block):
 
 
 @case
+def in_a_partition_all_is_where_the_partition_is():
+    start = 3 << 20
+    image = mkfs('image', 16 << 20, '-t', 'ext4', '-b', '1024', '-N', '256', '-J', 'size=1', tree=Shared.tree() + '/dir')
+    with open('blocks', 'wb') as f:
+        f.write(b'x' * 2048)
+    debugfs(image, 'jo -c -v 3', 'jw -b 9000,9001 blocks', 'jc', write=True)
+    with open('disk', 'wb') as f:
+        f.truncate(start + (16 << 20) + (1 << 20))
+    run('sfdisk', '-q', 'disk', stdin=b'label: gpt\nstart=6144, size=32768, type=linux\n')
+    with open(image, 'rb') as f:
+        patch('disk', start, f.read())
+    alone, within = Map(image), Map('disk')
+    same(within.volumes[1]['format'], 'ext4', 'format')
+    def moved(r, by):
+        return r.off + by, r.len, r.kind, r.flags, r.number, r.home + by if r.kind == 'journal-data' else r.home, r.inode, r.path
+    inside = [r for r in within.regions if start <= r.off < start + (16 << 20)]
+    same([moved(r, 0) for r in inside], [moved(r, start) for r in alone.regions], 'parts')
+    same([r.home for r in inside if r.kind == 'journal-data'], [start + 9000 * 1024], 'home of a copy, in bytes of the disk')
+
+
+@case
 def a_journal_whose_inode_is_gone_is_found_by_the_superblocks_copy():
     image = mkfs('image', SIZE, *BASE, tree=Shared.tree())
     before = Map(image)

@@ -72,7 +72,8 @@ TEST(the_map_is_what_painting_every_byte_would_give)
 		uint64_t x = seed;
 		struct err e;
 		for (unsigned i = 0; i < 5; i++)
-			know_add_volume(b, (unsigned)(next_random(&x) % know_volumes(b)), next_random(&x) % 700, 1 + next_random(&x) % 300, 0);
+			know_add_volume(b, (unsigned)(next_random(&x) % know_volumes(b)), next_random(&x) % 700, 1 + next_random(&x) % 300,
+					0);
 		for (unsigned i = 0; i < 60; i++) {
 			struct know_region r = { .off = next_random(&x) % 1024, .len = next_random(&x) % 100, .number = i,
 				.home = i % 2 ? 1000000 * i : KNOW_NOWHERE, .file = KNOW_NO_FILE, .kind = KNOW_TREE_NODE };
@@ -145,7 +146,8 @@ TEST(what_is_claimed_twice_stays_with_the_first_and_is_told)
 	CHECK_EQ_U(m->region[0].kind, KNOW_INODE_BITMAP);
 	CHECK_EQ_U(m->region[0].len, 4096);
 	CHECK_EQ_U(m->region[1].kind, KNOW_BLOCK_BITMAP);
-	CHECK_STR(m->notes, "1 place is claimed twice, the first at byte 4096 of the disk: inode bitmap of group 4; and block bitmap of group 3\n");
+	CHECK_STR(m->notes, "1 place is claimed twice, the first at byte 4096 of the disk: inode bitmap of group 4; "
+			    "and block bitmap of group 3\n");
 	know_free(m);
 }
 

@@ -66,7 +66,8 @@ TEST(a_superblock_is_understood)
 TEST(a_superblock_that_cannot_be_is_refused)
 {
 	static const struct { unsigned at; uint32_t value; } lies[] = {
-		{ 0x38, 0xef54 }, { 0x18, 7 }, { 0x4c, 2 }, { 0x20, 0 }, { 0x20, 8193 }, { 0x20, 16384 }, { 0x28, 0 }, { 0x28, 8193 }, { 0x28, UINT32_MAX },
+		{ 0x38, 0xef54 }, { 0x18, 7 }, { 0x4c, 2 }, { 0x20, 0 }, { 0x20, 8193 }, { 0x20, 16384 }, { 0x28, 0 }, { 0x28, 8193 },
+		{ 0x28, UINT32_MAX },
 		{ 0x58, 0 }, { 0x58, 64 }, { 0x58, 192 }, { 0x58, 2048 }, { 0x14, 2 }, { 4, 0 }, { 4, 1 }, { 0, 0 },
 		{ 0x60, EXT_INCOMPAT_64BIT }, { 0x64, EXT_RO_BIGALLOC | EXT_RO_METADATA_CSUM },
 	};
@@ -118,7 +119,8 @@ static uint8_t *v1_tag(uint8_t *p, uint32_t block, uint16_t csum, uint16_t flags
 TEST(tags_have_the_size_of_their_features)
 {
 	static const struct { uint32_t features; unsigned size; } sizes[] = {
-		{ 0, 8 }, { JBD_64BIT, 12 }, { JBD_CSUM_V2, 10 }, { JBD_CSUM_V2 | JBD_64BIT, 14 }, { JBD_CSUM_V3, 16 }, { JBD_CSUM_V3 | JBD_64BIT, 16 },
+		{ 0, 8 }, { JBD_64BIT, 12 }, { JBD_CSUM_V2, 10 }, { JBD_CSUM_V2 | JBD_64BIT, 14 }, { JBD_CSUM_V3, 16 },
+		{ JBD_CSUM_V3 | JBD_64BIT, 16 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		struct jbd_super s = { .incompat = sizes[i].features };
