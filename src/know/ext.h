@@ -8,8 +8,9 @@
  * what a mount would find, which is also what is true of a disk in use.  Then inodes with what they refer to, then directories, then the
  * bitmaps: what they call free is free, and what they call used while nothing refers to it is lost.
  *
- * Hostile input: every block that leads to others (extent node, indirect block, directory block) is paid for out of `purse`, which holds as
- * many as the file system has blocks; depths are at most 5 and fall by one; counts are cut to the block they stand in. */
+ * Hostile input: every block that leads to others (extent node, indirect block, directory block) is paid for out of `purse`, which holds
+ * as many as the file system has blocks, and the blocks of inode tables out of another one; depths are at most 5 and fall by one; counts
+ * are cut to the block they stand in. */
 #pragma once
 #include "base/bytes.h"
 #include "know/build.h"
@@ -21,13 +22,13 @@ enum {
 	EXT_DEPTH_MAX = 5,
 	EXT_PIECE = 1 << 20,         /* bytes in one read */
 	EXT_SAY_MAX = 8,             /* notes of one sort */
+	EXT_MISSES_MAX = 4096, EXT_SUPERS_MAX = 256,
 
 	EXT_COMPAT_JOURNAL = 4, EXT_COMPAT_SPARSE_SUPER2 = 0x200, EXT_COMPAT_ORPHAN_FILE = 0x1000,
 	EXT_INCOMPAT_FILETYPE = 2, EXT_INCOMPAT_RECOVER = 4, EXT_INCOMPAT_JOURNAL_DEV = 8, EXT_INCOMPAT_META_BG = 0x10,
 	EXT_INCOMPAT_EXTENTS = 0x40, EXT_INCOMPAT_64BIT = 0x80, EXT_INCOMPAT_MMP = 0x100, EXT_INCOMPAT_FLEX_BG = 0x200,
 	EXT_INCOMPAT_CSUM_SEED = 0x2000,
 	EXT_RO_SPARSE_SUPER = 1, EXT_RO_GDT_CSUM = 0x10, EXT_RO_BIGALLOC = 0x200, EXT_RO_METADATA_CSUM = 0x400,
-	EXT_RO_ORPHAN_PRESENT = 0x10000,
 
 	EXT_INODE_UNINIT = 1, EXT_BLOCK_UNINIT = 2, /* of a group descriptor */
 
@@ -112,6 +113,8 @@ struct ext {
 	bool csum, desc_csum, from_copy;
 	struct ext_group *group;     /* groups, ours */
 	uint64_t purse;              /* blocks that may still be followed */
+	uint64_t table_purse;        /* blocks of inode tables that may still be read */
+	unsigned misses, supers;     /* copies of descriptors that were no good; copies of the superblock that were looked at */
 
 	struct ext_redo *redo;       /* redos, by home, ours */
 	size_t redos;
@@ -208,7 +211,6 @@ void ext_walk(struct ext_walk *w, const uint8_t *inode);
 
 /* ext_inode.c */
 void ext_inodes(struct ext *x);
-uint64_t ext_inode_size(const uint8_t *inode); /* bytes of the file */
 
 /* ext_dir.c */
 void ext_dirs(struct ext *x);

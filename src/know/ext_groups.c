@@ -65,14 +65,16 @@ static bool take_copy(struct ext *x, uint64_t group, uint64_t in)
 	uint64_t desc_block = group / x->descs_per_block;
 	struct ext_group g;
 
-	if (in >= x->groups)
+	if (in >= x->groups || x->misses >= EXT_MISSES_MAX)
 		return false;
+	x->misses++;
 	const uint8_t *p = ext_peek(x, desc_block_in(x, desc_block, in));
 	if (!p)
 		return false;
 	parse(x, group, p + group % x->descs_per_block * x->s.desc_size, &g);
 	if (!g.ok || g.csum_bad)
 		return false;
+	x->misses = 0; /* there are some to be found */
 	bool csum_bad = x->group[group].csum_bad;
 	x->group[group] = g;
 	x->group[group].csum_bad = csum_bad;
@@ -149,12 +151,18 @@ static void add(struct ext *x, enum know_kind kind, uint64_t block, uint64_t len
 		.kind = (uint8_t)kind, .flags = (uint8_t)(flags & KNOW_COPY) });
 }
 
+static bool super_good(struct ext *x, uint64_t at)
+{
+	struct ext_super s;
+	const uint8_t *p = know_peek(x->b, x->volume, at, 1024);
+
+	return p && ext_super_parse(&s, p) && !s.csum_bad && memcmp(s.uuid, x->s.uuid, 16) == 0;
+}
+
 static void add_super(struct ext *x, uint64_t group)
 {
 	uint64_t block = super_block(x, group), at = group ? block * x->s.block : 1024;
-	struct ext_super s;
-	const uint8_t *p = know_peek(x->b, x->volume, at, 1024);
-	bool good = p && ext_super_parse(&s, p) && !s.csum_bad && memcmp(s.uuid, x->s.uuid, 16) == 0;
+	bool good = x->supers++ >= EXT_SUPERS_MAX || super_good(x, at); /* only ext2 of the first days has so many */
 	unsigned flags = (group ? KNOW_COPY : 0) | (good ? 0 : KNOW_BAD);
 
 	if (group) {
@@ -179,13 +187,13 @@ static bool desc_block_bad(const struct ext *x, uint64_t desc_block)
 
 static void add_descs(struct ext *x, uint64_t group)
 {
-	uint64_t in = group / x->descs_per_block, place = group % x->descs_per_block, block = super_block(x, group);
+	uint64_t in = group / x->descs_per_block, rank = group % x->descs_per_block, block = super_block(x, group);
 	bool meta = x->s.incompat & EXT_INCOMPAT_META_BG;
 
 	if (in_meta_group(x, in)) {
-		if (place <= 1 || place == x->descs_per_block - 1)
+		if (rank <= 1 || rank == x->descs_per_block - 1)
 			add(x, KNOW_GROUP_DESC, desc_block_in(x, in, group), 1, group,
-				place ? KNOW_COPY : desc_block_bad(x, in) ? KNOW_BAD : 0);
+				rank ? KNOW_COPY : desc_block_bad(x, in) ? KNOW_BAD : 0);
 		return;
 	}
 	if (!ext_has_super(&x->s, group))
@@ -194,8 +202,10 @@ static void add_descs(struct ext *x, uint64_t group)
 	if (group) {
 		add(x, KNOW_GROUP_DESC, block + 1, n, group, KNOW_COPY);
 	} else {
-		for (uint64_t i = 0; i < n && block + 1 + i < x->have; i++)
+		uint64_t looked_at = MIN(n, (x->groups + x->descs_per_block - 1) / x->descs_per_block);
+		for (uint64_t i = 0; i < looked_at; i++)
 			add(x, KNOW_GROUP_DESC, block + 1 + i, 1, 0, desc_block_bad(x, i) ? KNOW_BAD : 0);
+		add(x, KNOW_GROUP_DESC, block + 1 + looked_at, n - looked_at, 0, 0);
 	}
 	if (!meta && x->s.reserved_gdt)
 		add(x, KNOW_RESERVED_GDT, block + 1 + n, x->s.reserved_gdt, group, group ? KNOW_COPY : 0);

@@ -28,7 +28,7 @@ static uint64_t xattr_of(const uint8_t *p)
 	return get_le32(p + 104) | (uint64_t)get_le16(p + 118) << 32;
 }
 
-uint64_t ext_inode_size(const uint8_t *p)
+static uint64_t size_of(const uint8_t *p)
 {
 	return get_le32(p + 4) | (uint64_t)get_le32(p + 108) << 32;
 }
@@ -42,7 +42,7 @@ static bool all_zero(const uint8_t *p, size_t n)
 static bool fast_symlink(const struct ext *x, const uint8_t *p)
 {
 	uint32_t own = get_le32(p + 28), of_xattr = xattr_of(p) ? x->s.block * x->s.ratio / 512 : 0;
-	return format_of(p) == 10 && !(flags_of(p) & (EXT_EXTENTS_FL | EXT_INLINE_DATA_FL)) && (own <= of_xattr || ext_inode_size(p) < 60);
+	return format_of(p) == 10 && !(flags_of(p) & (EXT_EXTENTS_FL | EXT_INLINE_DATA_FL)) && (own <= of_xattr || size_of(p) < 60);
 }
 
 static bool has_blocks(const struct ext *x, const uint8_t *p)
@@ -90,7 +90,7 @@ static void name_system(struct ext *x, const struct inode *in)
 
 static void add_file(struct ext *x, struct inode *in)
 {
-	struct know_file f = { .inode = in->ino, .size = ext_inode_size(in->raw), .parent = KNOW_NO_FILE, .volume = (uint16_t)x->volume,
+	struct know_file f = { .inode = in->ino, .size = size_of(in->raw), .parent = KNOW_NO_FILE, .volume = (uint16_t)x->volume,
 		.type = (uint8_t)in->type };
 	bool orphan = !in->dead && links_of(in->raw) == 0 && in->type != KNOW_SYSTEM;
 
@@ -267,6 +267,11 @@ static void table(struct ext *x, uint64_t group, uint64_t inodes, const uint8_t 
 	uint64_t at = x->group[group].inode_table, per = x->s.block / x->s.inode_size, blocks = (inodes + per - 1) / per, from = 0;
 	bool good = true;
 
+	if (blocks > x->table_purse) {
+		ext_say(x, EXT_SAY_GROUP, "the inode table of group %" PRIu64 " is one too many: not all of it was looked at", group);
+		blocks = x->table_purse;
+	}
+	x->table_purse -= blocks;
 	for (uint64_t i = 0, n; i < blocks && !know_stopped(x->b); i += n) {
 		n = MIN(blocks - i, (uint64_t)EXT_PIECE / x->s.block);
 		if (ext_read(x, at + i, n, x->piece))

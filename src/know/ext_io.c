@@ -206,7 +206,7 @@ void ext_claim_cluster(struct ext *x, const struct ext_claim *c)
 	uint64_t ratio = x->s.ratio, before = c->block % ratio, end = c->block + c->len, after = (ratio - end % ratio) % ratio;
 	struct ext_claim rest = *c;
 
-	if (ratio == 1)
+	if (ratio == 1 || !c->len)
 		return;
 	rest.flags |= KNOW_UNWRITTEN;
 	if (before) {

@@ -207,7 +207,7 @@ static void measure(struct ext *x)
 
 	x->off = know_volume(x->b, x->volume)->off;
 	x->have = MIN(x->s.blocks, in_volume);
-	x->purse = x->have;
+	x->purse = x->table_purse = x->have;
 	x->csum = x->s.ro_compat & EXT_RO_METADATA_CSUM;
 	x->desc_csum = x->csum || x->s.ro_compat & EXT_RO_GDT_CSUM;
 	x->descs_per_block = x->s.block / x->s.desc_size;
