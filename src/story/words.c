@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "story/words.h"
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "view/fmt.h"
+
+void words_size(struct buf *b, uint64_t bytes)
+{
+	char n[FMT_ROOM];
+	buf_printf(b, "%s", bytes == 1 ? "1 byte" : bytes < 1024 ? fmt_count(n, bytes) : fmt_size(n, bytes));
+	if (bytes < 1024 && bytes != 1)
+		buf_printf(b, " bytes");
+}
+
+void words_count(struct buf *b, uint64_t n, const char *what)
+{
+	char text[FMT_ROOM];
+	size_t len = strlen(what);
+	bool y = len > 1 && what[len - 1] == 'y' && !strchr("aeiou", what[len - 2]);
+	buf_printf(b, "%s %.*s%s", fmt_count(text, n), (int)(n != 1 && y ? len - 1 : len), what,
+		   n == 1 ? "" : y ? "ies" : len > 1 && what[len - 1] == 'h' ? "es" : "s");
+}
+
+/* What stands before part i of n: nothing, a comma, "and". */
+static const char *link_word(size_t i, size_t n)
+{
+	return i == 0 ? "" : i + 1 == n ? " and " : ", ";
+}
+
+void words_numbers(struct buf *b, const struct spans *s)
+{
+	size_t shown = 0, total = 0, parts = 0;
+
+	/* a pair of neighbours is two parts */
+	for (uint32_t i = 0; i < s->n; i++)
+		total += s->at[i].to - s->at[i].from == 2 ? 2 : 1;
+	bool cut = total > WORDS_RANGES || s->more;
+	parts = total > WORDS_RANGES ? WORDS_RANGES : total;
+	for (uint32_t i = 0; i < s->n && shown < parts; i++) {
+		uint64_t from = s->at[i].from, last = s->at[i].to - 1;
+		buf_printf(b, "%s%" PRIu64, cut && shown ? ", " : link_word(shown, parts), from);
+		shown++;
+		if (last == from + 1 && shown < parts)
+			buf_printf(b, "%s%" PRIu64, cut ? ", " : link_word(shown, parts), last);
+		else if (last > from + 1)
+			buf_printf(b, " to %" PRIu64, last);
+		shown += last == from + 1;
+	}
+	if (cut)
+		buf_printf(b, " and others");
+}
+
+/* --- places --- */
+
+static void put_place(struct buf *b, uint64_t from, uint64_t to, uint64_t size)
+{
+	if (!from) {
+		buf_printf(b, "at the very start of the disk");
+	} else if (to == size) {
+		buf_printf(b, "at its very end");
+	} else {
+		buf_printf(b, "at ");
+		words_size(b, from);
+	}
+}
+
+static bool all_alike(const struct spans *s)
+{
+	for (uint32_t i = 1; i < s->n; i++)
+		if (s->at[i].to - s->at[i].from != s->at[0].to - s->at[0].from)
+			return false;
+	return s->n > 1;
+}
+
+/* The largest of them, in the order of the disk. */
+static unsigned choose(const struct spans *s, uint32_t chosen[WORDS_PLACES])
+{
+	unsigned n = 0;
+	for (uint32_t i = 0; i < s->n; i++) {
+		uint64_t len = s->at[i].to - s->at[i].from;
+		unsigned k = n < WORDS_PLACES ? n++ : 0;
+		if (s->n > WORDS_PLACES && k == 0 && i >= WORDS_PLACES) { /* the smallest gives way */
+			for (unsigned j = 1; j < n; j++)
+				if (s->at[chosen[j]].to - s->at[chosen[j]].from < s->at[chosen[k]].to - s->at[chosen[k]].from)
+					k = j;
+			if (s->at[chosen[k]].to - s->at[chosen[k]].from >= len)
+				continue;
+			memmove(&chosen[k], &chosen[k + 1], (n - 1 - k) * sizeof *chosen);
+			k = n - 1;
+		}
+		chosen[k] = i;
+	}
+	return n;
+}
+
+void words_places(struct buf *b, const struct spans *s, uint64_t size)
+{
+	uint32_t chosen[WORDS_PLACES];
+	unsigned n = choose(s, chosen);
+	bool alike = all_alike(s), cut = s->n > n || s->more;
+
+	if (alike) {
+		words_size(b, s->at[0].to - s->at[0].from);
+		buf_printf(b, " each ");
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const struct span *x = &s->at[chosen[i]];
+		buf_printf(b, "%s", cut && i ? ", " : link_word(i, n));
+		if (!alike && s->n > 1) {
+			words_size(b, x->to - x->from);
+			buf_printf(b, " ");
+		}
+		put_place(b, x->from, x->to, size);
+	}
+	if (s->more)
+		buf_printf(b, " and at many other places");
+	else if (cut) {
+		buf_printf(b, " and ");
+		words_count(b, s->n - n, "other place");
+	}
+}
+
+/* --- files --- */
+
+void words_path(struct buf *b, const struct know_map *m, uint32_t file)
+{
+	char path[WORDS_PATH];
+	if (!m || file >= m->files) {
+		buf_printf(b, "a file");
+		return;
+	}
+	know_path(m, file, path, sizeof path);
+	for (char *p = path; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	buf_printf(b, "%s", path);
+}
+
+static const struct know_map *map_of(const struct facts *f, uint64_t key)
+{
+	return key & FACT_BEGIN ? f->begin : f->end;
+}
+
+/* The directory that all of them lie in, in common (its length); 0: the root, or not known. */
+static size_t common_directory(const struct facts *f, const struct keys *files, char common[WORDS_PATH])
+{
+	size_t len = 0;
+	bool any = false;
+	for (uint32_t i = 0; i < files->room; i++) {
+		char path[WORDS_PATH];
+		size_t n = 0, slash = 0;
+		uint64_t key = files->at[i] - 1;
+		const struct know_map *m = map_of(f, key);
+		if (!files->at[i])
+			continue;
+		if (!m || (uint32_t)key >= m->files || *know_path(m, (uint32_t)key, path, sizeof path) != '/')
+			return 0;
+		if (!any)
+			len = (size_t)snprintf(common, WORDS_PATH, "%s", path);
+		any = true;
+		for (; n < len && path[n] == common[n]; n++)
+			slash = path[n] == '/' ? n : slash;
+		len = slash;
+	}
+	return len;
+}
+
+void words_files(struct buf *b, const struct facts *f, const struct keys *files, const char *what)
+{
+	char common[WORDS_PATH];
+
+	if (files->n <= WORDS_NAMES && !files->more) {
+		for (unsigned i = 0; i < files->n; i++) {
+			buf_printf(b, "%s", link_word(i, files->n));
+			words_path(b, map_of(f, files->first[i]), (uint32_t)files->first[i]);
+		}
+		return;
+	}
+	if (files->more)
+		buf_printf(b, "more than ");
+	words_count(b, files->n, what);
+	size_t len = common_directory(f, files, common);
+	if (len)
+		buf_printf(b, " below %.*s", (int)len, common);
+	buf_printf(b, ", among them ");
+	for (unsigned i = 0; i < 2; i++) {
+		buf_printf(b, "%s", link_word(i, 2));
+		words_path(b, map_of(f, files->first[i]), (uint32_t)files->first[i]);
+	}
+}
+
+/* --- what was touched --- */
+
+enum how { PLAIN, IN_GROUP, OF_GROUP, OF_FILES, ARE_FILES, JOURNAL, PAGES };
+
+static const struct phrase {
+	const char *one, *many, *copy;
+	enum how how;
+} phrases[KNOW_KINDS] = {
+	[KNOW_UNKNOWN] = { "space of which nothing is known", NULL, NULL, PLAIN },
+	[KNOW_FREE] = { "free space", NULL, NULL, PLAIN },
+	[KNOW_GAP] = { "space in no partition", NULL, NULL, PLAIN },
+	[KNOW_BOOT] = { "the boot sector", NULL, "the copy of the boot sector", PLAIN },
+	[KNOW_MBR] = { "the MBR", NULL, NULL, PLAIN },
+	[KNOW_EBR] = { "the table of logical partitions", NULL, NULL, PLAIN },
+	[KNOW_GPT_HEADER] = { "the GPT's header", NULL, "the copy of the header at the end of the disk", PLAIN },
+	[KNOW_GPT_ENTRIES] = { "the GPT's entries", NULL, "the copy of the entries", PLAIN },
+	[KNOW_SUPERBLOCK] = { "the superblock", "the superblocks", "the superblock", IN_GROUP },
+	[KNOW_GROUP_DESC] = { "the group descriptors", "the group descriptors", "the group descriptors", IN_GROUP },
+	[KNOW_RESERVED_GDT] = { "the room for more group descriptors", "the room for more group descriptors",
+				"the room for more group descriptors", IN_GROUP },
+	[KNOW_BLOCK_BITMAP] = { "the block bitmap", "the block bitmaps", NULL, OF_GROUP },
+	[KNOW_INODE_BITMAP] = { "the inode bitmap", "the inode bitmaps", NULL, OF_GROUP },
+	[KNOW_INODE_TABLE] = { "the inode table", "the inode tables", NULL, OF_GROUP },
+	[KNOW_DIRECTORY] = { "the directory", "directory", NULL, ARE_FILES },
+	[KNOW_DIR_INDEX] = { "the index of the directory", "directory index", NULL, ARE_FILES },
+	[KNOW_EXTENT_NODE] = { "the extent tree of", NULL, NULL, OF_FILES },
+	[KNOW_XATTR] = { "extended attributes of", NULL, NULL, OF_FILES },
+	[KNOW_SYMLINK] = { "the target of", NULL, NULL, OF_FILES },
+	[KNOW_FILE_DATA] = { "the data of", NULL, NULL, OF_FILES },
+	[KNOW_SYSTEM_FILE] = { "a file of the file system's own", NULL, NULL, PLAIN },
+	[KNOW_MMP] = { "the block of multi-mount protection", NULL, NULL, PLAIN },
+	[KNOW_JOURNAL_SUPER] = { "the journal's superblock", NULL, NULL, PLAIN },
+	[KNOW_JOURNAL_DESC] = { "the descriptor", NULL, NULL, JOURNAL },
+	[KNOW_JOURNAL_DATA] = { "copies of metadata", NULL, NULL, JOURNAL },
+	[KNOW_JOURNAL_COMMIT] = { "the commit block", "the commit blocks", NULL, JOURNAL },
+	[KNOW_JOURNAL_REVOKE] = { "revocations", NULL, NULL, JOURNAL },
+	[KNOW_JOURNAL_REST] = { "the journal", NULL, NULL, PLAIN },
+	[KNOW_LOG] = { "the log", NULL, NULL, PLAIN },
+	[KNOW_FAT] = { "the FAT", "the FATs", "the copy of the FAT", PLAIN },
+	[KNOW_FAT_INFO] = { "the FSInfo sector", NULL, "the copy of the FSInfo sector", PLAIN },
+	[KNOW_AG_HEADER] = { "the headers", "the headers", NULL, OF_GROUP },
+	[KNOW_TREE_NODE] = { "tree nodes", NULL, NULL, PLAIN },
+	[KNOW_CHUNK] = { "chunks", NULL, NULL, PLAIN },
+	[KNOW_LABEL] = { "the label", NULL, "the copy of the label", PLAIN },
+	[KNOW_SWAP_HEADER] = { "the swap header", NULL, NULL, PLAIN },
+	[KNOW_SWAP] = { "swap space", NULL, NULL, PLAIN },
+	[KNOW_DB_HEADER] = { "the header of the database", NULL, NULL, OF_FILES },
+	[KNOW_DB_PAGE] = { "page", NULL, NULL, PAGES },
+	[KNOW_WAL_HEADER] = { "the header of the write-ahead log", NULL, NULL, OF_FILES },
+	[KNOW_WAL_FRAME] = { "frame", NULL, NULL, PAGES },
+};
+
+static uint64_t numbers_in(const struct spans *s) { return spans_sum(s); }
+
+static const char *group_word(const struct facts *f, const struct item *it)
+{
+	const struct know_map *m = f->end ? f->end : f->begin;
+	const char *format = m && it->volume < m->volumes ? m->volume[it->volume].format : NULL;
+	return format && strcmp(format, "xfs") == 0 ? "allocation group" : format && strcmp(format, "btrfs") == 0 ? "mirror" : "group";
+}
+
+static bool is_group_0(const struct spans *s) { return s->n == 1 && s->at[0].from == 0 && s->at[0].to == 1; }
+
+/* Items [i, j) have the same numbers; "the block bitmap and the inode bitmap of group 0". */
+static void put_groups(struct buf *b, const struct facts *f, const struct item *const *it, unsigned i, unsigned j)
+{
+	enum how how = phrases[it[i]->kind].how;
+	bool one = numbers_in(&it[i]->numbers) == 1 && !it[i]->numbers.more;
+
+	if (it[i]->copy)
+		buf_printf(b, "copies of ");
+	for (unsigned k = i; k < j; k++) {
+		const struct phrase *p = &phrases[it[k]->kind];
+		buf_printf(b, "%s%s", link_word(k - i, j - i), it[k]->copy ? p->copy ? p->copy : p->one : one ? p->one : p->many ? p->many : p->one);
+	}
+	if (how == IN_GROUP && is_group_0(&it[i]->numbers))
+		return;
+	buf_printf(b, " %s %s%s ", how == IN_GROUP ? "in" : "of", group_word(f, it[i]), one ? "" : "s");
+	words_numbers(b, &it[i]->numbers);
+}
+
+static void put_transactions(struct buf *b, const struct item *const *it, unsigned i, unsigned j)
+{
+	struct spans all = { 0 };
+	uint64_t bytes = 0;
+	bool commits = it[i]->kind == KNOW_JOURNAL_COMMIT, desc = false, revoke = false;
+
+	for (unsigned k = i; k < j; k++) {
+		for (uint32_t n = 0; n < it[k]->numbers.n; n++)
+			spans_add(&all, it[k]->numbers.at[n].from, it[k]->numbers.at[n].to);
+		bytes += it[k]->kind == KNOW_JOURNAL_DATA ? it[k]->bytes : 0;
+		desc |= it[k]->kind == KNOW_JOURNAL_DESC;
+		revoke |= it[k]->kind == KNOW_JOURNAL_REVOKE;
+	}
+	bool one = numbers_in(&all) == 1;
+	if (commits) {
+		buf_printf(b, one ? "the commit block of journal transaction " : "the commit blocks of journal transactions ");
+		words_numbers(b, &all);
+	} else {
+		buf_printf(b, "journal transaction%s ", one ? "" : "s");
+		words_numbers(b, &all);
+		buf_printf(b, " (");
+		if (desc)
+			buf_printf(b, one ? "its descriptor" : "their descriptors");
+		if (bytes) {
+			buf_printf(b, desc ? revoke ? ", " : " and " : "");
+			words_size(b, bytes);
+			buf_printf(b, " of copies of metadata");
+		}
+		if (revoke)
+			buf_printf(b, "%srevoked blocks", desc || bytes ? " and " : "");
+		buf_printf(b, ")");
+	}
+	spans_free(&all);
+}
+
+static void put_item(struct buf *b, const struct facts *f, const struct item *it)
+{
+	const struct phrase *p = &phrases[it->kind];
+	uint64_t n = numbers_in(&it->numbers);
+	const struct know_map *m = it->files.n ? map_of(f, it->files.first[0]) : NULL;
+	const struct know_file *file = m && (uint32_t)it->files.first[0] < m->files ? &m->file[(uint32_t)it->files.first[0]] : NULL;
+
+	switch (p->how) {
+	case ARE_FILES:
+		if (it->files.n <= 1)
+			buf_printf(b, "%s ", p->one);
+		else if (it->files.n <= WORDS_NAMES)
+			buf_printf(b, it->kind == KNOW_DIRECTORY ? "the directories " : "the indexes of the directories ");
+		words_files(b, f, &it->files, p->many);
+		break;
+	case OF_FILES:
+		buf_printf(b, "%s ", p->one);
+		if (it->files.n)
+			words_files(b, f, &it->files, "file");
+		else
+			buf_printf(b, "a file");
+		break;
+	case PAGES:
+		words_count(b, it->numbers.more ? it->reqs : n, p->one);
+		buf_printf(b, " of ");
+		words_files(b, f, &it->files, "database");
+		break;
+	default:
+		if (it->kind == KNOW_MBR)
+			buf_printf(b, it->numbers.n && it->numbers.at[0].from == 1 ? "the protective MBR" : "the MBR");
+		else
+			buf_printf(b, "%s", it->copy && p->copy ? p->copy : p->one);
+		if ((it->kind == KNOW_JOURNAL_REST || it->kind == KNOW_LOG || it->kind == KNOW_SYSTEM_FILE) && file && file->inode)
+			buf_printf(b, " (inode %" PRIu64 ")", file->inode);
+	}
+}
+
+/* How many items from i on go into one phrase. */
+static unsigned together(const struct item *const *it, unsigned i, unsigned n)
+{
+	enum how how = phrases[it[i]->kind].how;
+	unsigned j = i + 1;
+	if (how == JOURNAL)
+		while (j < n && phrases[it[j]->kind].how == JOURNAL &&
+		       (it[j]->kind == KNOW_JOURNAL_COMMIT) == (it[i]->kind == KNOW_JOURNAL_COMMIT))
+			j++;
+	if (how == IN_GROUP || how == OF_GROUP)
+		while (j < n && phrases[it[j]->kind].how == how && it[j]->copy == it[i]->copy && it[j]->volume == it[i]->volume &&
+		       spans_same(&it[j]->numbers, &it[i]->numbers))
+			j++;
+	return j - i;
+}
+
+static unsigned systems_in(const struct know_map *m)
+{
+	unsigned n = 0;
+	for (size_t i = 0; m && i < m->volumes; i++)
+		n += m->volume[i].format && m->volume[i].partition;
+	return n;
+}
+
+void words_items(struct buf *b, const struct facts *f, const struct act *a)
+{
+	const struct item *it[FACT_ITEMS];
+	unsigned n = 0, parts = 0, part = 0;
+	bool several = systems_in(f->end) > 1 || systems_in(f->begin) > 1;
+
+	for (unsigned i = 0; i < a->items; i++)
+		it[n++] = &a->item[i];
+	for (unsigned i = 0; i < n; i += together(it, i, n))
+		parts++;
+	for (unsigned i = 0, j; i < n; i = j, part++) {
+		j = i + together(it, i, n);
+		/* parts that have an "and" of their own are easier to tell apart by a comma */
+		buf_printf(b, "%s", part == 0 ? "" : part + 1 == parts ? parts > 2 || j - i > 1 ? ", and " : " and " : ", ");
+		enum how how = phrases[it[i]->kind].how;
+		if (how == JOURNAL)
+			put_transactions(b, it, i, j);
+		else if (how == IN_GROUP || how == OF_GROUP)
+			put_groups(b, f, it, i, j);
+		else
+			put_item(b, f, it[i]);
+		if (several && it[i]->volume && (j == n || it[j]->volume != it[i]->volume)) {
+			buf_printf(b, " of ");
+			words_volume(b, f->end ? f->end : f->begin, it[i]->volume);
+		}
+	}
+}
+
+void words_volume(struct buf *b, const struct know_map *m, unsigned volume)
+{
+	if (volume && m && volume < m->volumes && m->volume[volume].partition)
+		buf_printf(b, "partition %u", m->volume[volume].partition);
+	else
+		buf_printf(b, volume ? "the volume" : "the disk");
+}
+
+/* --- who --- */
+
+const char *words_actor(const char *step, char *to, size_t room)
+{
+	static const char *const by_name[] = {
+		"blkdiscard", "btrfs", "debugfs", "dd", "e2fsck", "e2image", "fdisk", "fio", "fsck", "fstrim", "gdisk", "lvcreate", "mdadm",
+		"mke2fs", "mkfs", "mkswap", "nbdcopy", "parted", "part-init", "part-add", "part-disk", "pvcreate", "qemu-img", "qemu-io",
+		"qemu-nbd", "resize2fs", "sfdisk", "sgdisk", "sqlite3", "swapon", "sync", "tune2fs", "vgcreate", "virt-format", "wipefs",
+		"xfs_repair",
+	};
+	static const char *const kernel[] = { "cp", "ln", "mkdir", "mount", "mv", "rm", "rm-rf", "rmdir", "rsync", "tar", "tar-in", "touch",
+					      "truncate", "umount", "unmount", "unpack" };
+	size_t n = step ? strcspn(step, " \t:,;()") : 0;
+	size_t base = step ? strcspn(step, " \t:,;().") : 0; /* mkfs.ext4 */
+
+	if (!n || n >= room)
+		return "the client";
+	for (size_t i = 0; i < ARRAY_LEN(kernel); i++)
+		if (strlen(kernel[i]) == n && memcmp(kernel[i], step, n) == 0)
+			return "the kernel";
+	for (size_t i = 0; i < ARRAY_LEN(by_name); i++)
+		if (strlen(by_name[i]) == base && memcmp(by_name[i], step, base) == 0) {
+			snprintf(to, room, "%.*s", (int)n, step);
+			return to;
+		}
+	return "the client";
+}
