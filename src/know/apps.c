@@ -189,7 +189,10 @@ uint32_t know_find_file(struct know_build *b, unsigned volume, uint32_t parent, 
 	for (size_t at = hash(volume, parent, name, len);; at++) {
 		uint32_t i = b->by_name[at &= b->by_names - 1];
 		const struct know_file *f = i < m->files ? &m->file[i] : NULL;
-		if (!f || (f->volume == volume && f->parent == parent && strlen(m->names + f->name) == len && memcmp(m->names + f->name, name, len) == 0))
-			return f ? i : KNOW_NO_FILE;
+		if (!f)
+			return KNOW_NO_FILE;
+		const char *its = m->names + f->name;
+		if (f->volume == volume && f->parent == parent && strlen(its) == len && memcmp(its, name, len) == 0)
+			return i;
 	}
 }

@@ -26,7 +26,8 @@ int know_add_volume(struct know_build *b, unsigned parent, uint64_t off, uint64_
 /* What is in no region of it: KNOW_UNKNOWN unless told otherwise. */
 void know_fill(struct know_build *b, unsigned volume, enum know_kind kind);
 
-/* len bytes at off within the volume, any length; 0 or an errno (EINVAL: not inside).  What cannot be read is noted once for each volume. */
+/* len bytes at off within the volume, any length; 0 or an errno (EINVAL: not inside).  What cannot be read is noted once for each
+ * volume. */
 int know_read(struct know_build *b, unsigned volume, uint64_t off, size_t len, void *to);
 /* The same through a cache of blocks, for small scattered reads: a pointer valid until the next call; NULL: cannot. */
 const void *know_peek(struct know_build *b, unsigned volume, uint64_t off, size_t len);
@@ -62,24 +63,27 @@ know_decoder know_btrfs;
 
 /* A file's content, for those who look into files: its pieces in order.  Sparse places are in none.  It is made of the file's regions of
  * KNOW_FILE_DATA that have a home and none of the flags KNOW_COPY, KNOW_DELETED and KNOW_UNWRITTEN: a decoder does nothing for it. */
+struct know_piece {
+	uint64_t at;          /* bytes of the file */
+	uint64_t off, len;    /* bytes of the volume */
+};
 struct know_content {
 	uint32_t file;
 	unsigned volume;
 	uint64_t size;
-	const struct know_piece {
-		uint64_t at;  /* bytes of the file */
-		uint64_t off, len; /* bytes of the volume */
-	} *piece;             /* pieces, sorted by at */
+	const struct know_piece *piece; /* pieces, sorted by at; they do not overlap */
 	size_t pieces;
 };
 /* len bytes at `at`; places in no piece are zeroes.  0 or an errno; EINVAL beyond the end. */
 int know_read_content(struct know_build *b, const struct know_content *c, uint64_t at, size_t len, void *to);
-/* A region for [at, at + len) of the file's content, however it is scattered, in KNOW_LAYER_INSIDE; file and home (of none: KNOW_NOWHERE) as in r. */
+/* A region for [at, at + len) of the file's content, however it is scattered, in KNOW_LAYER_INSIDE; file and home (of none: KNOW_NOWHERE)
+ * as in r. */
 void know_add_inside(struct know_build *b, const struct know_content *c, uint64_t at, uint64_t len, const struct know_region *r);
 /* The content of another file, valid until the next such call; NULL: it has none. */
 const struct know_content *know_content_of(struct know_build *b, uint32_t file);
 /* The file of that name in a directory; KNOW_NO_FILE: there is none.  Once the decoders are through: for apps. */
 uint32_t know_find_file(struct know_build *b, unsigned volume, uint32_t parent, const void *name, size_t name_len);
-/* Told of each regular file that has content; there may be millions, so the size is looked at before anything is read.  Others: the files' own names may lead from one to another (x.db and x.db-wal). */
+/* Told of each regular file that has content; there may be millions, so the size is looked at before anything is read.  Names lead from
+ * one file to others (x.db and x.db-wal). */
 typedef bool know_app(struct know_build *b, const struct know_content *c);
 know_app know_sqlite;

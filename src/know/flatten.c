@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From regions that were added in any order and lie over each other, to a map that tiles the disk.
  *
- * Each region has a rank: that of its volume, then its layer.  They are sorted by where they begin; a heap holds those that the sweep is in,
- * the greatest rank (of one rank, the one that was added first) at the top, which is what the map shows there. */
+ * Each region has a rank: that of its volume, then its layer.  They are sorted by where they begin; a heap holds those that the sweep
+ * is in, the greatest rank (of one rank, the one that was added first) at the top, which is what the map shows there. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ struct flat {
 	size_t beaten;
 	uint16_t rank[KNOW_VOLUMES_MAX];
 	size_t room;                  /* of map->region */
-	struct { uint64_t end; uint32_t i; } last[KNOW_VOLUMES_MAX * 4]; /* of a rank: how far its regions have come, and the one that has */
+	struct { uint64_t end; uint32_t i; } last[KNOW_VOLUMES_MAX * 4]; /* of a rank: how far it has come, and which region has */
 };
 
 static unsigned rank_of(const struct flat *f, uint32_t i)

@@ -7,8 +7,8 @@
 /* Code points that move the cursor, turn the direction of writing or do not exist. */
 static bool shown(uint32_t c)
 {
-	return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x200b || c > 0x200f) && (c < 0x2028 || c > 0x202e) && (c < 0x2060 || c > 0x206f) &&
-		(c < 0xd800 || c > 0xdfff) && c != 0xfeff && c < 0x110000;
+	return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x200b || c > 0x200f) && (c < 0x2028 || c > 0x202e) &&
+		(c < 0x2060 || c > 0x206f) && (c < 0xd800 || c > 0xdfff) && c != 0xfeff && c < 0x110000;
 }
 
 unsigned text_take(const uint8_t *p, size_t n)

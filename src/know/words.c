@@ -80,14 +80,14 @@ char *know_path(const struct know_map *m, uint32_t file, char *to, size_t room)
 		text_add(&t, "/");
 	if (n == PATH_DEPTH)
 		text_add(&t, "...");
-	for (bool first = !root && n < PATH_DEPTH; n-- > 0; first = false) {
-		const struct know_file *f = &m->file[chain[n]];
-		if (!first)
+	for (size_t i = n; i > 0; i--) {
+		const struct know_file *f = &m->file[chain[i - 1]];
+		if (root || i < n || n == PATH_DEPTH)
 			text_add(&t, "/");
 		if (f->name)
 			text_quote(&t, m->names + f->name);
 		else
-			text_add(&t, n ? "<inode %" PRIu64 ">" : "inode %" PRIu64, f->inode);
+			text_add(&t, i > 1 ? "<inode %" PRIu64 ">" : "inode %" PRIu64, f->inode);
 	}
 	return to;
 }
