@@ -51,7 +51,18 @@ static int by_event(const void *a, const void *b)
 
 void cutter_end(struct cutter *c)
 {
+	unsigned n = 0;
+	uint64_t before = 0; /* changes, where the step before began */
+
 	qsort(c->gap, c->gaps, sizeof *c->gap, by_event);
+	for (unsigned i = 0; i < c->gaps; i++) {
+		uint64_t after = i + 1 < c->gaps ? c->gap[i + 1].changes : c->changes;
+		if (c->gap[i].changes == before && after == before)
+			continue;
+		before = c->gap[i].changes;
+		c->gap[n++] = c->gap[i];
+	}
+	c->gaps = n;
 }
 
 void cutter_free(struct cutter *c)

@@ -26,5 +26,6 @@ struct cutter {
 void cutter_event(struct cutter *c, const struct rec_event *e, uint64_t number);
 /* A cut at a time of the caller's, before the event that comes next.  Counts as a mark. */
 void cutter_mark(struct cutter *c, uint64_t event, uint64_t time, const char *name, size_t len);
-void cutter_end(struct cutter *c); /* gaps are in order now */
+/* Gaps are in order now; those between two stretches in which nothing was changed are none. */
+void cutter_end(struct cutter *c);
 void cutter_free(struct cutter *c);

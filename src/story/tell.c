@@ -22,6 +22,7 @@ struct tell {
 	unsigned said;              /* sentences that have a subject */
 	uint64_t last_end;          /* ns: when what was told last was over */
 	bool blank;                 /* nothing had been changed before the step */
+	bool reads_told;
 };
 
 /* --- sentences --- */
@@ -121,13 +122,17 @@ static void put_errors(struct tell *t)
 
 /* --- reads --- */
 
-static void tell_reads(struct tell *t)
+static void tell_reads(struct tell *t, uint64_t before)
 {
 	const struct act *nothing = facts_act(&t->f->whole, REC_READ, TH_NOTHING), *known = facts_act(&t->f->whole, REC_READ, TH_META);
 	struct buf b = { .limit = SENTENCE_MAX };
+	struct reach all = { 0 };
 
-	if (nothing && !nothing->reqs)
-		nothing = NULL;
+	reach_add(&all, nothing ? &nothing->reach : &all);
+	reach_add(&all, known ? &known->reach : &all);
+	if (t->reads_told || all.first >= before || !(nothing || known))
+		return;
+	t->reads_told = true;
 	/* looking at many places, a little at each */
 	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(256) && (t->blank || facts_known(t->f->begin));
 	if (nothing) {
@@ -138,9 +143,13 @@ static void tell_reads(struct tell *t)
 			buf_printf(&b, " in ");
 		}
 		words_count(&b, nothing->reqs, probing ? "read" : "request");
-		buf_printf(&b, " at ");
-		buf_printf(&b, nothing->places.more ? "more than " : "");
-		words_count(&b, nothing->places.n, "place");
+		if (nothing->places.n <= 2 && nothing->where.n <= 2) {
+			buf_printf(&b, " ");
+			words_places(&b, &nothing->where, t->size);
+		} else {
+			buf_printf(&b, nothing->places.more ? " at more than " : " at ");
+			words_count(&b, nothing->places.n, "place");
+		}
 		if (probing) {
 			buf_printf(&b, " (");
 			words_size(&b, nothing->bytes);
@@ -337,7 +346,23 @@ static bool looks_like_commit(const struct tell *t, unsigned i)
 	return false;
 }
 
-static void tell_phase(struct tell *t, const struct phase *p, bool commit)
+/* The same one thing again and again: how many phases from i on. */
+static unsigned alike(const struct facts *f, unsigned i)
+{
+	unsigned j = i + 1;
+	if (changes_in(&f->phase[i]) != 1 || f->phase[i].acts != 1 || !f->phase[i].flushes)
+		return 1;
+	const struct act *a = &f->phase[i].act[0];
+	for (; j < MIN(f->phases, (unsigned)FACT_PHASES); j++) {
+		const struct phase *p = &f->phase[j];
+		if (p->acts != 1 || p->act[0].op != a->op || p->act[0].theme != a->theme || !spans_same(&p->act[0].where, &a->where) ||
+		    p->flushes == 0 || p->flushed != p->flushes)
+			break;
+	}
+	return j - i;
+}
+
+static void tell_phase(struct tell *t, const struct phase *p, bool commit, unsigned times)
 {
 	struct buf b = { .limit = SENTENCE_MAX };
 	unsigned n = changes_in(p), told = 0;
@@ -347,12 +372,18 @@ static void tell_phase(struct tell *t, const struct phase *p, bool commit)
 		struct reach r = a->reach;
 		if (a->op == REC_READ)
 			continue;
+		tell_reads(t, r.first);
 		b.len = 0;
 		put_subject(t, &b, &r);
 		put_act(t, &b, a);
+		if (times > 1) {
+			buf_printf(&b, ", %u times, each followed by a flush", times);
+			reach_add(&r, &p[times - 1].act[0].reach);
+			reach_add(&r, &p[times - 1].flush);
+		}
 		if (commit)
 			buf_printf(&b, ", right behind what came before and alone between two flushes: so a journal commits");
-		if (++told == n && p->flushes) {
+		if (++told == n && p->flushes && times == 1) {
 			put_flush(t, &b, p);
 			reach_add(&r, &p->flush);
 		}
@@ -370,6 +401,7 @@ static void tell_whole(struct tell *t)
 		const struct act *a = &f->whole.act[i];
 		if (a->op == REC_READ)
 			continue;
+		tell_reads(t, a->reach.first);
 		b.len = 0;
 		put_subject(t, &b, &a->reach);
 		put_act(t, &b, a);
@@ -448,13 +480,17 @@ static void tell_changes(struct tell *t)
 		tell_whole(t);
 		return;
 	}
-	for (unsigned i = 0; i < f->phases; i++)
-		tell_phase(t, &f->phase[i], i > 0 && looks_like_commit(t, i));
-	if (f->whole.flushes && !f->phase[0].changed) {
+	for (unsigned i = 0, times; i < f->phases; i += times) {
+		times = alike(f, i);
+		tell_phase(t, &f->phase[i], i > 0 && times == 1 && looks_like_commit(t, i), times);
+	}
+	if (f->whole.flushed && !changes_in(&f->whole)) {
 		struct buf b = { .limit = SENTENCE_MAX };
-		words_count(&b, f->phase[0].flushes, "time");
-		if (!changes_in(&f->whole))
-			story_say(t->st, t->s, SAYS_FLUSH, &f->phase[0].flush, "a flush was asked for %s; there was nothing new to write", buf_str(&b));
+		if (f->whole.flushed > 1) {
+			buf_printf(&b, " ");
+			words_count(&b, f->whole.flushed, "time");
+		}
+		story_say(t->st, t->s, SAYS_FLUSH, &f->phase[0].flush, "a flush was asked for%s", buf_str(&b));
 		buf_free(&b);
 	}
 }
@@ -468,8 +504,8 @@ void story_tell(struct story *st, struct story_step *s, const struct facts *f, c
 
 	s->reach = f->reach;
 	st->no_memory |= f->no_memory;
-	tell_reads(&t);
 	tell_changes(&t);
+	tell_reads(&t, UINT64_MAX);
 	tell_order(&t);
 	tell_waiting(&t);
 	put_errors(&t);

@@ -66,59 +66,75 @@ static void put_place(struct buf *b, uint64_t from, uint64_t to, uint64_t size)
 	}
 }
 
-static bool all_alike(const struct spans *s)
-{
-	for (uint32_t i = 1; i < s->n; i++)
-		if (s->at[i].to - s->at[i].from != s->at[0].to - s->at[0].from)
-			return false;
-	return s->n > 1;
-}
+/* Places of one length. */
+struct alike {
+	uint64_t len;
+	uint32_t first, n;     /* the first of them; how many */
+};
 
-/* The largest of them, in the order of the disk. */
-static unsigned choose(const struct spans *s, uint32_t chosen[WORDS_PLACES])
+/* The n of them, at most max, that make up most, in the order of the disk. */
+static unsigned choose(const struct spans *s, struct alike *out, unsigned max)
 {
 	unsigned n = 0;
 	for (uint32_t i = 0; i < s->n; i++) {
-		uint64_t len = s->at[i].to - s->at[i].from;
-		unsigned k = n < WORDS_PLACES ? n++ : 0;
-		if (s->n > WORDS_PLACES && k == 0 && i >= WORDS_PLACES) { /* the smallest gives way */
-			for (unsigned j = 1; j < n; j++)
-				if (s->at[chosen[j]].to - s->at[chosen[j]].from < s->at[chosen[k]].to - s->at[chosen[k]].from)
-					k = j;
-			if (s->at[chosen[k]].to - s->at[chosen[k]].from >= len)
-				continue;
-			memmove(&chosen[k], &chosen[k + 1], (n - 1 - k) * sizeof *chosen);
-			k = n - 1;
+		struct alike a = { s->at[i].to - s->at[i].from, i, 0 };
+		uint32_t before = 0;
+		for (uint32_t k = 0; k < s->n; k++) {
+			bool same = s->at[k].to - s->at[k].from == a.len;
+			a.n += same;
+			before += same && k < i;
 		}
-		chosen[k] = i;
+		if (before)
+			continue;
+		unsigned least = 0;
+		for (unsigned k = 1; k < n; k++)
+			if (out[k].len * out[k].n < out[least].len * out[least].n)
+				least = k;
+		if (n == max && out[least].len * out[least].n >= a.len * a.n)
+			continue;
+		if (n == max) {
+			memmove(out + least, out + least + 1, (n - 1 - least) * sizeof *out);
+			n--;
+		}
+		out[n++] = a;
 	}
 	return n;
 }
 
+static uint32_t put_alike(struct buf *b, const struct spans *s, const struct alike *a, bool length, uint64_t size)
+{
+	uint32_t told = 0, n = MIN(a->n, (uint32_t)WORDS_PLACES);
+	if (length) {
+		words_size(b, a->len);
+		buf_printf(b, a->n > 1 ? " each " : " ");
+	}
+	for (uint32_t i = a->first; i < s->n && told < n; i++)
+		if (s->at[i].to - s->at[i].from == a->len) {
+			buf_printf(b, "%s", told == 0 ? "" : told + 1 == a->n ? " and " : ", ");
+			put_place(b, s->at[i].from, s->at[i].to, size);
+			told++;
+		}
+	return told;
+}
+
 void words_places(struct buf *b, const struct spans *s, uint64_t size)
 {
-	uint32_t chosen[WORDS_PLACES];
-	unsigned n = choose(s, chosen);
-	bool alike = all_alike(s), cut = s->n > n || s->more;
+	struct alike part[WORDS_PARTS];
+	unsigned n = choose(s, part, WORDS_PARTS), told = 0;
+	uint32_t all = 0;
 
-	if (alike) {
-		words_size(b, s->at[0].to - s->at[0].from);
-		buf_printf(b, " each ");
-	}
+	for (unsigned i = 0; i < n; i++)
+		all += MIN(part[i].n, (uint32_t)WORDS_PLACES);
+	bool cut = all < s->n || s->more;
 	for (unsigned i = 0; i < n; i++) {
-		const struct span *x = &s->at[chosen[i]];
-		buf_printf(b, "%s", cut && i ? ", " : link_word(i, n));
-		if (!alike && s->n > 1) {
-			words_size(b, x->to - x->from);
-			buf_printf(b, " ");
-		}
-		put_place(b, x->from, x->to, size);
+		buf_printf(b, "%s", i == 0 ? "" : cut || i + 1 < n ? ", " : ", and ");
+		told += put_alike(b, s, &part[i], s->n > 1, size);
 	}
 	if (s->more)
-		buf_printf(b, " and at many other places");
+		buf_printf(b, ", and more at many other places");
 	else if (cut) {
-		buf_printf(b, " and ");
-		words_count(b, s->n - n, "other place");
+		buf_printf(b, ", and more at ");
+		words_count(b, s->n - told, "other place");
 	}
 }
 

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "story/facts.h"
 
-enum { WORDS_RANGES = 8, WORDS_PLACES = 5, WORDS_NAMES = 3, WORDS_PATH = 512 };
+enum { WORDS_RANGES = 8, WORDS_PARTS = 5, WORDS_PLACES = 6, WORDS_NAMES = 3, WORDS_PATH = 512 };
 
 void words_size(struct buf *b, uint64_t bytes);
 /* "1 request", "1,234 requests"; "1 directory", "2 directories". */
