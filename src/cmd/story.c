@@ -227,10 +227,10 @@ static void end_step(struct walk *w)
 
 	/* before the first mark only what happened there is worth a step */
 	struct story_step *s = quiet && w->cuts ? NULL : story_add(&w->story, c ? c->name : NULL, c && c->name ? strlen(c->name) : 0);
+	if (s && c)
+		s->reach = (struct reach){ c->event, c->event, c->time, c->time };
 	if (s)
 		story_tell(&w->story, s, &w->facts, &w->session, w->changes);
-	if (s && !s->reach.end && c)
-		s->reach = (struct reach){ c->event, c->event, c->time, c->time };
 	reach_add(&w->all, &w->facts.reach);
 	facts_free(&w->facts);
 	w->changes = w->session.changes;

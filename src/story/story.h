@@ -37,7 +37,7 @@ struct story {
 
 /* The next step; name may be NULL.  NULL: no memory, or too many. */
 struct story_step *story_add(struct story *st, const char *name, size_t len);
-/* What happened in it, to its sentences. */
+/* What happened in it, to its sentences.  s->reach, set by the caller, stays where nothing happened. */
 void story_tell(struct story *st, struct story_step *s, const struct facts *f, const struct session *ss, uint64_t changes_before);
 /* What was left at the end.  m: the disk then; NULL: not known. */
 void story_end(struct story *st, struct story_step *s, const struct know_map *m, const struct session *ss, const struct reach *all);

@@ -216,13 +216,20 @@ static void put_area(struct tell *t, struct buf *b, const struct act *a)
 	else if (a->items == 1 && a->item[0].kind == KNOW_UNKNOWN && facts_known(t->f->end))
 		buf_printf(b, "space of which nothing is known, ");
 	words_size(b, a->bytes);
-	buf_printf(b, " in ");
+	if (a->where.n == 1 && !a->where.more) {
+		buf_printf(b, " ");
+		words_places(b, &a->where, t->size);
+	}
+	buf_printf(b, " (");
 	words_count(b, a->reqs, "request");
-	buf_printf(b, a->where.n > 1 && !a->where.more ? ": " : " ");
-	words_places(b, &a->where, t->size);
-	uint64_t once = spans_sum(&a->where), percent = t->size ? once * 100 / t->size : 0;
+	uint64_t once = spans_sum(&a->where), percent = t->size && once < UINT64_MAX / 100 ? (once * 100 + t->size / 2) / t->size : 0;
 	if (t->size && once <= t->size && !a->where.more && percent >= 10)
 		buf_printf(b, ", %" PRIu64 " %% of the disk", percent);
+	buf_printf(b, ")");
+	if (a->where.n > 1 || a->where.more) {
+		buf_printf(b, ": ");
+		words_places(b, &a->where, t->size);
+	}
 	if (a->items > 1 && a->op == REC_TRIM) {
 		buf_printf(b, " (");
 		words_items(b, t->f, a);
@@ -486,6 +493,7 @@ static void tell_changes(struct tell *t)
 	}
 	if (f->whole.flushed && !changes_in(&f->whole)) {
 		struct buf b = { .limit = SENTENCE_MAX };
+		tell_reads(t, f->phase[0].flush.first);
 		if (f->whole.flushed > 1) {
 			buf_printf(&b, " ");
 			words_count(&b, f->whole.flushed, "time");
@@ -502,7 +510,8 @@ void story_tell(struct story *st, struct story_step *s, const struct facts *f, c
 			  .size = f->end ? f->end->size : ss->size, .actor = words_actor(s->name, actor, sizeof actor) };
 	uint64_t changes = f->reqs[REC_WRITE] + f->reqs[REC_ZERO] + f->reqs[REC_TRIM];
 
-	s->reach = f->reach;
+	if (f->reach.last || f->reach.end)
+		s->reach = f->reach;
 	st->no_memory |= f->no_memory;
 	tell_changes(&t);
 	tell_reads(&t, UINT64_MAX);

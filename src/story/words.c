@@ -54,15 +54,30 @@ void words_numbers(struct buf *b, const struct spans *s)
 
 /* --- places --- */
 
-static void put_place(struct buf *b, uint64_t from, uint64_t to, uint64_t size)
+/* Where on the disk: to the KiB up to a GiB, so that neighbours can be told apart. */
+static void put_offset(struct buf *b, uint64_t off)
+{
+	char n[FMT_ROOM];
+	if (off < MIB(1) || off >= MIB(1024) || off % MIB(1) == 0) {
+		words_size(b, off);
+		return;
+	}
+	int len = snprintf(n, sizeof n, "%" PRIu64 ".%03" PRIu64, off >> 20, (off & (MIB(1) - 1)) * 1000 >> 20);
+	while (len > 1 && n[len - 1] == '0')
+		len--;
+	buf_printf(b, "%.*s MiB", n[len - 1] == '.' ? len - 1 : len, n);
+}
+
+/* again: others went before it. */
+static void put_place(struct buf *b, uint64_t from, uint64_t to, uint64_t size, bool again)
 {
 	if (!from) {
 		buf_printf(b, "at the very start of the disk");
 	} else if (to == size) {
 		buf_printf(b, "at its very end");
 	} else {
-		buf_printf(b, "at ");
-		words_size(b, from);
+		buf_printf(b, again ? "" : "at ");
+		put_offset(b, from);
 	}
 }
 
@@ -103,7 +118,7 @@ static unsigned choose(const struct spans *s, struct alike *out, unsigned max)
 
 static uint32_t put_alike(struct buf *b, const struct spans *s, const struct alike *a, bool length, uint64_t size)
 {
-	uint32_t told = 0, n = MIN(a->n, (uint32_t)WORDS_PLACES);
+	uint32_t told = 0, from_start = 0, n = MIN(a->n, (uint32_t)WORDS_PLACES);
 	if (length) {
 		words_size(b, a->len);
 		buf_printf(b, a->n > 1 ? " each " : " ");
@@ -111,7 +126,8 @@ static uint32_t put_alike(struct buf *b, const struct spans *s, const struct ali
 	for (uint32_t i = a->first; i < s->n && told < n; i++)
 		if (s->at[i].to - s->at[i].from == a->len) {
 			buf_printf(b, "%s", told == 0 ? "" : told + 1 == a->n ? " and " : ", ");
-			put_place(b, s->at[i].from, s->at[i].to, size);
+			put_place(b, s->at[i].from, s->at[i].to, size, told && from_start < told);
+			from_start += !s->at[i].from;
 			told++;
 		}
 	return told;
