@@ -232,13 +232,13 @@ static void end_step(struct walk *w)
 	if (s)
 		story_tell(&w->story, s, &w->facts, &w->session, w->changes);
 	reach_add(&w->all, &w->facts.reach);
-	facts_free(&w->facts);
 	w->changes = w->session.changes;
 	if (w->before != w->now) {
-		former_step(&w->former, w->before, w->now);
+		former_step(&w->former, w->before, w->now, &w->facts.written, &w->facts.emptied);
 		know_free(w->before);
 		w->before = w->now;
 	}
+	facts_free(&w->facts);
 }
 
 static void next_step(struct walk *w)

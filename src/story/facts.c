@@ -76,7 +76,15 @@ static struct item *get_item(struct facts *f, struct act *a, const struct item *
 	return &more[a->items++];
 }
 
-static uint8_t theme_of(uint8_t op, const struct know_region *r)
+/* Of a partition table, or of a disk that has one; not the room for a boot loader that some file systems leave. */
+static bool is_table(const struct facts *f, const struct know_region *r)
+{
+	const struct know_map *m = f->end ? f->end : f->begin;
+	const char *format = m && r->volume < m->volumes ? m->volume[r->volume].format : NULL;
+	return r->kind != KNOW_BOOT || !format || strcmp(format, "gpt") == 0 || strcmp(format, "mbr") == 0;
+}
+
+static uint8_t theme_of(const struct facts *f, uint8_t op, const struct know_region *r)
 {
 	enum know_class class = know_kinds[r->kind].class;
 	if (op == REC_TRIM || class == KC_NOTHING)
@@ -87,7 +95,7 @@ static uint8_t theme_of(uint8_t op, const struct know_region *r)
 		return TH_BACKUP;
 	if (r->kind == KNOW_JOURNAL_COMMIT)
 		return TH_COMMIT;
-	return class == KC_TABLE ? TH_TABLE : class == KC_JOURNAL ? TH_JOURNAL : class == KC_DATA && r->kind != KNOW_SYSTEM_FILE ? TH_DATA :
+	return class == KC_TABLE && is_table(f, r) ? TH_TABLE : class == KC_JOURNAL ? TH_JOURNAL : class == KC_DATA && r->kind != KNOW_SYSTEM_FILE ? TH_DATA :
 	       class == KC_DATABASE ? TH_DATABASE : TH_META;
 }
 
@@ -111,7 +119,7 @@ static void add_piece(struct facts *f, struct phase *p, const struct done *d, co
 {
 	static const struct know_region nothing = { .kind = KNOW_UNKNOWN, .file = KNOW_NO_FILE };
 	const struct know_region *what = x->what ? x->what : &nothing;
-	struct act *a = get_act(f, p, d->e->op, theme_of(d->e->op, what));
+	struct act *a = get_act(f, p, d->e->op, theme_of(f, d->e->op, what));
 	struct item like = { .kind = what->kind, .copy = what->flags & KNOW_COPY, .volume = what->volume };
 	struct item *it = a ? get_item(f, a, &like) : NULL;
 	bool same = x->was && x->was->kind == what->kind;
@@ -152,29 +160,61 @@ static bool says_nothing(const struct know_region *r)
 	return !r || know_kinds[r->kind].class == KC_NOTHING;
 }
 
+/* Of a write or zero: what it made of the disk, or else what it was written over.  Of a trim: what it took.  Of a read: what was there. */
+static const struct know_region *choose(const struct facts *f, uint8_t op, uint64_t off, uint64_t end, const struct know_region *was,
+					const struct know_region *is)
+{
+	if (op == REC_TRIM)
+		return was ? was : is;
+	if (op != REC_READ)
+		return says_nothing(is) && !says_nothing(was) ? was : is;
+	if (f->begin == f->end)
+		return is;
+	if (2 * spans_covers(&f->written, off, end) >= end - off)
+		return is;
+	return 2 * spans_covers(&f->emptied, off, end) >= end - off ? NULL : was;
+}
+
+/* The next piece of [off, stop): as long as both maps say one thing of it. */
+static struct piece next_piece(const struct facts *f, const struct done *d, uint64_t off, uint64_t stop)
+{
+	uint64_t end = stop;
+	const struct know_region *is = find(f->end, off, &end);
+	const struct know_region *was = f->begin == f->end ? is : find(f->begin, off, &end);
+	return (struct piece){ off, end - off, was, choose(f, d->e->op, off, end, was, is) };
+}
+
+/* What lies beside of what a request is for, because clients write whole pages: it counts with the rest. */
+static void add_beside(struct facts *f, struct phase *p, const struct done *d, const struct piece *known, const struct piece *x)
+{
+	struct act *a = get_act(f, p, d->e->op, theme_of(f, d->e->op, known->what));
+	if (!a)
+		return;
+	a->bytes += x->len;
+	spans_add(&a->where, x->off, x->off + x->len);
+}
+
 static void cut_request(struct facts *f, struct phase *p, const struct done *d)
 {
-	uint64_t off = d->e->off, stop = off + d->e->len;
+	uint64_t off = d->e->off, stop = off + d->e->len, told = 0;
+	struct piece known = { 0 };
 
-	for (unsigned n = 0; off < stop; n++) {
-		struct piece x = { .off = off };
-		uint64_t end = stop;
-		const struct know_region *is = find(f->end, off, &end);
-		x.was = f->begin == f->end ? is : find(f->begin, off, &end);
-		/* of a trim: what it took.  Of a read: what was there when it came.  Of others: what they made, or else wrote over. */
-		bool earlier = d->e->op == REC_TRIM || (d->e->op == REC_READ && !spans_covers(&f->written, off, end));
-		x.what = earlier ? x.was : is;
-		if (says_nothing(x.what) && !says_nothing(x.was))
-			x.what = x.was;
-		if (!x.what)
-			x.what = x.was ? x.was : is;
-		if (n == FACT_PIECES) {
-			x = (struct piece){ .off = off };
-			end = stop;
+	/* what is it for? */
+	if (d->e->op == REC_WRITE || d->e->op == REC_ZERO)
+		for (unsigned n = 0; off < stop && n < FACT_PIECES; n++) {
+			struct piece x = next_piece(f, d, off, stop);
+			told += says_nothing(x.what) ? 0 : x.len;
+			known = says_nothing(x.what) || known.what ? known : x;
+			off += x.len;
 		}
-		x.len = end - off;
-		add_piece(f, p, d, &x);
-		off = end;
+	off = d->e->off;
+	for (unsigned n = 0; off < stop; n++) {
+		struct piece x = n < FACT_PIECES ? next_piece(f, d, off, stop) : (struct piece){ .off = off, .len = stop - off };
+		if (known.what && says_nothing(x.what) && 2 * told >= d->e->len)
+			add_beside(f, p, d, &known, &x);
+		else
+			add_piece(f, p, d, &x);
+		off += x.len;
 	}
 }
 
@@ -259,7 +299,7 @@ static void answered(struct facts *f, struct session *s, struct rec_open *o, con
 		cut_request(f, p, &d);
 	cut_request(f, &f->whole, &d);
 	if (change)
-		spans_add(&f->written, o->event.off, o->event.off + o->event.len);
+		spans_add(op == REC_WRITE ? &f->written : &f->emptied, o->event.off, o->event.off + o->event.len);
 	if ((op == REC_WRITE || op == REC_ZERO) && !(o->event.flags & REC_FUA))
 		s->answered += o->event.len;
 }
@@ -371,5 +411,6 @@ void facts_free(struct facts *f)
 		free_phase(&f->phase[i]);
 	free_phase(&f->whole);
 	spans_free(&f->written);
+	spans_free(&f->emptied);
 	*f = (struct facts){ 0 };
 }

@@ -76,7 +76,7 @@ struct facts {
 	struct phase phase[FACT_PHASES];
 	unsigned phases;       /* of the step, also those beyond */
 	struct phase whole;    /* all of it, reads as well */
-	struct spans written;  /* bytes, in this step */
+	struct spans written, emptied; /* bytes, in this step: by writes; by trims and zeroes */
 	struct reach reach;
 	uint64_t events, reqs[REC_OPS], bytes[REC_OPS], failed[REC_OPS];
 	struct reach failures;

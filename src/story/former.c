@@ -28,7 +28,8 @@ static bool is_free(const struct know_region *r)
 	return r->kind == KNOW_FREE || r->kind == KNOW_UNKNOWN || r->kind == KNOW_GAP;
 }
 
-void former_step(struct former *f, const struct know_map *from, const struct know_map *to)
+void former_step(struct former *f, const struct know_map *from, const struct know_map *to, const struct spans *written,
+		 const struct spans *emptied)
 {
 	struct former next = { .moment = f->moment + 1, .more = f->more };
 	size_t i = 0, k = 0, old = 0;
@@ -46,9 +47,11 @@ void former_step(struct former *f, const struct know_map *from, const struct kno
 			end = MIN(end, f->at[old].off);
 		if (is_free(b)) {
 			bool file = (a->kind == KNOW_FILE_DATA || know_kinds[a->kind].class == KC_DATABASE) && a->file < from->files;
-			if (file && end > at)
+			if (end <= at || spans_covers(written, at, end) || spans_covers(emptied, at, end))
+				;
+			else if (file)
 				next.more |= !add(&next, at, end - at, f->moment << 32 | a->file);
-			else if (was && end > at && is_free(a))
+			else if (was && is_free(a))
 				next.more |= !add(&next, at, end - at, was->file);
 		}
 		at = MAX(at, end);

@@ -19,8 +19,9 @@ struct former {
 	bool more;
 };
 
-/* The disk went from one map to another. */
-void former_step(struct former *f, const struct know_map *from, const struct know_map *to);
+/* The disk went from one map to another; what lay in written or emptied is forgotten: it is not there any more. */
+void former_step(struct former *f, const struct know_map *from, const struct know_map *to, const struct spans *written,
+	const struct spans *emptied);
 /* The piece that off lies in, or the next one behind it; NULL: none. */
 const struct former_piece *former_find(const struct former *f, uint64_t off);
 void former_free(struct former *f);

@@ -24,6 +24,11 @@ static const char *article(const char *word)
 	return strchr("aeiouAEIOU", *word) || strncmp(word, "xfs", 3) == 0 ? "an" : "a";
 }
 
+static bool is_system(const char *format)
+{
+	return strncmp(format, "ext", 3) == 0 || strcmp(format, "xfs") == 0 || strcmp(format, "btrfs") == 0 || strcasestr(format, "fat");
+}
+
 static void put_contents(struct buf *b, const struct know_map *m, const struct know_volume *v)
 {
 	unsigned parts = 0;
@@ -37,15 +42,12 @@ static void put_contents(struct buf *b, const struct know_map *m, const struct k
 			buf_printf(b, "no partition in it");
 		return;
 	}
-	bool system = strncmp(v->format, "ext", 3) == 0 || strcmp(v->format, "xfs") == 0 || strcmp(v->format, "btrfs") == 0 ||
-		      strstr(v->format, "fat") || strstr(v->format, "FAT");
+	bool system = is_system(v->format);
 	buf_printf(b, "%s %s%s", article(v->format), v->format, system ? " file system" : "");
 	if (system && v->block) {
 		buf_printf(b, " with blocks of ");
 		words_size(b, v->block);
 	}
-	if (*v->name && system)
-		buf_printf(b, ", called \"%s\"", v->name);
 }
 
 static void tell_new_volume(struct story *st, struct story_step *s, const struct facts *f, size_t i, const struct know_volume *was)
@@ -65,9 +67,8 @@ static void tell_new_volume(struct story *st, struct story_step *s, const struct
 			put_contents(&b, m, v);
 		}
 	} else {
-		buf_printf(&b, " holds ");
+		buf_printf(&b, " now holds ");
 		put_contents(&b, m, v);
-		buf_printf(&b, " now");
 	}
 	story_say(st, s, SAYS_STATE, &s->reach, "%s", buf_str(&b));
 	buf_free(&b);
@@ -101,7 +102,8 @@ static void tell_volumes(struct story *st, struct story_step *s, const struct fa
 		if (!is)
 			story_say(st, s, SAYS_STATE, &s->reach, "%s is gone", buf_str(&b));
 		else
-			story_say(st, s, SAYS_STATE, &s->reach, "the %s of %s is no more to be found", v->format, buf_str(&b));
+			story_say(st, s, SAYS_STATE, &s->reach, "%s no longer holds %s %s%s", buf_str(&b), article(v->format), v->format,
+				  is_system(v->format) ? " file system" : "");
 		told++;
 	}
 	buf_free(&b);
@@ -125,7 +127,7 @@ static void tell_files(struct story *st, struct story_step *s, const struct fact
 		words_count(&b, c.dirs, "directory");
 	}
 	buf_printf(&b, c.files + c.dirs == 1 ? " is %s: " : c.files + c.dirs > c.names ? " are %s, among them " : " are %s: ",
-		   gone ? "there no more" : "there that had not been");
+		   gone ? "gone" : "new");
 	for (unsigned i = 0; i < c.names; i++) {
 		buf_printf(&b, "%s", i == 0 ? "" : i + 1 == c.names ? " and " : ", ");
 		words_path(&b, m, c.named[i]);

@@ -62,19 +62,23 @@ static void put_subject(struct tell *t, struct buf *b, const struct reach *r)
 	t->last_end = r->end;
 }
 
-/* "(62 MiB, 1 request)" */
-static void put_amount(struct buf *b, const struct act *a)
+/* "(62 MiB, 1 request)", "(4 MiB at 17 MiB, 1 request)" */
+static void put_amount(struct buf *b, const struct act *a, bool place)
 {
 	uint64_t once = spans_sum(&a->where);
 
 	buf_printf(b, " (");
 	words_size(b, a->bytes);
+	if (place && a->where.n == 1 && !a->where.more) {
+		buf_printf(b, " ");
+		words_places(b, &a->where, 0);
+	}
 	buf_printf(b, ", ");
 	words_count(b, a->reqs, "request");
 	if (a->fua)
 		buf_printf(b, a->fua == a->reqs ? " with FUA" : ", some with FUA");
 	if (!a->where.more && a->bytes > once + once / 4) {
-		buf_printf(b, ", over and over the same ");
+		buf_printf(b, ", all in the same ");
 		words_size(b, once);
 	}
 	buf_printf(b, ")");
@@ -122,6 +126,15 @@ static void put_errors(struct tell *t)
 
 /* --- reads --- */
 
+static uint64_t edge_of(const struct tell *t) { return MIN(MIB(1), t->size / 8); }
+
+static bool at_the_ends(const struct tell *t, const struct act *a)
+{
+	uint64_t edge = edge_of(t), sum = spans_sum(&a->where);
+	return edge && !a->where.more &&
+	       spans_covers(&a->where, 0, edge) + spans_covers(&a->where, t->size - edge, t->size) > sum / 2;
+}
+
 static void tell_reads(struct tell *t, uint64_t before)
 {
 	const struct act *nothing = facts_act(&t->f->whole, REC_READ, TH_NOTHING), *known = facts_act(&t->f->whole, REC_READ, TH_META);
@@ -133,8 +146,9 @@ static void tell_reads(struct tell *t, uint64_t before)
 	if (t->reads_told || all.first >= before || !(nothing || known))
 		return;
 	t->reads_told = true;
-	/* looking at many places, a little at each */
-	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(256) && (t->blank || facts_known(t->f->begin));
+	/* looking at many places, a little at each, where signatures lie: at the ends of the disk, or of what is known to be empty */
+	bool ends = nothing && at_the_ends(t, nothing);
+	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(64) && (ends || facts_known(t->f->begin));
 	if (nothing) {
 		put_subject(t, &b, &nothing->reach);
 		buf_printf(&b, probing ? "looked for signatures: " : "read ");
@@ -155,16 +169,11 @@ static void tell_reads(struct tell *t, uint64_t before)
 			words_size(&b, nothing->bytes);
 			buf_printf(&b, ")");
 		}
-		if (t->size) {
-			uint64_t edge = MIN(MIB(1), t->size / 4);
-			uint64_t in = spans_covers(&nothing->where, 0, edge) + spans_covers(&nothing->where, t->size - edge, t->size);
-			uint64_t sum = spans_sum(&nothing->where);
-			if (!nothing->where.more && sum && in > sum / 2 && in < sum && t->size > MIB(8)) {
-				buf_printf(&b, ", most of them in the first and the last ");
-				words_size(&b, edge);
-			}
+		if (ends) {
+			buf_printf(&b, ", most of them in the first and the last ");
+			words_size(&b, edge_of(t));
 		}
-		if (t->blank && nothing->reach.first < t->s->reach.last && !t->f->reqs[REC_WRITE])
+		if (t->blank && !t->f->reqs[REC_WRITE] && !t->f->reqs[REC_ZERO] && !t->f->reqs[REC_TRIM])
 			buf_printf(&b, ", all before anything had been written");
 		else if (facts_known(t->f->begin))
 			buf_printf(&b, ", where there was nothing to be found");
@@ -175,7 +184,7 @@ static void tell_reads(struct tell *t, uint64_t before)
 		put_subject(t, &b, &known->reach);
 		buf_printf(&b, "read ");
 		words_items(&b, t->f, known);
-		put_amount(&b, known);
+		put_amount(&b, known, false);
 		story_say(t->st, t->s, SAYS_READ, &known->reach, "%s", buf_str(&b));
 	}
 	buf_free(&b);
@@ -208,14 +217,12 @@ static void put_area(struct tell *t, struct buf *b, const struct act *a)
 	if (v || (t->size && !a->where.more && spans_sum(&a->where) == t->size)) {
 		buf_printf(b, "the whole of ");
 		words_volume(b, m, v ? number : 0);
-		put_amount(b, a);
+		put_amount(b, a, false);
 		return;
 	}
-	if (a->items == 1 && a->item[0].kind == KNOW_FREE)
-		buf_printf(b, "free space ");
-	else if (a->items == 1 && a->item[0].kind == KNOW_UNKNOWN && facts_known(t->f->end))
-		buf_printf(b, "space of which nothing is known, ");
 	words_size(b, a->bytes);
+	if (a->items == 1 && (a->item[0].kind == KNOW_FREE || a->item[0].kind == KNOW_GAP))
+		buf_printf(b, a->item[0].kind == KNOW_FREE ? " of free space" : " outside of all partitions");
 	if (a->where.n == 1 && !a->where.more) {
 		buf_printf(b, " ");
 		words_places(b, &a->where, t->size);
@@ -260,7 +267,7 @@ static void put_lazy(struct tell *t, struct buf *b, const struct act *a)
 		unwritten += a->item[i].kind == KNOW_INODE_TABLE ? a->item[i].unwritten : 0;
 	if (a->op != REC_ZERO || unwritten < a->bytes / 2 || !unwritten || t->st->explained_lazy)
 		return;
-	buf_printf(b, ": whoever made the file system had left that for later (lazy initialisation)");
+	buf_printf(b, ", which had been left for later when the file system was made (lazy initialisation)");
 	t->st->explained_lazy = true;
 }
 
@@ -284,12 +291,7 @@ static void put_act(struct tell *t, struct buf *b, const struct act *a)
 		put_area(t, b, a);
 	} else {
 		words_items(b, t->f, a);
-		bool rest = a->items == 1 && a->item[0].kind == KNOW_JOURNAL_REST;
-		if (a->items == 1 && a->where.n == 1 && !a->where.more && (rest || a->theme == TH_DATA || a->theme == TH_DATABASE)) {
-			buf_printf(b, " at ");
-			words_size(b, a->where.at[0].from);
-		}
-		put_amount(b, a);
+		put_amount(b, a, a->op == REC_ZERO || a->theme == TH_DATA || a->theme == TH_DATABASE);
 	}
 	uint64_t was = former_of(a, &files, &more);
 	if (a->op == REC_TRIM && was) {
@@ -297,7 +299,7 @@ static void put_act(struct tell *t, struct buf *b, const struct act *a)
 		words_size(b, was);
 		buf_printf(b, " of that had held the data of %s", more ? "more than " : "");
 		words_count(b, files, "file");
-		buf_printf(b, files == 1 ? " that is no more" : " that are no more");
+		buf_printf(b, files == 1 ? " that is gone" : " that are gone");
 	}
 	put_lazy(t, b, a);
 	if (a->theme == TH_BACKUP && !t->st->explained_backups && is_sparse_super(&a->item[0].numbers)) {
@@ -376,18 +378,23 @@ static void tell_phase(struct tell *t, const struct phase *p, bool commit, unsig
 
 	for (unsigned i = 0; i < p->acts; i++) {
 		const struct act *a = &p->act[i];
+		struct act all = *a;
 		struct reach r = a->reach;
 		if (a->op == REC_READ)
 			continue;
 		tell_reads(t, r.first);
 		b.len = 0;
-		put_subject(t, &b, &r);
-		put_act(t, &b, a);
-		if (times > 1) {
-			buf_printf(&b, ", %u times, each followed by a flush", times);
-			reach_add(&r, &p[times - 1].act[0].reach);
-			reach_add(&r, &p[times - 1].flush);
+		for (unsigned k = 1; k < times; k++) {
+			all.reqs += p[k].act[0].reqs;
+			all.bytes += p[k].act[0].bytes;
+			all.fua += p[k].act[0].fua;
+			reach_add(&r, &p[k].act[0].reach);
+			reach_add(&r, &p[k].flush);
 		}
+		put_subject(t, &b, &r);
+		put_act(t, &b, &all);
+		if (times > 1)
+			buf_printf(&b, ", in %u rounds with a flush after each", times);
 		if (commit)
 			buf_printf(&b, ", right behind what came before and alone between two flushes: so a journal commits");
 		if (++told == n && p->flushes && times == 1) {
@@ -438,18 +445,22 @@ static void tell_order(struct tell *t)
 	const struct facts *f = t->f;
 	const struct act *data = NULL, *commit = NULL, *meta = NULL;
 	unsigned at = 0;
+	bool early = false;
 
 	for (unsigned i = 0; i < MIN(f->phases, (unsigned)FACT_PHASES) && !commit; i++) {
-		const struct act *a = facts_act(&f->phase[i], REC_WRITE, TH_DATA);
-		data = a ? a : data;
 		commit = facts_act(&f->phase[i], REC_WRITE, TH_COMMIT);
+		const struct act *a = commit ? NULL : facts_act(&f->phase[i], REC_WRITE, TH_DATA);
+		data = a ? a : data;
+		early |= !commit && facts_act(&f->phase[i], REC_WRITE, TH_META);
 		at = i;
 	}
-	if (!commit || !at || t->st->explained_order || !on_ext(f, commit) || !f->phase[at - 1].flushed)
+	if (f->phases > FACT_PHASES || !commit || !at || t->st->explained_order || !on_ext(f, commit) || !f->phase[at - 1].flushed)
 		return;
-	for (unsigned i = at; i < MIN(f->phases, (unsigned)FACT_PHASES) && !meta; i++)
+	for (unsigned i = at; i < f->phases && !meta; i++)
 		meta = facts_act(&f->phase[i], REC_WRITE, TH_META);
-	bool data_first = data && data->reach.end <= commit->reach.begin, meta_last = meta && meta->reach.begin >= commit->reach.end;
+	/* all of it answered, and a flush or FUA in between */
+	bool data_first = data && data->reach.end <= commit->reach.begin;
+	bool meta_last = meta && !early && meta->reach.begin >= commit->reach.end && (f->phase[at].flushed || commit->fua == commit->reqs);
 	struct reach r = commit->reach;
 	if (data_first)
 		reach_add(&r, &data->reach);
@@ -471,10 +482,12 @@ static void tell_order(struct tell *t)
 static void tell_waiting(struct tell *t)
 {
 	const struct act *a = facts_act(&t->f->whole, REC_WRITE, TH_DATA);
-	if (!a || !t->st->silent || !t->st->silent_name)
+	if (!a)
+		a = facts_act(&t->f->whole, REC_WRITE, TH_COMMIT);
+	if (!a || !t->st->silent || !t->st->silent_name || !facts_known(t->f->begin))
 		return;
-	story_say(t->st, t->s, SAYS_WHY, &a->reach, "until now none of that had reached the disk: \"%s\", the step before, wrote nothing, so it was "
-		  "waiting in the client's memory", t->st->silent_name);
+	story_say(t->st, t->s, SAYS_WHY, &a->reach, "until now nothing of that had reached the disk: the step before, \"%s\", wrote nothing, so it "
+		  "had been waiting in the client's memory", t->st->silent_name);
 }
 
 /* --- a step --- */

@@ -189,12 +189,14 @@ static size_t common_directory(const struct facts *f, const struct keys *files, 
 			continue;
 		if (!m || (uint32_t)key >= m->files || *know_path(m, (uint32_t)key, path, sizeof path) != '/')
 			return 0;
-		if (!any)
-			len = (size_t)snprintf(common, WORDS_PATH, "%s", path);
-		any = true;
+		if (!any) {
+			snprintf(common, WORDS_PATH, "%s", path);
+			len = (size_t)(strrchr(common, '/') - common);
+			any = true;
+		}
 		for (; n < len && path[n] == common[n]; n++)
 			slash = path[n] == '/' ? n : slash;
-		len = slash;
+		len = n == len && path[n] == '/' ? len : slash;
 	}
 	return len;
 }
@@ -392,6 +394,36 @@ static unsigned together(const struct item *const *it, unsigned i, unsigned n)
 	return j - i;
 }
 
+/* A whole GPT, as it is always written: both ends of the disk. */
+static bool put_gpt(struct buf *b, const struct act *a)
+{
+	unsigned seen = 0;
+	for (unsigned i = 0; i < a->items; i++) {
+		const struct item *it = &a->item[i];
+		if (it->kind != KNOW_MBR && it->kind != KNOW_GPT_HEADER && it->kind != KNOW_GPT_ENTRIES)
+			return false;
+		seen |= (it->kind == KNOW_MBR ? 1u : it->kind == KNOW_GPT_HEADER ? 2u : 8u) << (it->kind != KNOW_MBR && it->copy);
+	}
+	if (seen != 0x1f)
+		return false;
+	buf_printf(b, "the GPT (protective MBR, header and entries) and its copy at the end of the disk");
+	return true;
+}
+
+/* Zeroed or discarded as a whole. */
+static bool put_journal(struct buf *b, const struct act *a)
+{
+	bool rest = false;
+	for (unsigned i = 0; i < a->items; i++) {
+		if (a->item[i].kind != KNOW_JOURNAL_SUPER && a->item[i].kind != KNOW_JOURNAL_REST)
+			return false;
+		rest |= a->item[i].kind == KNOW_JOURNAL_REST;
+	}
+	if (rest)
+		buf_printf(b, "the journal");
+	return rest;
+}
+
 static unsigned systems_in(const struct know_map *m)
 {
 	unsigned n = 0;
@@ -406,6 +438,8 @@ void words_items(struct buf *b, const struct facts *f, const struct act *a)
 	unsigned n = 0, parts = 0, part = 0;
 	bool several = systems_in(f->end) > 1 || systems_in(f->begin) > 1;
 
+	if (put_gpt(b, a) || put_journal(b, a))
+		return;
 	for (unsigned i = 0; i < a->items; i++)
 		it[n++] = &a->item[i];
 	for (unsigned i = 0; i < n; i += together(it, i, n))
