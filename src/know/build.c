@@ -80,6 +80,11 @@ struct know_volume *know_volume_set(struct know_build *b, unsigned volume)
 	return &b->map->volume[volume];
 }
 
+unsigned know_volumes(const struct know_build *b)
+{
+	return (unsigned)b->map->volumes;
+}
+
 void know_fill(struct know_build *b, unsigned volume, enum know_kind kind)
 {
 	b->extra[volume].fill = (uint8_t)kind;
@@ -345,7 +350,8 @@ struct know_map *know_disk_map(const struct know_disk *d, struct err *e)
 	}
 	struct know_map *m = b->map;
 	for (unsigned v = 0; !know_stopped(b) && v < m->volumes; v++)
-		know_look(b, v);
+		if (!m->volume[v].format)
+			know_look(b, v);
 	know_apps(b);
 	know_flatten(b);
 	if (b->no_memory || b->told) {

@@ -61,7 +61,7 @@ bool know_ask(struct know_build *b); /* stop()?  Now and then */
 /* Stable, by key; linear in n, whatever the keys are.  tmp: n of them. */
 void know_sort(struct know_key *k, struct know_key *tmp, size_t n);
 
-bool know_look(struct know_build *b, unsigned volume); /* formats.c: who knows it?  False: nobody */
+void know_look(struct know_build *b, unsigned volume); /* formats.c: who knows it? */
 void know_apps(struct know_build *b);                  /* apps.c: those who look into files */
 void know_flatten(struct know_build *b);               /* flatten.c: makes map->region */
 

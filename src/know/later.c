@@ -7,8 +7,3 @@ bool know_fat(struct know_build *b, unsigned volume) { return (void)b, (void)vol
 bool know_xfs(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
 bool know_btrfs(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
 bool know_sqlite(struct know_build *b, const struct know_content *c) { return (void)b, (void)c, false; }
-/* mine, next */
-bool know_md(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-bool know_part(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-bool know_part_lost(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }
-bool know_label(struct know_build *b, unsigned volume) { return (void)b, (void)volume, false; }

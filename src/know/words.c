@@ -173,6 +173,14 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 	case KNOW_LABEL:
 		text_add(t, "%s", r->number < ARRAY_LEN(label) ? label[r->number] : words);
 		return;
+	case KNOW_MEMBER: {
+		const struct know_volume *v = r->volume < m->volumes ? &m->volume[r->volume] : NULL;
+		bool array = v && v->format && strncmp(v->format, "md", 2) == 0;
+		text_add(t, "part of %s%s%s", array ? "array" : "logical volume", v && v->name[0] ? " " : "", v ? v->name : "");
+		if (array && r->number < UINT16_MAX - 8u) /* the greatest stand for spares and the like */
+			text_add(t, ", disk %" PRIu64 " of %s", r->number, v->format);
+		return;
+	}
 	case KNOW_JOURNAL_DESC:
 	case KNOW_JOURNAL_COMMIT:
 		text_add(t, "%s, transaction %" PRIu64, words, r->number);
