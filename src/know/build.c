@@ -289,6 +289,11 @@ struct know_file *know_file_set(struct know_build *b, uint32_t file)
 	return &b->map->file[file];
 }
 
+const char *know_name(const struct know_build *b, uint32_t file)
+{
+	return file < b->map->files && b->map->file[file].name ? b->map->names + b->map->file[file].name : "";
+}
+
 void know_file_name(struct know_build *b, uint32_t file, uint32_t parent, const void *name, size_t name_len)
 {
 	if (file >= b->map->files)

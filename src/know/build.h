@@ -45,6 +45,7 @@ void know_add_plain(struct know_build *b, unsigned volume, enum know_layer layer
  * system is the one whose name is "/". */
 uint32_t know_add_file(struct know_build *b, const struct know_file *f, const void *name, size_t name_len);
 struct know_file *know_file_set(struct know_build *b, uint32_t file); /* until the next know_add_file() */
+const char *know_name(const struct know_build *b, uint32_t file); /* "" when it is not known; until the next file is added or named */
 void know_file_name(struct know_build *b, uint32_t file, uint32_t parent, const void *name, size_t name_len);
 
 __attribute__((format(printf, 3, 4))) void know_note(struct know_build *b, unsigned volume, const char *fmt, ...);
@@ -59,6 +60,7 @@ know_decoder know_part;       /* MBR, EBR, GPT */
 know_decoder know_part_lost;  /* GPT of which only the end is left; when nobody else knew it */
 know_decoder know_label;      /* LVM2, MD 0.90, swap */
 know_decoder know_ext;        /* ext2, ext3, ext4 */
+know_decoder know_ext_lost;   /* the same by a copy of its superblock; when nobody else knew it */
 know_decoder know_fat;        /* FAT12, FAT16, FAT32, exFAT */
 know_decoder know_xfs;
 know_decoder know_btrfs;

@@ -5,7 +5,7 @@
 #include "base/util.h"
 #include "know/inside.h"
 
-static know_decoder *const decoders[] = { know_md, know_part, know_label, know_ext, know_fat, know_xfs, know_btrfs, know_part_lost };
+static know_decoder *const decoders[] = { know_md, know_part, know_label, know_ext, know_fat, know_xfs, know_btrfs, know_part_lost, know_ext_lost };
 
 void know_look(struct know_build *b, unsigned volume)
 {

@@ -79,9 +79,15 @@ enum know_kind {
 	KNOW_SWAP_HEADER,
 	KNOW_SWAP,
 	KNOW_DB_HEADER,       /* SQLite, in file */
-	KNOW_DB_PAGE,         /* number: page; from 1 */
+	KNOW_DB_PAGE,         /* number: page; from 1: of a kind that is not known */
+	KNOW_DB_TABLE,        /* the same, and a node of a table; of an index; more of a long row; on the list of free pages */
+	KNOW_DB_INDEX,
+	KNOW_DB_OVERFLOW,
+	KNOW_DB_FREE,
 	KNOW_WAL_HEADER,
 	KNOW_WAL_FRAME,       /* number: page that it holds; home: its place on the disk, KNOW_NOWHERE: beyond the database */
+	KNOW_ROLLBACK_HEADER, /* SQLite's other journal; its pages are as they were before the transaction */
+	KNOW_ROLLBACK_PAGE,   /* number and home as those of KNOW_WAL_FRAME */
 	KNOW_KINDS
 };
 

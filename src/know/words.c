@@ -51,8 +51,14 @@ const struct know_kind_info know_kinds[KNOW_KINDS] = {
 	[KNOW_SWAP] = { "swap", "swap space", KC_DATA },
 	[KNOW_DB_HEADER] = { "database-header", "database header", KC_DATABASE },
 	[KNOW_DB_PAGE] = { "database-page", "database page", KC_DATABASE },
+	[KNOW_DB_TABLE] = { "database-table", "table page", KC_DATABASE },
+	[KNOW_DB_INDEX] = { "database-index", "index page", KC_DATABASE },
+	[KNOW_DB_OVERFLOW] = { "database-overflow", "overflow page", KC_DATABASE },
+	[KNOW_DB_FREE] = { "database-free", "free page", KC_DATABASE },
 	[KNOW_WAL_HEADER] = { "wal-header", "header of the write-ahead log", KC_DATABASE },
 	[KNOW_WAL_FRAME] = { "wal-frame", "frame of the write-ahead log", KC_DATABASE },
+	[KNOW_ROLLBACK_HEADER] = { "rollback-header", "header of the rollback journal", KC_DATABASE },
+	[KNOW_ROLLBACK_PAGE] = { "rollback-page", "page in the rollback journal", KC_DATABASE },
 };
 
 /* --- paths --- */
@@ -193,12 +199,18 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 		add_words(t, m, home, false);
 		return;
 	case KNOW_DB_PAGE:
+	case KNOW_DB_TABLE:
+	case KNOW_DB_INDEX:
+	case KNOW_DB_OVERFLOW:
+	case KNOW_DB_FREE:
 	case KNOW_WAL_FRAME:
-		text_add(t, r->kind == KNOW_DB_PAGE ? "%s %" PRIu64 " of" : "%s, page %" PRIu64 ", in", words, r->number);
+	case KNOW_ROLLBACK_PAGE:
+		text_add(t, r->kind == KNOW_WAL_FRAME || r->kind == KNOW_ROLLBACK_PAGE ? "%s, page %" PRIu64 ", in" : "%s %" PRIu64 " of", words, r->number);
 		add_file(t, m, r->file);
 		return;
 	case KNOW_DB_HEADER:
 	case KNOW_WAL_HEADER:
+	case KNOW_ROLLBACK_HEADER:
 		text_add(t, "%s%s", words, r->kind == KNOW_DB_HEADER ? " of" : ",");
 		add_file(t, m, r->file);
 		return;
