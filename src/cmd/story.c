@@ -211,7 +211,7 @@ static int map_given(struct walk *w, const char *name, struct err *e)
 /* The step that cut i - 1 began: until event end. */
 static void begin_step(struct walk *w, uint64_t end, uint64_t changes)
 {
-	w->facts = (struct facts){ .begin = w->before, .end = w->now, .former = &w->former };
+	w->facts = (struct facts){ .begin = w->before, .end = w->now, .given = w->given, .former = &w->former };
 	if (!has_data(w) || w->given)
 		return;
 	if (changes > w->changes || !w->now)
@@ -323,7 +323,7 @@ static unsigned columns(void)
 static int put(const struct command *c, struct walk *w, struct err *e)
 {
 	struct buf out = { .limit = WRITE_MAX };
-	char pause[FMT_ROOM], how[128];
+	char pause[FMT_ROOM], how[256];
 	struct telling t = { .name = c->file, .notes = buf_str(&w->source->notes), .how = how, .recording = w->source->recording, .wall = w->wall,
 			     .length = w->cutter->last, .events = w->cutter->events, .size = w->session.size, .columns = columns(),
 			     .story = &w->story };
@@ -334,6 +334,10 @@ static int put(const struct command *c, struct walk *w, struct err *e)
 	else
 		snprintf(how, sizeof how, "a step begins where nothing had happened for %s or longer%s", report_ns(pause, c->pause),
 			 w->cutter->gaps == CUT_PAUSES_MAX ? " (the longest pauses)" : "");
+	if (w->given) {
+		size_t n = strlen(how);
+		snprintf(how + n, sizeof how - n, "; what lies where is told by the disk at the end");
+	}
 	t.cut = !w->cutter->marks ? "pauses" : w->steps.n ? "steps" : "marks";
 	write_notes(c->file, t.notes);
 	if (c->html)

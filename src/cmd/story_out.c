@@ -47,15 +47,14 @@ static const char *step_name(const struct telling *t, unsigned i)
 	return is_end(t, i) ? "At the end" : strcmp(t->cut, "pauses") == 0 ? "" : "(before the first step)";
 }
 
-/* "0:36.1" */
+/* "(at 0:36.123, 2.3 s)" */
 static void put_times(struct buf *b, const struct story_step *s)
 {
 	char clock[FMT_ROOM], ns[FMT_ROOM];
-	if (!s->reach.end)
-		return;
-	buf_printf(b, "at %s", fmt_clock(clock, s->reach.begin));
+	buf_printf(b, "(at %s", fmt_clock(clock, s->reach.begin));
 	if (s->reach.end > s->reach.begin)
 		buf_printf(b, ", %s", report_ns(ns, s->reach.end - s->reach.begin));
+	buf_printf(b, ")");
 }
 
 /* --- text --- */
@@ -138,9 +137,8 @@ bool story_text(struct buf *b, const struct telling *t)
 		} else {
 			buf_printf(b, "\n%u. ", i + 1);
 			report_put(b, FOR_TERMINAL, step_name(t, i), NAME_MAX_SHOWN);
-			buf_printf(b, *step_name(t, i) ? " (" : "(");
+			buf_printf(b, *step_name(t, i) ? " " : "");
 			put_times(b, s);
-			buf_printf(b, ")");
 		}
 		buf_printf(b, "\n");
 		for (unsigned k = 0; k < s->n; k++)
@@ -236,9 +234,8 @@ bool story_markdown(struct buf *b, const struct telling *t)
 			buf_printf(b, "%u. ", i + 1);
 		put_plain(b, step_name(t, i));
 		if (!is_end(t, i)) {
-			buf_printf(b, *step_name(t, i) ? " (" : "(");
+			buf_printf(b, *step_name(t, i) ? " " : "");
 			put_times(b, s);
-			buf_printf(b, ")");
 		}
 		buf_printf(b, "\n\n");
 		for (unsigned k = 0; k < s->n; k++) {

@@ -93,7 +93,7 @@ static uint8_t theme_of(const struct facts *f, uint8_t op, const struct know_reg
 		return TH_META;
 	if (class == KC_SUPER && r->flags & KNOW_COPY)
 		return TH_BACKUP;
-	if (r->kind == KNOW_JOURNAL_COMMIT)
+	if (r->kind == KNOW_JOURNAL_COMMIT && op == REC_WRITE)
 		return TH_COMMIT;
 	return class == KC_TABLE && is_table(f, r) ? TH_TABLE : class == KC_JOURNAL ? TH_JOURNAL : class == KC_DATA && r->kind != KNOW_SYSTEM_FILE ? TH_DATA :
 	       class == KC_DATABASE ? TH_DATABASE : TH_META;
@@ -122,7 +122,7 @@ static void add_piece(struct facts *f, struct phase *p, const struct done *d, co
 	struct act *a = get_act(f, p, d->e->op, theme_of(f, d->e->op, what));
 	struct item like = { .kind = what->kind, .copy = what->flags & KNOW_COPY, .volume = what->volume };
 	struct item *it = a ? get_item(f, a, &like) : NULL;
-	bool same = x->was && x->was->kind == what->kind;
+	bool same = x->was && x->was->kind == what->kind && !f->given;
 
 	if (!it)
 		return;
@@ -197,7 +197,7 @@ static void add_beside(struct facts *f, struct phase *p, const struct done *d, c
 static void cut_request(struct facts *f, struct phase *p, const struct done *d)
 {
 	uint64_t off = d->e->off, stop = off + d->e->len, told = 0;
-	struct piece known = { 0 };
+	struct piece known = { 0 }, last = { 0 };
 
 	/* what is it for? */
 	if (d->e->op == REC_WRITE || d->e->op == REC_ZERO)
@@ -212,8 +212,13 @@ static void cut_request(struct facts *f, struct phase *p, const struct done *d)
 		struct piece x = n < FACT_PIECES ? next_piece(f, d, off, stop) : (struct piece){ .off = off, .len = stop - off };
 		if (known.what && says_nothing(x.what) && 2 * told >= d->e->len)
 			add_beside(f, p, d, &known, &x);
-		else
+		else if (x.what && last.what && x.what->kind == KNOW_FILE_DATA && x.what->file == last.what->file &&
+			 know_kinds[last.what->kind].class == KC_DATABASE)
+			add_beside(f, p, d, &last, &x); /* behind the last page that is in use */
+		else {
 			add_piece(f, p, d, &x);
+			last = x;
+		}
 		off += x.len;
 	}
 }

@@ -72,6 +72,7 @@ struct phase {
 
 struct facts {
 	const struct know_map *begin, *end;  /* borrowed; NULL: not known */
+	bool given;            /* both are one: the disk at the end of the session, not of the step */
 	const struct former *former;         /* borrowed; NULL: none */
 	struct phase phase[FACT_PHASES];
 	unsigned phases;       /* of the step, also those beyond */

@@ -81,9 +81,9 @@ void former_free(struct former *f)
 	*f = (struct former){ 0 };
 }
 
-/* A file's own: the volume's place, its inode, what it is. */
+/* What makes a file another one: the volume's place, its inode, what it is and its name, as inodes are used again. */
 struct mine {
-	uint64_t where, inode;
+	uint64_t where, inode, name;
 	uint32_t type;
 };
 
@@ -94,7 +94,10 @@ static bool wanted(const struct know_file *f)
 
 static struct mine mine(const struct know_map *m, const struct know_file *f)
 {
-	return (struct mine){ f->volume < m->volumes ? m->volume[f->volume].off : 0, f->inode, f->type };
+	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+	for (const char *p = f->name ? m->names + f->name : ""; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
+	return (struct mine){ f->volume < m->volumes ? m->volume[f->volume].off : 0, f->inode, hash, f->type };
 }
 
 static int compare(const void *a, const void *b)
@@ -104,6 +107,8 @@ static int compare(const void *a, const void *b)
 		return x->where < y->where ? -1 : 1;
 	if (x->inode != y->inode)
 		return x->inode < y->inode ? -1 : 1;
+	if (x->name != y->name)
+		return x->name < y->name ? -1 : 1;
 	return (x->type > y->type) - (x->type < y->type);
 }
 

@@ -50,6 +50,16 @@ static void put_contents(struct buf *b, const struct know_map *m, const struct k
 	}
 }
 
+/* "the file system of partition 1" */
+static void put_system(struct buf *b, const struct know_map *m, unsigned volume)
+{
+	buf_printf(b, "the file system");
+	if (volume) {
+		buf_printf(b, " of ");
+		words_volume(b, m, volume);
+	}
+}
+
 static void tell_new_volume(struct story *st, struct story_step *s, const struct facts *f, size_t i, const struct know_volume *was)
 {
 	const struct know_map *m = f->end;
@@ -87,9 +97,9 @@ static void tell_volumes(struct story *st, struct story_step *s, const struct fa
 			told++;
 		} else if (was && v->format && v->dirty != was->dirty) {
 			b.len = 0;
-			words_volume(&b, f->end, (unsigned)i);
-			story_say(st, s, SAYS_STATE, &s->reach, v->dirty ? "from now on the file system of %s says that it is in use: "
-				  "after a crash its journal is to be played" : "the file system of %s is marked clean", buf_str(&b));
+			put_system(&b, f->end, (unsigned)i);
+			story_say(st, s, SAYS_STATE, &s->reach, v->dirty ? "from now on %s says that it is in use: after a crash its journal is "
+				  "to be played" : "%s is marked clean", buf_str(&b));
 			told++;
 		}
 	}
@@ -166,8 +176,8 @@ void story_end(struct story *st, struct story_step *s, const struct know_map *m,
 		after.first = ss->last_flush.last;
 		after.begin = ss->last_flush.end ? ss->last_flush.end : all->begin;
 		words_size(&b, ss->answered - ss->durable);
-		story_say(st, s, SAYS_STATE, &after, "%s that had been written %s not covered by a flush%s: a crash here could lose them",
-			  buf_str(&b), ss->answered - ss->durable == 1 ? "is" : "are", ss->last_flush.end ? "" : ", as there was none");
+		story_say(st, s, SAYS_STATE, &after, "%s that had been written are not covered by a flush%s: a crash here could lose them",
+			  buf_str(&b), ss->last_flush.end ? "" : ", as there was none");
 	} else if (ss->answered) {
 		story_say(st, s, SAYS_STATE, &ss->last_flush, "all that was written is covered by a flush");
 	}
@@ -175,8 +185,8 @@ void story_end(struct story *st, struct story_step *s, const struct know_map *m,
 		if (!m->volume[i].format || !m->volume[i].dirty)
 			continue;
 		b.len = 0;
-		words_volume(&b, m, (unsigned)i);
-		story_say(st, s, SAYS_STATE, all, "the file system of %s was not unmounted: its journal is to be played", buf_str(&b));
+		put_system(&b, m, (unsigned)i);
+		story_say(st, s, SAYS_STATE, all, "%s was not unmounted: its journal is to be played", buf_str(&b));
 	}
 	if (ss->flight.count || ss->abandoned) {
 		b.len = 0;

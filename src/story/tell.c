@@ -148,7 +148,7 @@ static void tell_reads(struct tell *t, uint64_t before)
 	t->reads_told = true;
 	/* looking at many places, a little at each, where signatures lie: at the ends of the disk, or of what is known to be empty */
 	bool ends = nothing && at_the_ends(t, nothing);
-	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(64) && (ends || facts_known(t->f->begin));
+	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(64) && (ends || (facts_known(t->f->begin) && !t->f->given));
 	if (nothing) {
 		put_subject(t, &b, &nothing->reach);
 		buf_printf(&b, probing ? "looked for signatures: " : "read ");
@@ -175,14 +175,14 @@ static void tell_reads(struct tell *t, uint64_t before)
 		}
 		if (t->blank && !t->f->reqs[REC_WRITE] && !t->f->reqs[REC_ZERO] && !t->f->reqs[REC_TRIM])
 			buf_printf(&b, ", all before anything had been written");
-		else if (facts_known(t->f->begin))
+		else if (facts_known(t->f->begin) && !t->f->given)
 			buf_printf(&b, ", where there was nothing to be found");
 		story_say(t->st, t->s, SAYS_READ, &nothing->reach, "%s", buf_str(&b));
 	}
 	if (known) {
 		b.len = 0;
 		put_subject(t, &b, &known->reach);
-		buf_printf(&b, "read ");
+		buf_printf(&b, t->f->given ? "read where, at the end of all, there lie " : "read ");
 		words_items(&b, t->f, known);
 		put_amount(&b, known, false);
 		story_say(t->st, t->s, SAYS_READ, &known->reach, "%s", buf_str(&b));
@@ -222,8 +222,9 @@ static void put_area(struct tell *t, struct buf *b, const struct act *a)
 	}
 	words_size(b, a->bytes);
 	if (a->items == 1 && (a->item[0].kind == KNOW_FREE || a->item[0].kind == KNOW_GAP))
-		buf_printf(b, a->item[0].kind == KNOW_FREE ? " of free space" : " outside of all partitions");
-	if (a->where.n == 1 && !a->where.more) {
+		buf_printf(b, a->item[0].kind != KNOW_FREE ? " outside of all partitions" :
+			   a->op == REC_WRITE ? t->f->given ? " that nothing uses at the end of all" : " that nothing uses at the end of the step" : " of free space");
+	if (a->where.n == 1 || a->where.more) {
 		buf_printf(b, " ");
 		words_places(b, &a->where, t->size);
 	}
@@ -233,7 +234,7 @@ static void put_area(struct tell *t, struct buf *b, const struct act *a)
 	if (t->size && once <= t->size && !a->where.more && percent >= 10)
 		buf_printf(b, ", %" PRIu64 " %% of the disk", percent);
 	buf_printf(b, ")");
-	if (a->where.n > 1 || a->where.more) {
+	if (a->where.n > 1 && !a->where.more) {
 		buf_printf(b, ": ");
 		words_places(b, &a->where, t->size);
 	}

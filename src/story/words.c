@@ -136,19 +136,23 @@ static uint32_t put_alike(struct buf *b, const struct spans *s, const struct ali
 void words_places(struct buf *b, const struct spans *s, uint64_t size)
 {
 	struct alike part[WORDS_PARTS];
-	unsigned n = choose(s, part, WORDS_PARTS), told = 0;
+	unsigned n = 0, told = 0;
 	uint32_t all = 0;
+
+	if (s->more) {
+		buf_printf(b, "at more than %u places", (unsigned)s->n);
+		return;
+	}
+	n = choose(s, part, WORDS_PARTS);
 
 	for (unsigned i = 0; i < n; i++)
 		all += MIN(part[i].n, (uint32_t)WORDS_PLACES);
-	bool cut = all < s->n || s->more;
+	bool cut = all < s->n;
 	for (unsigned i = 0; i < n; i++) {
 		buf_printf(b, "%s", i == 0 ? "" : cut || i + 1 < n ? ", " : ", and ");
 		told += put_alike(b, s, &part[i], s->n > 1, size);
 	}
-	if (s->more)
-		buf_printf(b, ", and more at many other places");
-	else if (cut) {
+	if (cut) {
 		buf_printf(b, ", and more at ");
 		words_count(b, s->n - told, "other place");
 	}
@@ -271,11 +275,24 @@ static const struct phrase {
 	[KNOW_LABEL] = { "the label", NULL, "the copy of the label", PLAIN },
 	[KNOW_SWAP_HEADER] = { "the swap header", NULL, NULL, PLAIN },
 	[KNOW_SWAP] = { "swap space", NULL, NULL, PLAIN },
-	[KNOW_DB_HEADER] = { "the header of the database", NULL, NULL, OF_FILES },
-	[KNOW_DB_PAGE] = { "page", NULL, NULL, PAGES },
-	[KNOW_WAL_HEADER] = { "the header of the write-ahead log", NULL, NULL, OF_FILES },
-	[KNOW_WAL_FRAME] = { "frame", NULL, NULL, PAGES },
+	[KNOW_DB_HEADER] = { "header", "the database", NULL, PAGES },
+	[KNOW_DB_PAGE] = { "", "the database", NULL, PAGES },
+	[KNOW_DB_TABLE] = { "", "the database", NULL, PAGES },
+	[KNOW_DB_INDEX] = { "", "the database", NULL, PAGES },
+	[KNOW_DB_OVERFLOW] = { "", "the database", NULL, PAGES },
+	[KNOW_DB_FREE] = { "", "the database", NULL, PAGES },
+	[KNOW_WAL_HEADER] = { "header", "the write-ahead log", NULL, PAGES },
+	[KNOW_WAL_FRAME] = { "frames for ", "the write-ahead log", NULL, PAGES },
+	[KNOW_ROLLBACK_HEADER] = { "header", "the rollback journal", NULL, PAGES },
+	[KNOW_ROLLBACK_PAGE] = { "what was in ", "the rollback journal", NULL, PAGES },
 };
+
+/* Kinds that are newer than the table have the words of the map. */
+static const char *one_of(const struct item *it)
+{
+	const char *copy = it->copy ? phrases[it->kind].copy : NULL;
+	return copy ? copy : phrases[it->kind].one ? phrases[it->kind].one : know_kinds[it->kind].words;
+}
 
 static uint64_t numbers_in(const struct spans *s) { return spans_sum(s); }
 
@@ -298,7 +315,7 @@ static void put_groups(struct buf *b, const struct facts *f, const struct item *
 		buf_printf(b, "copies of ");
 	for (unsigned k = i; k < j; k++) {
 		const struct phrase *p = &phrases[it[k]->kind];
-		buf_printf(b, "%s%s", link_word(k - i, j - i), it[k]->copy ? p->copy ? p->copy : p->one : one ? p->one : p->many ? p->many : p->one);
+		buf_printf(b, "%s%s", link_word(k - i, j - i), !it[k]->copy && !one && p->many ? p->many : one_of(it[k]));
 	}
 	if (how == IN_GROUP && is_group_0(&it[i]->numbers))
 		return;
@@ -306,17 +323,19 @@ static void put_groups(struct buf *b, const struct facts *f, const struct item *
 	words_numbers(b, &it[i]->numbers);
 }
 
-static void put_transactions(struct buf *b, const struct item *const *it, unsigned i, unsigned j)
+static void put_transactions(struct buf *b, const struct facts *f, const struct item *const *it, unsigned i, unsigned j)
 {
+	const struct know_map *m = f->end ? f->end : f->begin;
+	uint64_t block = m && it[i]->volume < m->volumes ? m->volume[it[i]->volume].block : 0;
 	struct spans all = { 0 };
-	uint64_t bytes = 0;
-	bool commits = it[i]->kind == KNOW_JOURNAL_COMMIT, desc = false, revoke = false;
+	uint64_t bytes = 0, desc = 0;
+	bool commits = it[i]->kind == KNOW_JOURNAL_COMMIT, revoke = false;
 
 	for (unsigned k = i; k < j; k++) {
 		for (uint32_t n = 0; n < it[k]->numbers.n; n++)
 			spans_add(&all, it[k]->numbers.at[n].from, it[k]->numbers.at[n].to);
 		bytes += it[k]->kind == KNOW_JOURNAL_DATA ? it[k]->bytes : 0;
-		desc |= it[k]->kind == KNOW_JOURNAL_DESC;
+		desc += it[k]->kind == KNOW_JOURNAL_DESC ? it[k]->bytes : 0;
 		revoke |= it[k]->kind == KNOW_JOURNAL_REVOKE;
 	}
 	bool one = numbers_in(&all) == 1;
@@ -328,7 +347,7 @@ static void put_transactions(struct buf *b, const struct item *const *it, unsign
 		words_numbers(b, &all);
 		buf_printf(b, " (");
 		if (desc)
-			buf_printf(b, one ? "its descriptor" : "their descriptors");
+			buf_printf(b, "%s descriptor%s", one ? "its" : "their", one && desc <= block ? "" : "s");
 		if (bytes) {
 			buf_printf(b, desc ? revoke ? ", " : " and " : "");
 			words_size(b, bytes);
@@ -341,17 +360,42 @@ static void put_transactions(struct buf *b, const struct item *const *it, unsign
 	spans_free(&all);
 }
 
+/* "the database /x.db (header and 2 pages)".  many is what it is called, one what its parts are. */
+static void put_pages(struct buf *b, const struct facts *f, const struct item *const *it, unsigned i, unsigned j)
+{
+	struct spans all = { 0 };
+	bool more = false, header = false;
+	const char *part = "";
+
+	for (unsigned k = i; k < j; k++) {
+		bool head = strcmp(phrases[it[k]->kind].one, "header") == 0;
+		header |= head;
+		part = head ? part : phrases[it[k]->kind].one;
+		for (uint32_t n = 0; n < it[k]->numbers.n && !head; n++)
+			spans_add(&all, it[k]->numbers.at[n].from, it[k]->numbers.at[n].to);
+		more |= it[k]->numbers.more || all.more;
+	}
+	buf_printf(b, "%s ", phrases[it[i]->kind].many);
+	words_files(b, f, &it[i]->files, "file");
+	buf_printf(b, " (%s", header ? all.n ? "header and " : "header" : "");
+	if (all.n) {
+		buf_printf(b, "%s%s", part, more ? "more than " : "");
+		words_count(b, numbers_in(&all), "page");
+	}
+	buf_printf(b, ")");
+	spans_free(&all);
+}
+
 static void put_item(struct buf *b, const struct facts *f, const struct item *it)
 {
 	const struct phrase *p = &phrases[it->kind];
-	uint64_t n = numbers_in(&it->numbers);
 	const struct know_map *m = it->files.n ? map_of(f, it->files.first[0]) : NULL;
 	const struct know_file *file = m && (uint32_t)it->files.first[0] < m->files ? &m->file[(uint32_t)it->files.first[0]] : NULL;
 
 	switch (p->how) {
 	case ARE_FILES:
 		if (it->files.n <= 1)
-			buf_printf(b, "%s ", p->one);
+			buf_printf(b, "%s ", one_of(it));
 		else if (it->files.n <= WORDS_NAMES)
 			buf_printf(b, it->kind == KNOW_DIRECTORY ? "the directories " : "the indexes of the directories ");
 		words_files(b, f, &it->files, p->many);
@@ -363,16 +407,11 @@ static void put_item(struct buf *b, const struct facts *f, const struct item *it
 		else
 			buf_printf(b, "a file");
 		break;
-	case PAGES:
-		words_count(b, it->numbers.more ? it->reqs : n, p->one);
-		buf_printf(b, " of ");
-		words_files(b, f, &it->files, "database");
-		break;
 	default:
 		if (it->kind == KNOW_MBR)
 			buf_printf(b, it->numbers.n && it->numbers.at[0].from == 1 ? "the protective MBR" : "the MBR");
 		else
-			buf_printf(b, "%s", it->copy && p->copy ? p->copy : p->one);
+			buf_printf(b, "%s", one_of(it));
 		if ((it->kind == KNOW_JOURNAL_REST || it->kind == KNOW_LOG || it->kind == KNOW_SYSTEM_FILE) && file && file->inode)
 			buf_printf(b, " (inode %" PRIu64 ")", file->inode);
 	}
@@ -386,6 +425,11 @@ static unsigned together(const struct item *const *it, unsigned i, unsigned n)
 	if (how == JOURNAL)
 		while (j < n && phrases[it[j]->kind].how == JOURNAL &&
 		       (it[j]->kind == KNOW_JOURNAL_COMMIT) == (it[i]->kind == KNOW_JOURNAL_COMMIT))
+			j++;
+	if (how == PAGES)
+		while (j < n && phrases[it[j]->kind].how == PAGES && strcmp(phrases[it[j]->kind].many, phrases[it[i]->kind].many) == 0 &&
+		       it[j]->files.n == it[i]->files.n &&
+		       memcmp(it[j]->files.first, it[i]->files.first, sizeof it[i]->files.first) == 0)
 			j++;
 	if (how == IN_GROUP || how == OF_GROUP)
 		while (j < n && phrases[it[j]->kind].how == how && it[j]->copy == it[i]->copy && it[j]->volume == it[i]->volume &&
@@ -415,7 +459,7 @@ static bool put_journal(struct buf *b, const struct act *a)
 {
 	bool rest = false;
 	for (unsigned i = 0; i < a->items; i++) {
-		if (a->item[i].kind != KNOW_JOURNAL_SUPER && a->item[i].kind != KNOW_JOURNAL_REST)
+		if (know_kinds[a->item[i].kind].class != KC_JOURNAL || a->op == REC_READ || a->op == REC_WRITE)
 			return false;
 		rest |= a->item[i].kind == KNOW_JOURNAL_REST;
 	}
@@ -450,7 +494,9 @@ void words_items(struct buf *b, const struct facts *f, const struct act *a)
 		buf_printf(b, "%s", part == 0 ? "" : part + 1 == parts ? parts > 2 || j - i > 1 ? ", and " : " and " : ", ");
 		enum how how = phrases[it[i]->kind].how;
 		if (how == JOURNAL)
-			put_transactions(b, it, i, j);
+			put_transactions(b, f, it, i, j);
+		else if (how == PAGES)
+			put_pages(b, f, it, i, j);
 		else if (how == IN_GROUP || how == OF_GROUP)
 			put_groups(b, f, it, i, j);
 		else
