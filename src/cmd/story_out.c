@@ -123,10 +123,12 @@ static void trim_lines(struct buf *b)
 
 bool story_text(struct buf *b, const struct telling *t)
 {
-	char line[256];
+	char line[512];
 
 	report_put(b, FOR_TERMINAL, t->name, SIZE_MAX);
-	buf_printf(b, ": %s\n(%s)\n", headline(t, line, sizeof line), t->how);
+	buf_printf(b, ": %s\n", headline(t, line, sizeof line));
+	snprintf(line, sizeof line, "(%s)", t->how);
+	put_wrapped(b, line, 0, 1, t->columns);
 	for (unsigned i = 0; i < t->story->steps; i++) {
 		const struct story_step *s = &t->story->step[i];
 		if (is_end(t, i) && !s->n)

@@ -5,25 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "story/story.h"
+#include "story/tell.h"
 #include "story/words.h"
 #include "view/fmt.h"
 
 const char *const story_kind_names[STORY_KINDS] = { "read", "write", "zero", "trim", "flush", "why", "state", "trouble", "nothing" };
-
-/* A step on its way to sentences. */
-struct tell {
-	struct story *st;
-	struct story_step *s;
-	const struct facts *f;
-	const struct session *ss;
-	uint64_t size;              /* of the disk; 0: not known */
-	const char *actor;
-	unsigned said;              /* sentences that have a subject */
-	uint64_t last_end;          /* ns: when what was told last was over */
-	bool blank;                 /* nothing had been changed before the step */
-	bool reads_told;
-};
 
 /* --- sentences --- */
 
@@ -50,8 +36,7 @@ void story_say(struct story *st, struct story_step *s, enum story_kind kind, con
 	buf_free(&b);
 }
 
-/* "mkfs ", "It ", "Then it " */
-static void put_subject(struct tell *t, struct buf *b, const struct reach *r)
+void tell_subject(struct tell *t, struct buf *b, const struct reach *r)
 {
 	if (t->said++ == 0) {
 		bool own = strcmp(t->actor, "the client") != 0 && strcmp(t->actor, "the kernel") != 0;
@@ -62,8 +47,7 @@ static void put_subject(struct tell *t, struct buf *b, const struct reach *r)
 	t->last_end = r->end;
 }
 
-/* "(62 MiB, 1 request)", "(4 MiB at 17 MiB, 1 request)" */
-static void put_amount(struct buf *b, const struct act *a, bool place)
+void tell_amount(struct buf *b, const struct act *a, bool place)
 {
 	uint64_t once = spans_sum(&a->where);
 
@@ -124,72 +108,6 @@ static void put_errors(struct tell *t)
 	buf_free(&b);
 }
 
-/* --- reads --- */
-
-static uint64_t edge_of(const struct tell *t) { return MIN(MIB(1), t->size / 8); }
-
-static bool at_the_ends(const struct tell *t, const struct act *a)
-{
-	uint64_t edge = edge_of(t), sum = spans_sum(&a->where);
-	return edge && !a->where.more &&
-	       spans_covers(&a->where, 0, edge) + spans_covers(&a->where, t->size - edge, t->size) > sum / 2;
-}
-
-static void tell_reads(struct tell *t, uint64_t before)
-{
-	const struct act *nothing = facts_act(&t->f->whole, REC_READ, TH_NOTHING), *known = facts_act(&t->f->whole, REC_READ, TH_META);
-	struct buf b = { .limit = SENTENCE_MAX };
-	struct reach all = { 0 };
-
-	reach_add(&all, nothing ? &nothing->reach : &all);
-	reach_add(&all, known ? &known->reach : &all);
-	if (t->reads_told || all.first >= before || !(nothing || known))
-		return;
-	t->reads_told = true;
-	/* looking at many places, a little at each, where signatures lie: at the ends of the disk, or of what is known to be empty */
-	bool ends = nothing && at_the_ends(t, nothing);
-	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(64) && (ends || (facts_known(t->f->begin) && !t->f->given));
-	if (nothing) {
-		put_subject(t, &b, &nothing->reach);
-		buf_printf(&b, probing ? "looked for signatures: " : "read ");
-		if (!probing) {
-			words_size(&b, nothing->bytes);
-			buf_printf(&b, " in ");
-		}
-		words_count(&b, nothing->reqs, probing ? "read" : "request");
-		if (nothing->places.n <= 2 && nothing->where.n <= 2) {
-			buf_printf(&b, " ");
-			words_places(&b, &nothing->where, t->size);
-		} else {
-			buf_printf(&b, nothing->places.more ? " at more than " : " at ");
-			words_count(&b, nothing->places.n, "place");
-		}
-		if (probing) {
-			buf_printf(&b, " (");
-			words_size(&b, nothing->bytes);
-			buf_printf(&b, ")");
-		}
-		if (ends) {
-			buf_printf(&b, ", most of them in the first and the last ");
-			words_size(&b, edge_of(t));
-		}
-		if (t->blank && !t->f->reqs[REC_WRITE] && !t->f->reqs[REC_ZERO] && !t->f->reqs[REC_TRIM])
-			buf_printf(&b, ", all before anything had been written");
-		else if (facts_known(t->f->begin) && !t->f->given)
-			buf_printf(&b, ", where there was nothing to be found");
-		story_say(t->st, t->s, SAYS_READ, &nothing->reach, "%s", buf_str(&b));
-	}
-	if (known) {
-		b.len = 0;
-		put_subject(t, &b, &known->reach);
-		buf_printf(&b, t->f->given ? "read where, at the end of all, there lie " : "read ");
-		words_items(&b, t->f, known);
-		put_amount(&b, known, false);
-		story_say(t->st, t->s, SAYS_READ, &known->reach, "%s", buf_str(&b));
-	}
-	buf_free(&b);
-}
-
 /* --- changes --- */
 
 static uint64_t former_of(const struct act *a, uint64_t *files, bool *more)
@@ -217,7 +135,7 @@ static void put_area(struct tell *t, struct buf *b, const struct act *a)
 	if (v || (t->size && !a->where.more && spans_sum(&a->where) == t->size)) {
 		buf_printf(b, "the whole of ");
 		words_volume(b, m, v ? number : 0);
-		put_amount(b, a, false);
+		tell_amount(b, a, false);
 		return;
 	}
 	words_size(b, a->bytes);
@@ -292,7 +210,7 @@ static void put_act(struct tell *t, struct buf *b, const struct act *a)
 		put_area(t, b, a);
 	} else {
 		words_items(b, t->f, a);
-		put_amount(b, a, a->op == REC_ZERO || a->theme == TH_DATA || a->theme == TH_DATABASE);
+		tell_amount(b, a, a->op == REC_ZERO || a->theme == TH_DATA || a->theme == TH_DATABASE);
 	}
 	uint64_t was = former_of(a, &files, &more);
 	if (a->op == REC_TRIM && was) {
@@ -392,7 +310,7 @@ static void tell_phase(struct tell *t, const struct phase *p, bool commit, unsig
 			reach_add(&r, &p[k].act[0].reach);
 			reach_add(&r, &p[k].flush);
 		}
-		put_subject(t, &b, &r);
+		tell_subject(t, &b, &r);
 		put_act(t, &b, &all);
 		if (times > 1)
 			buf_printf(&b, ", in %u rounds with a flush after each", times);
@@ -418,7 +336,7 @@ static void tell_whole(struct tell *t)
 			continue;
 		tell_reads(t, a->reach.first);
 		b.len = 0;
-		put_subject(t, &b, &a->reach);
+		tell_subject(t, &b, &a->reach);
 		put_act(t, &b, a);
 		story_say(t->st, t->s, kind_of(a), &a->reach, "%s", buf_str(&b));
 	}
@@ -429,66 +347,6 @@ static void tell_whole(struct tell *t)
 	story_say(t->st, t->s, SAYS_FLUSH, &t->s->reach, "in between it asked for a flush %s%s", buf_str(&b),
 		  f->whole.flushed < f->whole.flushes ? "; not all of them were answered with success" : "");
 	buf_free(&b);
-}
-
-/* --- why in that order --- */
-
-static bool on_ext(const struct facts *f, const struct act *a)
-{
-	const struct know_map *m = f->end;
-	unsigned v = a->items ? a->item[0].volume : 0;
-	return m && v < m->volumes && m->volume[v].format && strncmp(m->volume[v].format, "ext", 3) == 0;
-}
-
-/* Data, then the journal, a flush, the commit, then the metadata in its place: that each was over when the next began is looked at. */
-static void tell_order(struct tell *t)
-{
-	const struct facts *f = t->f;
-	const struct act *data = NULL, *commit = NULL, *meta = NULL;
-	unsigned at = 0;
-	bool early = false;
-
-	for (unsigned i = 0; i < MIN(f->phases, (unsigned)FACT_PHASES) && !commit; i++) {
-		commit = facts_act(&f->phase[i], REC_WRITE, TH_COMMIT);
-		const struct act *a = commit ? NULL : facts_act(&f->phase[i], REC_WRITE, TH_DATA);
-		data = a ? a : data;
-		early |= !commit && facts_act(&f->phase[i], REC_WRITE, TH_META);
-		at = i;
-	}
-	if (f->phases > FACT_PHASES || !commit || !at || t->st->explained_order || !on_ext(f, commit) || !f->phase[at - 1].flushed)
-		return;
-	for (unsigned i = at; i < f->phases && !meta; i++)
-		meta = facts_act(&f->phase[i], REC_WRITE, TH_META);
-	/* all of it answered, and a flush or FUA in between */
-	bool data_first = data && data->reach.end <= commit->reach.begin;
-	bool meta_last = meta && !early && meta->reach.begin >= commit->reach.end && (f->phase[at].flushed || commit->fua == commit->reqs);
-	struct reach r = commit->reach;
-	if (data_first)
-		reach_add(&r, &data->reach);
-	if (meta_last)
-		reach_add(&r, &meta->reach);
-	if (data_first && meta_last)
-		story_say(t->st, t->s, SAYS_WHY, &r, "that order is no chance: the data was on the disk before the commit block was written, so no "
-			  "inode can point to data that never came; and nothing was overwritten in its place before the journal's copy of "
-			  "it was committed, so a crash at any moment leaves the old state or the new one");
-	else if (data_first)
-		story_say(t->st, t->s, SAYS_WHY, &r, "the data was on the disk before the commit block was written, so no inode can point to "
-			  "data that never came");
-	else if (meta_last)
-		story_say(t->st, t->s, SAYS_WHY, &r, "nothing was overwritten in its place before the journal's copy of it was committed, so a "
-			  "crash at any moment leaves the old state or the new one");
-	t->st->explained_order = data_first && meta_last;
-}
-
-static void tell_waiting(struct tell *t)
-{
-	const struct act *a = facts_act(&t->f->whole, REC_WRITE, TH_DATA);
-	if (!a)
-		a = facts_act(&t->f->whole, REC_WRITE, TH_COMMIT);
-	if (!a || !t->st->silent || !t->st->silent_name || !facts_known(t->f->begin))
-		return;
-	story_say(t->st, t->s, SAYS_WHY, &a->reach, "until now nothing of that had reached the disk: the step before, \"%s\", wrote nothing, so it "
-		  "had been waiting in the client's memory", t->st->silent_name);
 }
 
 /* --- a step --- */
