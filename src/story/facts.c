@@ -95,8 +95,11 @@ static uint8_t theme_of(const struct facts *f, uint8_t op, const struct know_reg
 		return TH_BACKUP;
 	if (r->kind == KNOW_JOURNAL_COMMIT && op == REC_WRITE)
 		return TH_COMMIT;
-	return class == KC_TABLE && is_table(f, r) ? TH_TABLE : class == KC_JOURNAL ? TH_JOURNAL : class == KC_DATA && r->kind != KNOW_SYSTEM_FILE ? TH_DATA :
-	       class == KC_DATABASE ? TH_DATABASE : TH_META;
+	if (class == KC_TABLE)
+		return is_table(f, r) ? TH_TABLE : TH_META;
+	if (class == KC_DATA)
+		return r->kind == KNOW_SYSTEM_FILE ? TH_META : TH_DATA;
+	return class == KC_JOURNAL ? TH_JOURNAL : class == KC_DATABASE ? TH_DATABASE : TH_META;
 }
 
 static void add_former(const struct former *f, struct item *it, uint64_t off, uint64_t end)

@@ -15,7 +15,7 @@ enum {
 	FACT_PHASES = 12,     /* kept one by one; what is beyond is in the whole only */
 	FACT_ITEMS = 64,      /* in an act */
 	FACT_PIECES = 4096,   /* of one request; the rest of it is of unknown kind */
-	FACT_FLIGHT = 1 << 16,/* requests under way that are kept in mind */
+	FACT_FLIGHT = 1 << 16, /* requests under way that are kept in mind */
 	FACT_FLUSHES = 64,    /* flushes under way at once */
 };
 #define FACT_BEGIN (1ull << 32)

@@ -28,8 +28,9 @@ void former_free(struct former *f);
 
 /* Files and directories that are in one map and not in the other. */
 struct changes {
-	uint64_t files, dirs;  /* how many */
-	uint32_t named[CHANGES_NAMED]; /* the first of the files (or directories, when there is no file): indexes in the map they are in */
+	uint64_t files, dirs;
+	/* the first of the files (or directories, when there is no file): indexes in the map they are in */
+	uint32_t named[CHANGES_NAMED];
 	unsigned names;
 	bool failed;           /* no memory: nothing is known */
 };

@@ -98,8 +98,9 @@ static void tell_volumes(struct story *st, struct story_step *s, const struct fa
 		} else if (was && v->format && v->dirty != was->dirty) {
 			b.len = 0;
 			put_system(&b, f->end, (unsigned)i);
-			story_say(st, s, SAYS_STATE, &s->reach, v->dirty ? "from now on %s says that it is in use: after a crash its journal is "
-				  "to be played" : "%s is marked clean", buf_str(&b));
+			story_say(st, s, SAYS_STATE, &s->reach,
+				  v->dirty ? "from now on %s says that it is in use: after a crash its journal is to be played" :
+					     "%s is marked clean", buf_str(&b));
 			told++;
 		}
 	}

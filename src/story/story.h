@@ -41,7 +41,9 @@ struct story_step *story_add(struct story *st, const char *name, size_t len);
 void story_tell(struct story *st, struct story_step *s, const struct facts *f, const struct session *ss, uint64_t changes_before);
 /* What was left at the end.  m: the disk then; NULL: not known. */
 void story_end(struct story *st, struct story_step *s, const struct know_map *m, const struct session *ss, const struct reach *all);
-void story_say(struct story *st, struct story_step *s, enum story_kind kind, const struct reach *reach, const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* One sentence more; the full stop is put behind it. */
+void story_say(struct story *st, struct story_step *s, enum story_kind kind, const struct reach *reach, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 void story_free(struct story *st);
 
 /* For tell.c and state.c: what is different on the disk. */

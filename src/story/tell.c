@@ -141,7 +141,8 @@ static void put_area(struct tell *t, struct buf *b, const struct act *a)
 	words_size(b, a->bytes);
 	if (a->items == 1 && (a->item[0].kind == KNOW_FREE || a->item[0].kind == KNOW_GAP))
 		buf_printf(b, a->item[0].kind != KNOW_FREE ? " outside of all partitions" :
-			   a->op == REC_WRITE ? t->f->given ? " that nothing uses at the end of all" : " that nothing uses at the end of the step" : " of free space");
+			   a->op != REC_WRITE ? " of free space" :
+			   t->f->given ? " that nothing uses at the end of all" : " that nothing uses at the end of the step");
 	if (a->where.n == 1 || a->where.more) {
 		buf_printf(b, " ");
 		words_places(b, &a->where, t->size);

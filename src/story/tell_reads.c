@@ -24,7 +24,8 @@ void tell_reads(struct tell *t, uint64_t before)
 	t->reads_told = true;
 	/* looking at many places, a little at each, where signatures lie: at the ends of the disk, or of what is known to be empty */
 	bool ends = nothing && at_the_ends(t, nothing);
-	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(64) && (ends || (facts_known(t->f->begin) && !t->f->given));
+	bool probing = nothing && nothing->reqs >= 4 && nothing->bytes / nothing->reqs <= KIB(64) &&
+		       (ends || (facts_known(t->f->begin) && !t->f->given));
 	if (nothing) {
 		tell_subject(t, &b, &nothing->reach);
 		buf_printf(&b, probing ? "looked for signatures: " : "read ");

@@ -6,6 +6,10 @@
 
 enum { WORDS_RANGES = 8, WORDS_PARTS = 5, WORDS_PLACES = 6, WORDS_NAMES = 3, WORDS_PATH = 512 };
 
+/* What stands before part i of n: nothing, a comma, "and". */
+const char *words_link(size_t i, size_t n);
+/* The map that a key of an item's files belongs to; NULL: none. */
+const struct know_map *words_map(const struct facts *f, uint64_t key);
 void words_size(struct buf *b, uint64_t bytes);
 /* "1 request", "1,234 requests"; "1 directory", "2 directories". */
 void words_count(struct buf *b, uint64_t n, const char *what);
