@@ -21,6 +21,7 @@ static const struct {
 	{ "replay", "play a recording against any NBD server" },
 	{ "report", "say in numbers what happened to a disk: text, JSON, or a page with plots" },
 	{ "serve", "serve a disk over NBD (alias nbdkit)" },
+	{ "story", "tell in sentences what happened to a disk" },
 	{ "view", "show what happens to a disk, from its log (alias nbdview)" },
 };
 

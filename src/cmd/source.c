@@ -68,6 +68,7 @@ static int walk_recording(struct source *s, source_see *see, void *arg)
 			buf_printf(&s->notes, "%" PRIu64 " events are missing before event %" PRIu64 "\n", number - next, number);
 		bad = w.bad;
 		next = MAX(next, number + (ev.type != REC_CARRY));
+		s->number = number;
 		if (!see(arg, &ev, NULL))
 			break;
 	}
@@ -101,6 +102,7 @@ static int walk_log(struct source *s, source_see *see, void *arg, struct err *e)
 	uint64_t first = UINT64_MAX;
 	ssize_t got = 0;
 
+	s->number = 0;
 	if (!room)
 		return err_set(e, "out of memory");
 	while ((got = read(s->fd, room + have, ROOM - have)) > 0 || (got < 0 && errno == EINTR)) {
@@ -109,7 +111,7 @@ static int walk_log(struct source *s, source_see *see, void *arg, struct err *e)
 		uint64_t at = s->bytes - have;
 		s->bytes += (uint64_t)MAX(got, (ssize_t)0);
 		before = r;
-		while (log_next(&r, &p, end, &ev) && see(arg, NULL, &ev))
+		for (; log_next(&r, &p, end, &ev) && see(arg, NULL, &ev); s->number++)
 			;
 		if (first == UINT64_MAX && r.bad + r.overlong)
 			first = at + (uint64_t)(first_bad(before, from, p) - room);

@@ -15,6 +15,7 @@ struct source {
 	struct rec_file file;  /* of a recording */
 	uint64_t start, wall;  /* ns, the recording's clock, and since 1970: when the session began; 0 in a log before it was walked */
 	uint64_t bytes;        /* of the file that were read */
+	uint64_t number;       /* of the event that see() is told, from 0; of a recording as rec_walk counts */
 	struct buf notes;      /* lines for a person, each ends in a newline */
 };
 

@@ -129,6 +129,7 @@ command_options diff
 command_options convert
 command_options explain
 command_options replay
+command_options story
 library_match
 [ "${MODE:-plain}" != plain ] || example_runs # the library of the others needs their sanitizer
 aliases_are_made

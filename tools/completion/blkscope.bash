@@ -64,7 +64,7 @@ _blkscope_view() {
 _blkscope_numbers() { # CURRENT PROGRAM COMMAND
 	case $1 in
 	--from=* | --to=*) COMPREPLY=($(compgen -P "${1%%=*}=" -W "$("$2" "$3" --help | sed -nE 's/^  ([a-z0-9-]+) .*/\1/p')" -- "${1#*=}")) ;;
-	--html=* | --png=*) COMPREPLY=($(compgen -P "${1%%=*}=" -f -- "${1#*=}")) ;;
+	--html=* | --png=* | --steps=* | --disk=*) COMPREPLY=($(compgen -P "${1%%=*}=" -f -- "${1#*=}")) ;;
 	-*) COMPREPLY=($(compgen -W "$(_blkscope_options "$2" "$3")" -- "$1")) ;;
 	*) COMPREPLY=($(compgen -f -- "$1")) ;;
 	esac
@@ -88,12 +88,12 @@ _blkscope() {
 		serve=("$program" serve)
 		view=("$program" view)
 		if [ "$COMP_CWORD" = 1 ]; then
-			COMPREPLY=($(compgen -W 'at convert diff explain mark replay report serve view --help --version' -- "$cur"))
+			COMPREPLY=($(compgen -W 'at convert diff explain mark replay report serve story view --help --version' -- "$cur"))
 		elif [ "${COMP_WORDS[1]}" = serve ]; then
 			_blkscope_serve "$cur" "$previous"
 		elif [ "${COMP_WORDS[1]}" = view ]; then
 			_blkscope_view "$cur"
-		elif [[ ${COMP_WORDS[1]} =~ ^(report|diff|convert|replay|explain)$ ]]; then
+		elif [[ ${COMP_WORDS[1]} =~ ^(report|diff|convert|replay|explain|story)$ ]]; then
 			_blkscope_numbers "$cur" "$program" "${COMP_WORDS[1]}"
 		fi
 		;;
