@@ -43,8 +43,8 @@ static bool tell(void *arg, const struct fmt_event *ev)
 	const struct rec_event *r = &ev->rec;
 	switch (r->type) {
 	case REC_BEGIN:
-		buf_printf(b, "+%" PRIu64 " %s %" PRIu64 "+%" PRIu64 "%s%s", r->id, fmt_ops[r->op], r->off, r->len, r->flags & REC_FUA ? " fua" : "",
-			   r->flags & REC_NO_HOLE ? " no-hole" : "");
+		buf_printf(b, "+%" PRIu64 " %s %" PRIu64 "+%" PRIu64 "%s%s", r->id, fmt_ops[r->op], r->off, r->len,
+			   r->flags & REC_FUA ? " fua" : "", r->flags & REC_NO_HOLE ? " no-hole" : "");
 		if (ev->count)
 			buf_printf(b, " data@%" PRIu64, ev->runs[0].addr);
 		break;
@@ -139,8 +139,8 @@ TEST(an_iolog_of_version_2_waits)
 
 TEST(lines_of_an_iolog_that_make_no_sense_are_counted_and_the_first_one_named)
 {
-	struct buf f = text("fio version 3 iolog\nx d read 0 1\n1 d read 0 9223372036854775807\n2 d read 1 9223372036854775807\n3 d dance 0 1\n"
-			    "4 d read 0 99999999999999999999\n5 d read 0 1 2\n6 d read 0 1");
+	struct buf f = text("fio version 3 iolog\nx d read 0 1\n1 d read 0 9223372036854775807\n2 d read 1 9223372036854775807\n"
+			    "3 d dance 0 1\n4 d read 0 99999999999999999999\n5 d read 0 1 2\n6 d read 0 1");
 	CHECK(walk(&f, NULL) == 0);
 	EVENTS("");
 	CHECK(noted("at byte 20"));
@@ -220,8 +220,8 @@ TEST(a_log_of_dm_log_writes_that_is_torn_or_lies_is_told_with_its_place)
 	CHECK(walk(&f, NULL) == 0 && noted("more bytes than the 4 entries"));
 	buf_free(&f);
 	static const struct { uint64_t magic, version; uint32_t sector; } bad[] = {
-		{ DMLOG_MAGIC, 2, 512 }, { DMLOG_MAGIC, 1, 511 }, { DMLOG_MAGIC, 1, 0 }, { DMLOG_MAGIC, 1, 1536 }, { DMLOG_MAGIC, 1, 1u << 31 },
-		{ DMLOG_MAGIC + 1, 1, 512 },
+		{ DMLOG_MAGIC, 2, 512 }, { DMLOG_MAGIC, 1, 511 }, { DMLOG_MAGIC, 1, 0 }, { DMLOG_MAGIC, 1, 1536 },
+		{ DMLOG_MAGIC, 1, 1u << 31 }, { DMLOG_MAGIC + 1, 1, 512 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		put_super(&f, bad[i].magic, bad[i].version, 0, bad[i].sector);
@@ -243,7 +243,12 @@ TEST(a_log_of_dm_log_writes_that_is_torn_or_lies_is_told_with_its_place)
 /* The same session in both versions: a write with FUA in two completions, a flush, a message, another device's. */
 static struct buf blktrace(unsigned version, bool swapped)
 {
-	static const struct { uint64_t time, sector; uint32_t bytes, action, device; uint16_t error; const char *pdu; } all[] = {
+	static const struct {
+		uint64_t time, sector;
+		uint32_t bytes, action, device;
+		uint16_t error;
+		const char *pdu;
+	} all[] = {
 		{ 100, 0, 0, BLKTRACE_TIMESTAMP | BLKTRACE_NOTIFY, 0, 0, "\1\0\0\0\2\0\0\0" },
 		{ 200, 8, 4096, BLKTRACE_QUEUE | BLKTRACE_Q | BLKTRACE_WRITE | BLKTRACE_FUA, 1, 0, "" },
 		{ 210, 16, 4096, BLKTRACE_QUEUE | BLKTRACE_Q | BLKTRACE_WRITE, 1, 0, "" },
@@ -256,8 +261,8 @@ static struct buf blktrace(unsigned version, bool swapped)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		uint16_t n = all[i].pdu[0] ? 8 : 0;
 		uint32_t magic = BLKTRACE_MAGIC | version;
-		struct blktrace_record a = { .magic = swapped ? __builtin_bswap32(magic) : magic, .time = all[i].time, .sector = all[i].sector,
-			.bytes = all[i].bytes, .action = all[i].action, .device = all[i].device, .error = all[i].error, .pdu_len = n };
+		struct blktrace_record a = { .magic = swapped ? __builtin_bswap32(magic) : magic, .time = all[i].time,
+			.sector = all[i].sector, .bytes = all[i].bytes, .action = all[i].action, .device = all[i].device, .error = all[i].error, .pdu_len = n };
 		struct blktrace_record2 b = { .magic = a.magic, .time = a.time, .sector = a.sector, .bytes = a.bytes,
 			.action = a.action | 1ull << 33, .device = a.device, .error = a.error, .pdu_len = n };
 		buf_add(&f, version == 8 ? (void *)&b : (void *)&a, version == 8 ? sizeof b : sizeof a);
@@ -271,7 +276,8 @@ TEST(blktrace_of_both_versions_tells_the_same)
 	for (unsigned version = 7; version <= 8; version++) {
 		struct buf f = blktrace(version, false);
 		CHECK(walk(&f, NULL) == 0);
-		EVENTS("+1 write 4096+4096 fua @100\n+2 write 8192+4096 @110\n-1 error 5 @200\n-2 error 5 @200\nmark hello @200\n+3 trim 0+512 @300\n");
+		EVENTS("+1 write 4096+4096 fua @100\n+2 write 8192+4096 @110\n-1 error 5 @200\n-2 error 5 @200\nmark hello @200\n"
+		       "+3 trim 0+512 @300\n");
 		NOTES("1 records of other devices than 0,1 are left out\n");
 		size_t whole = f.len;
 		for (f.len = 4; f.len < whole; f.len += 3) {
@@ -346,16 +352,19 @@ TEST(a_transaction_log_of_nbd_server_with_data)
 
 TEST(what_is_written_in_one_format_reads_as_what_it_was)
 {
-	struct buf f = text("fio version 3 iolog\n0 d add\n5 d write 512 1024\n7 d trim 0 4096\n8 d read 0 512\n9 d sync 0 0\n"), out, back;
+	static const char session[] = "+1 write 512+1024 @5000\n-1 @5000\n+2 trim 0+4096 @7000\n-2 @7000\n+3 read 0+512 @8000\n-3 @8000\n"
+				      "+4 flush 0+0 @9000\n-4 @9000\n";
+	struct buf f = text("fio version 3 iolog\n0 d add\n5 d write 512 1024\n7 d trim 0 4096\n8 d read 0 512\n9 d sync 0 0\n");
+	struct buf out, back;
 	CHECK_STR(convert(&f, "iolog", &out), "");
 	CHECK(walk(&out, NULL) == 0);
-	EVENTS("+1 write 512+1024 @5000\n-1 @5000\n+2 trim 0+4096 @7000\n-2 @7000\n+3 read 0+512 @8000\n-3 @8000\n+4 flush 0+0 @9000\n-4 @9000\n");
+	EVENTS(session);
 	buf_free(&out);
 	CHECK_STR(convert(&f, "blktrace", &out), "");
 	CHECK_STR(convert(&out, "iolog", &back), "");
 	buf_free(&out);
 	CHECK(walk(&back, NULL) == 0);
-	EVENTS("+1 write 512+1024 @5000\n-1 @5000\n+2 trim 0+4096 @7000\n-2 @7000\n+3 read 0+512 @8000\n-3 @8000\n+4 flush 0+0 @9000\n-4 @9000\n");
+	EVENTS(session);
 	buf_free(&back);
 	CHECK(strstr(convert(&f, "dmlog", &out), "a write at 512, has no data"));
 	buf_free(&out);
