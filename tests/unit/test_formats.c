@@ -262,7 +262,8 @@ static struct buf blktrace(unsigned version, bool swapped)
 		uint16_t n = all[i].pdu[0] ? 8 : 0;
 		uint32_t magic = BLKTRACE_MAGIC | version;
 		struct blktrace_record a = { .magic = swapped ? __builtin_bswap32(magic) : magic, .time = all[i].time,
-			.sector = all[i].sector, .bytes = all[i].bytes, .action = all[i].action, .device = all[i].device, .error = all[i].error, .pdu_len = n };
+			.sector = all[i].sector, .bytes = all[i].bytes, .action = all[i].action, .device = all[i].device,
+			.error = all[i].error, .pdu_len = n };
 		struct blktrace_record2 b = { .magic = a.magic, .time = a.time, .sector = a.sector, .bytes = a.bytes,
 			.action = a.action | 1ull << 33, .device = a.device, .error = a.error, .pdu_len = n };
 		buf_add(&f, version == 8 ? (void *)&b : (void *)&a, version == 8 ? sizeof b : sizeof a);
