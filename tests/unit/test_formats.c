@@ -343,6 +343,14 @@ TEST(a_transaction_log_of_nbd_server_with_data)
 	f.len = 30;
 	CHECK(walk(&f, NULL) == 0 && noted("at byte 28: "));
 	buf_free(&f);
+	for (size_t size = 1; size <= 4 << 20; size *= 2) { /* rubbish to the end of what a reader has in memory */
+		f = (struct buf){ .limit = 4 << 20 };
+		CHECK(buf_reserve(&f, size));
+		memset(f.p, 'x', f.len = size);
+		CHECK(walk(&f, "nbdlog") == 0);
+		EVENTS("");
+		buf_free(&f);
+	}
 	f = text("nothing of the kind");
 	CHECK(walk(&f, "nbdlog") == 0);
 	CHECK(noted("at byte 0: nothing that is known"));
