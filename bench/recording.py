@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What recording costs, how large it gets, and how soon a past is open."""
-import os, time
-from servers import Failed, SMALL, US
+import os, shutil, subprocess, time
+from servers import BUILD, Failed, SMALL, US, ninja
 from status import Client
 from table import ROUNDS, median
 
@@ -75,6 +75,50 @@ def pasts(bench, wanted):
     return 1
 
 
+def seconds(argv):
+    """The median of three runs."""
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        times.append(time.monotonic() - began)
+        if done.returncode:
+            raise Failed(f'{" ".join(argv)}: {done.stderr.strip()[-300:]}')
+    return sorted(times)[1]
+
+
+def tools(bench, wanted):
+    """Our tools over one session, and those of others over the same session in their format."""
+    row = 'recording: events/s'
+    if not wanted(row):
+        return 0
+    ninja('src/blkscope-convert', 'src/blkscope-report')
+    s, rec = start(bench, ['no'], 'session')
+    bench.load(s, '--op=mixed', '--depth=64', '--connections=4', f'--requests={DECADES[1]}', '--warmup=0')
+    s.stop()
+    events, convert, tmp = 2 * DECADES[1], BUILD + '/src/blkscope-convert', bench.tmp
+    print()
+
+    def tell(what, argv):
+        took = seconds(argv)
+        print(f'{row:38}{what:44}{took:8.2f} s {events / took / 1e6:8.2f} million events/s', flush=True)
+    tell('report', [BUILD + '/src/blkscope-report', '--json', rec])
+    for to in ('blktrace', 'iolog', 'csv', 'json', 'sqlite'):
+        if os.path.exists(f'{tmp}/as-{to}'):
+            os.unlink(f'{tmp}/as-{to}')
+        tell('convert: recording to ' + to, [convert, '--to=' + to, rec, f'{tmp}/as-{to}'])
+    os.rename(f'{tmp}/as-blktrace', f'{tmp}/as.blktrace.0')
+    tell('convert: blktrace to csv', [convert, '--from=blktrace', '--to=csv', f'{tmp}/as.blktrace.0', '-'])
+    if shutil.which('blkparse'):
+        tell('blkparse: blktrace to its text', ['blkparse', '-i', f'{tmp}/as', '-o', '/dev/null'])
+    tell('report: blktrace, by way of a recording', ['sh', '-c', f'{convert} --to=recording {tmp}/as.blktrace.0 {tmp}/again && {BUILD}/src/blkscope-report --json {tmp}/again'])
+    tell('convert: iolog to csv', [convert, '--from=iolog', '--to=csv', f'{tmp}/as-iolog', '-'])
+    if shutil.which('fio'): # it reads all, then does nothing for each, and sums up
+        tell('fio: iolog, no engine, no waiting', ['fio', '--name=x', '--ioengine=null', '--filename=disk', '--filesize=64M', f'--read_iolog={tmp}/as-iolog',
+                                                  '--replay_no_stall=1', '--iodepth=64', '--output-format=json'])
+    return 1
+
+
 def measure_recording(bench, wanted):
     """How many rows; they have tables of their own, as no peer records."""
-    return cost(bench, wanted) + pasts(bench, wanted)
+    return cost(bench, wanted) + pasts(bench, wanted) + tools(bench, wanted)

@@ -43,7 +43,8 @@ static void ask(struct slot *s)
 	l->random ^= l->random >> 7;
 	l->random ^= l->random << 17;
 	uint64_t off = l->random % l->blocks * l->size;
-	int64_t cookie = l->write ? nbd_aio_pwrite(l->nbd, s->data, l->size, off, then, 0) : nbd_aio_pread(l->nbd, s->data, l->size, off, then, 0);
+	int64_t cookie = l->write ? nbd_aio_pwrite(l->nbd, s->data, l->size, off, then, 0)
+				  : nbd_aio_pread(l->nbd, s->data, l->size, off, then, 0);
 	l->failed |= cookie < 0;
 	l->flying += cookie >= 0;
 }

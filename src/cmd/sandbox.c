@@ -19,7 +19,7 @@ bool sandbox_built(void)
 static int drop_capabilities(const struct sandbox *s)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2], none[2] = { 0 };
+	struct __user_cap_data_struct caps[2] = { 0 }, none[2] = { 0 };
 	unsigned keep = 0;
 
 	if (syscall(SYS_capget, &head, caps) < 0)

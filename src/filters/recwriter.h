@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* recwriter: gets what happens into a recording without making requests wait for the disk.
  *
- * What is noted waits in lanes (filters/loglanes.h), with the written bytes that are new (recstore_prepare()), and a thread of its own makes chunks of it, in the order of
- * the stamps.  When that thread or the disk cannot keep up, recwriter_full() says so, and a new request either waits
- * (recwriter_wait()) or goes on without being noted, begin and end (recwriter_drop()): as the user asked.  What was dropped, and what
- * memory or a file that was given up did not take, is counted, told on stderr and by a LOSS event.
+ * What is noted waits in lanes (filters/loglanes.h), with the written bytes that are new (recstore_prepare()), and a thread of
+ * its own makes chunks of it, in the order of the stamps.  When that thread or the disk cannot keep up, recwriter_full() says so, and a
+ * new request either waits (recwriter_wait()) or goes on without being noted, begin and end (recwriter_drop()): as the user asked.
+ * What was dropped, and what memory or a file that was given up did not take, is counted, told on stderr and by a LOSS event.
  *
  * Any thread, but start and stop: main. */
 #pragma once

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* blktrace: the layout of its binary records, version 7 (Linux: include/uapi/linux/blktrace_api.h): these 48 bytes in the
- * byte order of the machine, then pdu_len bytes. */
+/* blktrace: the layout of its binary records (Linux: include/uapi/linux/blktrace_api.h), in the byte order of the machine, and then
+ * pdu_len bytes.  Version 7 is 48 bytes; version 8 (struct blk_io_trace2, Linux 6.19) has more room for actions, those of zones, whose
+ * half is not looked at here. */
 #pragma once
 #include <stdint.h>
 
 #define BLKTRACE_MAGIC 0x65617400u /* the lowest byte is the version */
-enum { BLKTRACE_VERSION = 7, BLKTRACE_SECTOR = 512 };
+enum { BLKTRACE_VERSION = 7, BLKTRACE_VERSION2 = 8, BLKTRACE_SECTOR = 512 };
 
 struct blktrace_record {
 	uint32_t magic, sequence;
@@ -14,6 +15,17 @@ struct blktrace_record {
 	uint16_t error, pdu_len;
 };
 _Static_assert(sizeof(struct blktrace_record) == 48, "as it lies in the file");
+
+struct blktrace_record2 {
+	uint32_t magic, sequence;
+	uint64_t time, sector;
+	uint32_t bytes, pid;
+	uint64_t action;
+	uint32_t device, cpu;
+	uint16_t error, pdu_len;
+	uint8_t pad[12];
+};
+_Static_assert(sizeof(struct blktrace_record2) == 64, "as it lies in the file");
 
 enum { BLKTRACE_QUEUE = 1, BLKTRACE_COMPLETE = 8 };                     /* action, the lower half, without bit 8 (a cgroup) */
 enum { BLKTRACE_TIMESTAMP = 1, BLKTRACE_MESSAGE = 2 };                  /* the same, of a NOTIFY */

@@ -120,6 +120,29 @@ static bool record(struct reading *r, const struct blktrace_record *t, const uin
 	return begin(r, t, t->action & BLKTRACE_DISCARD ? REC_TRIM : t->action & BLKTRACE_WRITE ? REC_WRITE : REC_READ);
 }
 
+/* The record at at, of any version, and its own bytes; 0: none begins there.  *p NULL: it cannot be read. */
+static size_t get_record(struct fmt_in *in, uint64_t at, struct blktrace_record *t, const uint8_t **p)
+{
+	struct blktrace_record2 t2;
+
+	*p = fmt_window(in, at, sizeof *t);
+	if (!*p)
+		return sizeof *t;
+	memcpy(t, *p, sizeof *t);
+	if (t->magic == (BLKTRACE_MAGIC | BLKTRACE_VERSION))
+		return sizeof *t;
+	if (t->magic != (BLKTRACE_MAGIC | BLKTRACE_VERSION2))
+		return 0;
+	*p = fmt_window(in, at, sizeof t2);
+	if (*p) {
+		memcpy(&t2, *p, sizeof t2);
+		*t = (struct blktrace_record){ .magic = t2.magic, .sequence = t2.sequence, .time = t2.time, .sector = t2.sector,
+					       .bytes = t2.bytes, .action = (uint32_t)t2.action, .pid = t2.pid, .device = t2.device,
+					       .cpu = t2.cpu, .error = t2.error, .pdu_len = t2.pdu_len };
+	}
+	return sizeof t2;
+}
+
 static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 {
 	static _Thread_local struct reading r; /* large */
@@ -131,13 +154,11 @@ static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 	r = (struct reading){ .in = in, .see = see, .arg = arg };
 	in->times = true;
 	while (more && at < in->source.size) {
-		p = fmt_window(in, at, sizeof t);
-		if (p)
-			memcpy(&t, p, sizeof t);
-		if (p && t.magic != (BLKTRACE_MAGIC | BLKTRACE_VERSION)) {
+		size_t head = get_record(in, at, &t, &p);
+		if (!head) {
 			if (at == 0)
 				return err_set(e, "at byte 0: blktrace of %s: not known here", (t.magic & ~0xffu) == BLKTRACE_MAGIC
-						       ? "another version than 7" : "a machine of the other byte order");
+						       ? "another version than 7 and 8" : "a machine of the other byte order");
 			bad = bad ? bad : at + 1;
 			at++;
 			continue; /* rubbish: until a record begins again */
@@ -145,12 +166,12 @@ static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 		if (bad)
 			fmt_note(in, "at byte %" PRIu64 ": no record begins here: %" PRIu64 " bytes are left out", bad - 1, at - (bad - 1));
 		bad = 0;
-		if (!p || !(p = fmt_window(in, at, sizeof t + t.pdu_len))) {
+		if (!p || !(p = fmt_window(in, at, head + t.pdu_len))) {
 			fmt_note(in, "at byte %" PRIu64 ": cut off within a record", at);
 			break;
 		}
-		more = record(&r, &t, p + sizeof t);
-		at += sizeof t + t.pdu_len;
+		more = record(&r, &t, p + head);
+		at += head + t.pdu_len;
 	}
 	if (bad)
 		fmt_note(in, "at byte %" PRIu64 ": no record begins here, nor behind", bad - 1);
@@ -161,7 +182,7 @@ static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 
 const struct fmt_reader fmt_in_blktrace = {
 	.name = "blktrace",
-	.help = "blktrace, binary, version 7, in one file",
+	.help = "blktrace, binary, versions 7 and 8, in one file",
 	.is = is,
 	.walk = walk,
 };

@@ -75,7 +75,7 @@ static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 		if (rubbish != UINT64_MAX)
 			fmt_note(in, "at byte %" PRIu64 ": nothing that is known: %" PRIu64 " bytes are left out", rubbish, at - rubbish);
 		rubbish = UINT64_MAX;
-		p = fmt_window(in, at, bytes);
+		p = bytes ? fmt_window(in, at, bytes) : NULL; /* fewer than four are left */
 		if (p && magic == REQUEST_MAGIC) {
 			more = request(in, p, at, number, datalog, &bytes, see, arg);
 		} else if (p && magic == OPTION_MAGIC) {

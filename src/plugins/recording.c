@@ -73,8 +73,8 @@ static struct moment *get_moment(struct recording *g, uint64_t events, struct er
 			pthread_mutex_init(&m->lock, NULL);
 			list_add_tail(&g->moments, &m->link);
 			if (rec_has_loss(&g->file, events, &lost))
-				say_error("recording: %s: requests are missing at event %llu, and maybe later: what they wrote is not there",
-					  g->path, (unsigned long long)lost);
+				say_error("recording: %s: requests are missing at event %llu, and maybe later: "
+					  "what they wrote is not there", g->path, (unsigned long long)lost);
 		} else if (disk) {
 			rec_at_close(disk);
 			err_set(e, "out of memory");

@@ -43,7 +43,7 @@ SMALL=1 QUICK=1 SECONDS=0.02 BENCH_BUILD=${BUILD_DIR:-$SRC/build} "$SRC/bench/ru
 [ ! -s "$T/err" ] || fail "bench/run: $(cat "$T/err")"
 for row in 'TCP: 256 KiB write, depth 8' 'log cost: 4 KiB write, 4 conn. x 32' 'delay 40 ms' 'file, disk: 1 MiB write in order' \
 	'start: memory, first reply' '50 idle connections' 'growth: connections' 'growth: pass-through' 'growth: disk size' \
-	'growth: written already' 'growth: log file' 'TLS, PSK: 256 KiB write, depth 4' 'recording: 4 KiB write' 'recording: a moment'; do
+	'growth: written already' 'growth: log file' 'TLS, PSK: 256 KiB write, depth 4' 'recording: 4 KiB write' 'recording: a moment' 'recording: events/s' 'recording: events/s  *convert: iolog to csv'; do
 	grep -q "^$row" "$T/out" || fail "no row \"$row\": $(cat "$T/out")"
 done
 grep -q '^reached: ' "$T/out" || fail "no verdict: $(cat "$T/out")"

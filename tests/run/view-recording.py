@@ -3,6 +3,7 @@
 # timeout: 240
 """The viewer on recordings: the same picture as of the log of the same session, captions from marks; torn, damaged and
 growing ones."""
+import re
 import rawnbd
 from windowlib import *
 
@@ -104,6 +105,32 @@ def marks_are_captions():
         assert len(r.err.splitlines()) == 1 and 'no moments' in r.err, r.err
         r = run(VIEW, s.rec, '--summary', '--steps=/dev/null')
         same(len(r.out.splitlines()), 2, 'an empty file of steps: no captions')
+
+
+def differ(a, b):
+    """How many of some thousand pixels of the map are clearly of another colour."""
+    return sum(any(abs(p - q) > 60 for p, q in zip(a[x, y], b[x, y])) for x in range(24, 1400, 9) for y in range(110, 840, 9))
+
+
+@case
+def a_film_of_a_recording_shows_each_moment():
+    if not shutil.which('ffmpeg') or not shutil.which('ffprobe'):
+        raise Skip('needs ffmpeg')
+    with session() as (d, s):
+        r = run(VIEW, s.rec, f'--video={d}/v.mp4', '--fps=4', '--speed=0.5', timeout=100) # a picture for each eighth of a second
+        count = int(re.search(r'(\d+) of (\d+) pictures', r.err)[2])
+        r = run('ffprobe', '-v', 'error', '-count_frames', '-select_streams', 'v', '-of', 'csv=p=0', '-show_entries',
+                'stream=r_frame_rate,nb_read_frames', d + '/v.mp4')
+        same(r.out.strip().split(','), ['4/1', str(count)])
+        start = start_of(dump(s.rec))
+        frames = [round((then - start) / 125e6) for then in s.pause] # nothing changes there: a picture fits exactly
+        for n in frames:
+            run('ffmpeg', '-v', 'error', '-y', '-i', d + '/v.mp4', '-vf', f'select=eq(n\\,{n})', '-frames:v', '1', '-pix_fmt', 'rgb24', f'{d}/{n}.png')
+            run(VIEW, s.rec, f'--png={d}/at-{n}.png', f'--at={n / 8}')
+        films, stills = ([Picture(f'{d}/{p}{n}.png') for n in frames] for p in ('', 'at-'))
+        for i, film in enumerate(films):
+            away = [differ(film, still) for still in stills]
+            assert away[i] < 12 and sorted(away)[1] > 20, f'picture {frames[i]}: {away}'
 
 
 @case
