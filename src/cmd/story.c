@@ -114,14 +114,15 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 static bool get_event(struct walk *w, struct rec_event *e, const struct rec_event *rec, const struct event *log)
 {
 	static const uint8_t types[] = {
-		[EV_BEGIN] = REC_BEGIN, [EV_END] = REC_END, [EV_CONNECT] = REC_CONNECT, [EV_DISCONNECT] = REC_DISCONNECT, [EV_LOST] = REC_LOSS,
-		[EV_START] = 0, [EV_MARK] = 0, [EV_NOTE] = 0,
+		[EV_BEGIN] = REC_BEGIN, [EV_END] = REC_END, [EV_CONNECT] = REC_CONNECT, [EV_DISCONNECT] = REC_DISCONNECT,
+		[EV_LOST] = REC_LOSS, [EV_START] = 0, [EV_MARK] = 0, [EV_NOTE] = 0,
 	};
 	if (rec)
 		*e = *rec;
 	else
-		*e = (struct rec_event){ .time = log->time, .conn = log->conn, .id = log->id, .op = log->op, .off = log->off, .len = log->len,
-					 .err = (uint32_t)log->err, .type = log->kind < ARRAY_LEN(types) ? types[log->kind] : 0 };
+		*e = (struct rec_event){ .time = log->time, .conn = log->conn, .id = log->id, .op = log->op, .off = log->off,
+					 .len = log->len, .err = (uint32_t)log->err,
+					 .type = log->kind < ARRAY_LEN(types) ? types[log->kind] : 0 };
 	if (!w->any && log) {
 		w->start = e->time;
 		w->wall = e->time;
@@ -324,13 +325,14 @@ static int put(const struct command *c, struct walk *w, struct err *e)
 {
 	struct buf out = { .limit = WRITE_MAX };
 	char pause[FMT_ROOM], how[256];
-	struct telling t = { .name = c->file, .notes = buf_str(&w->source->notes), .how = how, .recording = w->source->recording, .wall = w->wall,
-			     .length = w->cutter->last, .events = w->cutter->events, .size = w->session.size, .columns = columns(),
+	struct telling t = { .name = c->file, .notes = buf_str(&w->source->notes), .how = how,
+			     .recording = w->source->recording, .wall = w->wall, .length = w->cutter->last,
+			     .events = w->cutter->events, .size = w->session.size, .columns = columns(),
 			     .story = &w->story };
 	int rc = 0;
 
 	if (w->cutter->marks)
-		snprintf(how, sizeof how, "%s", w->steps.n ? "the steps are those of the file of steps" : "the steps are the marks of the recording");
+		snprintf(how, sizeof how, "the steps are the %s", w->steps.n ? "ones of the file of steps" : "marks of the recording");
 	else
 		snprintf(how, sizeof how, "a step begins where nothing had happened for %s or longer%s", report_ns(pause, c->pause),
 			 w->cutter->gaps == CUT_PAUSES_MAX ? " (the longest pauses)" : "");

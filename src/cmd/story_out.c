@@ -163,8 +163,8 @@ static void put_string(struct buf *b, const char *text)
 
 static void put_reach(struct buf *b, const struct reach *r)
 {
-	buf_printf(b, "\"first_event\": %" PRIu64 ", \"last_event\": %" PRIu64 ", \"begin_ns\": %" PRIu64 ", \"end_ns\": %" PRIu64, r->first, r->last,
-		   r->begin, r->end);
+	buf_printf(b, "\"first_event\": %" PRIu64 ", \"last_event\": %" PRIu64 ", \"begin_ns\": %" PRIu64 ", \"end_ns\": %" PRIu64,
+		   r->first, r->last, r->begin, r->end);
 }
 
 static void put_notes(struct buf *b, const char *notes)
@@ -181,8 +181,9 @@ bool story_json(struct buf *b, const struct telling *t)
 {
 	buf_printf(b, "{\"file\": ");
 	put_string(b, t->name);
-	buf_printf(b, ", \"kind\": \"%s\", \"start_ns\": %" PRIu64 ", \"duration_ns\": %" PRIu64 ", \"events\": %" PRIu64 ", \"size\": %" PRIu64
-		   ", \"cut\": \"%s\",\n\"trouble\": [", t->recording ? "recording" : "log", t->wall, t->length, t->events, t->size, t->cut);
+	buf_printf(b, ", \"kind\": \"%s\", \"start_ns\": %" PRIu64 ", \"duration_ns\": %" PRIu64 ", \"events\": %" PRIu64
+		   ", \"size\": %" PRIu64 ", \"cut\": \"%s\",\n\"trouble\": [", t->recording ? "recording" : "log",
+		   t->wall, t->length, t->events, t->size, t->cut);
 	put_notes(b, t->notes);
 	buf_printf(b, "],\n\"steps\": [");
 	for (unsigned i = 0; i < t->story->steps; i++) {
@@ -225,8 +226,8 @@ bool story_markdown(struct buf *b, const struct telling *t)
 
 	buf_printf(b, "# ");
 	put_plain(b, t->name);
-	buf_printf(b, "\n\nThis is the story of %s (%s). The numbers are those of the events in the file, the times count from its beginning.\n",
-		   headline(t, line, sizeof line), t->how);
+	buf_printf(b, "\n\nThis is the story of %s (%s). The numbers are those of the events in the file, the times count from its "
+		   "beginning.\n", headline(t, line, sizeof line), t->how);
 	for (unsigned i = 0; i < t->story->steps; i++) {
 		const struct story_step *s = &t->story->step[i];
 		if (is_end(t, i) && !s->n)
@@ -260,13 +261,13 @@ bool story_html(struct buf *b, const struct telling *t)
 {
 	char line[256], link[LINK_ROOM];
 
-	buf_printf(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
-		   "<title>The story of ");
+	buf_printf(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+		   "<meta name=\"viewport\" content=\"width=device-width\">\n<title>The story of ");
 	report_put(b, FOR_HTML, t->name, SIZE_MAX);
 	buf_printf(b, "</title>\n%s\n<h1>", style);
 	report_put(b, FOR_HTML, t->name, SIZE_MAX);
-	buf_printf(b, "</h1>\n<p>The story of %s.</p>\n<p class=\"how\">%s; behind each sentence stand the numbers of its events and their times.</p>\n",
-		   headline(t, line, sizeof line), t->how);
+	buf_printf(b, "</h1>\n<p>The story of %s.</p>\n<p class=\"how\">%s; behind each sentence stand the numbers of its events and their "
+		   "times.</p>\n", headline(t, line, sizeof line), t->how);
 	for (unsigned i = 0; i < t->story->steps; i++) {
 		const struct story_step *s = &t->story->step[i];
 		if (is_end(t, i) && !s->n)
@@ -281,8 +282,9 @@ bool story_html(struct buf *b, const struct telling *t)
 		buf_printf(b, "</small></h2>\n");
 		for (unsigned k = 0; k < s->n; k++) {
 			const struct reach *r = &s->at[k].reach;
-			buf_printf(b, "<p id=\"s%u-%u\" class=\"%s\" data-first=\"%" PRIu64 "\" data-last=\"%" PRIu64 "\" data-begin=\"%" PRIu64
-				   "\" data-end=\"%" PRIu64 "\">", i + 1, k + 1, story_kind_names[s->at[k].kind], r->first, r->last, r->begin, r->end);
+			buf_printf(b, "<p id=\"s%u-%u\" class=\"%s\" ", i + 1, k + 1, story_kind_names[s->at[k].kind]);
+			buf_printf(b, "data-first=\"%" PRIu64 "\" data-last=\"%" PRIu64 "\" data-begin=\"%" PRIu64
+				   "\" data-end=\"%" PRIu64 "\">", r->first, r->last, r->begin, r->end);
 			report_put(b, FOR_HTML, s->at[k].text, SIZE_MAX);
 			buf_printf(b, " <cite>%s</cite></p>\n", link_text(link, r));
 		}

@@ -47,7 +47,7 @@ void tell_reads(struct tell *t, uint64_t before)
 			buf_printf(&b, ")");
 		}
 		if (ends) {
-			buf_printf(&b, ", most of them in the first and the last ");
+			buf_printf(&b, ", for the most part in the first and the last ");
 			words_size(&b, edge_of(t));
 		}
 		if (t->blank && !t->f->reqs[REC_WRITE] && !t->f->reqs[REC_ZERO] && !t->f->reqs[REC_TRIM])

@@ -11,7 +11,7 @@ command -v guestfish >/dev/null || skip "guestfish is not installed"
 D=$T/out
 unset DISPLAY WAYLAND_DISPLAY
 DEMO_BIN=$BUILD_BIN DEMO_DIR=$D DEMO_DELAY=2ms "$SRC/tools/demo" >"$T/said" 2>&1 || fail "tools/demo: $(cat "$T/said")"
-for f in log steps.txt session.cast strip.png video.mp4 summary.txt server.log; do
+for f in log session.rec steps.txt session.cast strip.png video.mp4 summary.txt story.txt story.html server.log; do
 	[ -s "$D/$f" ] || fail "the demo left no $f"
 done
 echo ok leaves_all_it_promises
@@ -64,6 +64,19 @@ is fstrim trims -gt 0
 is blkdiscard trims -ge 1
 is total errors -eq 0
 echo ok each_step_does_what_it_should
+
+# tells SENTENCE: a regular expression, in the story without its line breaks.
+tr -s '\n ' ' ' <"$D/story.txt" >"$T/story"
+tells() { grep -qE "$1" "$T/story" || fail "the story does not tell: $1: $(cat "$D/story.txt")"; }
+tells 'wrote the GPT \(protective MBR, header and entries\) and its copy at the end of the disk'
+tells 'mkfs discarded the whole of partition 1 \(62 MiB|It discarded the whole of partition 1 \(62 MiB'
+tells 'zeroed the journal \(4 MiB at 17 MiB, 1 request\)'
+tells 'copies of the superblock and the group descriptors in groups 1, 3, 5 and 7 '
+tells 'zeroed the inode tables? of groups? [0-9].*lazy initialisation'
+tells 'the data of [0-9]+ files below /files'
+tells 'blkdiscard discarded the whole of partition 1'
+tells 'Partition 1 no longer holds an ext4 file system'
+echo ok the_story_is_what_happened
 
 partition=$((64 * 1024 * 1024 - 2048 * 512 - 2047 * 512)) # parted's end, -2048s, is the partition's last sector
 grep -q "Trim.* offset=0x100000 count=$(printf '%#x' $partition) " "$D/log" || fail "no trim of the whole partition"

@@ -214,7 +214,7 @@ TEST(a_sync_is_told_in_its_order_with_the_reason)
 	struct story_step *s = tell(&st, &r, "sync");
 	CHECK(s && !st.no_memory);
 	CHECK(says(s, "sync wrote the data of /a and /b (4 KiB at 12 KiB, 1 request).", 0, 1));
-	CHECK(says(s, "Then it wrote journal transaction 3 (its descriptor and 3 KiB of copies of metadata) (4 KiB, 1 request); then", 2, 5));
+	CHECK(says(s, "Then it wrote journal transaction 3 (its descriptor and 3 KiB of copies of metadata) (4 KiB, 1 request);", 2, 5));
 	CHECK(says(s, "Then it wrote the commit block of journal transaction 3 (1 KiB, 1 request); then came a flush.", 6, 9));
 	CHECK(says(s, "Then it updated the superblock, and the block bitmap and the inode table of group 0 (4 KiB, 1 request).", 10, 11));
 	CHECK(says(s, "That order is no chance", 0, 11));
