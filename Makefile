@@ -9,7 +9,7 @@
 #   make conformance  every rule of the protocol's specification, for this server and the installed peers
 #   make torture      the server with each allocation, thread and descriptor failing in turn
 #   make soak         mixed clients for SOAK_SECONDS, all data verified
-#   make valgrind     the unit tests and part of tests/run under memcheck
+#   make valgrind     the unit tests and most of tests/run under memcheck
 #   make lint         format, clang-tidy, cppcheck, floors, headers compile alone
 #   make tour         HACKING.md's reading list with line counts
 #   make install      honours PREFIX and DESTDIR
