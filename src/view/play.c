@@ -49,6 +49,7 @@ static void forget_found(struct play *p)
 		inflight_free(&p->asked);
 	p->has_asked = false;
 	steps_free(&p->marks);
+	names_free(&p->names);
 	flushes_free(&p->flushes);
 	tape_forget(&p->tape);
 }
@@ -177,6 +178,8 @@ static void scan_event(struct play *p, struct event *ev)
 	p->events++;
 	p->end = ev->time;
 	timeline_event(&p->timeline, ev);
+	if (ev->kind == EV_CONNECT)
+		names_add(&p->names, &p->scan, &p->tape, ev);
 	if (ev->kind != EV_CONNECT || !ev->sized || p->size_given)
 		return;
 	if (!p->size_known || ev->len > p->size)

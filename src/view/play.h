@@ -17,6 +17,7 @@
 #include "view/heat.h"
 #include "view/keep.h"
 #include "view/model.h"
+#include "view/names.h"
 #include "view/steps.h"
 #include "view/timeline.h"
 
@@ -43,6 +44,7 @@ struct play {
 	bool has_asked;
 	struct flushes flushes;
 	struct steps marks;     /* of a recording, the first STEPS_MAX */
+	struct names names;     /* of connections */
 
 	bool ride;        /* set it when the end is looked at: what the scan finds, the model takes at once if it can */
 	unsigned boarded; /* times the model was brought to where the scan is */
