@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include "view/map.h"
@@ -231,6 +232,61 @@ enum state map_block_state(const struct map *m, uint64_t block)
 		return (enum state)get_bits(p->bits, block % PAGE_BLOCKS);
 	unsigned s = uniform(p, page_blocks(m, (uint32_t)(block >> PAGE_SHIFT)));
 	return s == STATES ? ST_NONE : (enum state)s;
+}
+
+/* Blocks [lo, hi) of a page that is mixed: two bits each, 32 in a word of 64. */
+static void count_bits(const uint8_t *bits, unsigned lo, unsigned hi, uint64_t count[STATES])
+{
+	const uint64_t low = 0x5555555555555555;
+
+	while (lo < hi) {
+		unsigned base = lo & ~31u, stop = MIN(hi, base + 32);
+		uint64_t word, mask = UINT64_MAX >> (2 * (32 - (stop - lo))) << (2 * (lo - base));
+		memcpy(&word, bits + base / 4, sizeof word);
+		word = le64toh(word);
+		uint64_t one = word & low & mask, two = word >> 1 & low & mask;
+		unsigned both = (unsigned)__builtin_popcountll(one & two), ones = (unsigned)__builtin_popcountll(one),
+			 twos = (unsigned)__builtin_popcountll(two);
+		count[1] += ones - both;
+		count[2] += twos - both;
+		count[3] += both;
+		count[0] += stop - lo - (ones + twos - both);
+		lo = stop;
+	}
+}
+
+static void count_page(const struct map *m, uint32_t index, unsigned lo, unsigned hi, uint64_t count[STATES])
+{
+	const struct page *p = &m->page[index];
+	unsigned total = page_blocks(m, index), s = uniform(p, total);
+
+	if (s < STATES)
+		count[s] += hi - lo;
+	else if (hi - lo == total || !p->bits)
+		for (unsigned i = 0; i < STATES; i++)
+			count[i] += (uint64_t)p->n[i] * (hi - lo) / total;
+	else
+		count_bits(p->bits, lo, hi, count);
+}
+
+void map_count(const struct map *m, uint64_t block, uint64_t n, uint64_t count[STATES])
+{
+	memset(count, 0, STATES * sizeof *count);
+	for (uint64_t end = block + n; block < end;) {
+		uint32_t page = (uint32_t)(block >> PAGE_SHIFT);
+		uint64_t base = (uint64_t)page << PAGE_SHIFT, stop = MIN(end, base + PAGE_BLOCKS);
+		count_page(m, page, (unsigned)(block - base), (unsigned)(stop - base), count);
+		block = stop;
+	}
+}
+
+enum state map_most(const uint64_t count[STATES])
+{
+	enum state best = ST_NONE;
+	for (enum state s = ST_WRITE; s < STATES; s++)
+		if (count[s] && (best == ST_NONE || count[s] > count[best]))
+			best = s;
+	return best;
 }
 
 enum state cell_state(const struct cell *c)

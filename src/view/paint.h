@@ -58,6 +58,11 @@ void paint_help(struct canvas *c, const struct scene *s);
 
 /* Strength of something that ended at last (0: never), 0..256, 256 when that is now. */
 unsigned fade(uint64_t now, uint64_t last);
+/* What flashes in a cell, and how strongly, 0..256: a rare important class for as long as its flash is strong (where a cell has many
+ * blocks, and for errors), else the newest. */
+unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum class *which);
+/* How strongly a read stays lit on a still picture. */
+#define EXPOSED 176u
 /* A square of size px in the colour and texture of a class, as it looks in the map. */
 enum texture { TX_SOLID, TX_HATCH, TX_HOLLOW, TX_DOT, TX_CROSS };
 void paint_square(struct canvas *c, int x, int y, int size, enum texture t, rgb colour, rgb under);

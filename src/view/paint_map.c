@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "view/paint.h"
 
-#define EXPOSED 176u   /* strength of a read on a still picture */
-
 /* Halves every FADE_HALF, straight lines between: whole numbers, the same on every machine. */
 unsigned fade(uint64_t now, uint64_t last)
 {
@@ -74,8 +72,7 @@ static rgb state_colour(const struct palette *p, const struct cell *c, enum stat
 	return rgb_mix(p->untouched, p->class[class_of[s]], 104 + share * 152 / 256);
 }
 
-/* What flashes: a rare important class for as long as its flash is strong, else the newest. */
-static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum class *which)
+unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum class *which)
 {
 	static const enum class rank[] = { CL_ERROR, CL_WRITE, CL_TRIM, CL_ZERO, CL_READ };
 	unsigned best = 0;

@@ -334,6 +334,40 @@ int play_scan_all(struct play *p, struct err *e)
 	return play_scan(p, PLAY_ALL, e);
 }
 
+/* The same open file, and nothing known of it. */
+static int take_file(struct play *p, const struct play *ahead, struct err *e)
+{
+	int fd = ahead->tape.fd < 0 ? -1 : fcntl(ahead->tape.fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 && ahead->tape.fd >= 0)
+		return err_set(e, "%s: %s", p->path, strerror(errno));
+	start_over(p);
+	if (p->tape.fd >= 0)
+		close(p->tape.fd);
+	p->tape.fd = fd;
+	p->restarts = ahead->restarts;
+	p->dev = ahead->dev;
+	p->ino = ahead->ino;
+	return 0;
+}
+
+int play_take_over(struct play *p, const struct play *ahead, struct err *e)
+{
+	struct place here = cursor_place(&ahead->scan);
+
+	if ((p->restarts != ahead->restarts || p->tape.fd < 0) && take_file(p, ahead, e) < 0)
+		return -1;
+	if (ahead->tape.is_rec && tape_follow(&p->tape, ahead->tape.rec.source.size, e) < 0)
+		return -1;
+	cursor_go(&p->scan, &here);
+	p->events = ahead->events;
+	p->start = ahead->start;
+	p->end = ahead->end;
+	p->size = ahead->size;
+	p->size_known = ahead->size_known;
+	return 0;
+}
+
 bool play_torn(const struct play *p)
 {
 	if (p->tape.is_rec)

@@ -65,6 +65,10 @@ int play_scan_all(struct play *p, struct err *e);
 /* Was the file truncated or replaced?  Then start over and return 1; -1: e is set. */
 int play_check(struct play *p, struct err *e);
 
+/* In place of scanning: take over what another player of the same file has found, which may be gone afterwards.  Its timeline, marks
+ * and flushes are left to it.  A file that was replaced starts over here, too. */
+int play_take_over(struct play *p, const struct play *ahead, struct err *e);
+
 /* Bring the model to time t (ns since 1970): exactly the events up to and at t.  Applies
  * about max events.  1: not there yet; 0: done, or no size is known; -1: e is set. */
 int play_to(struct play *p, uint64_t t, uint64_t max, struct err *e);
