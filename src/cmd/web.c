@@ -57,7 +57,7 @@ static int open_disks(struct command *c, char **word, struct err *e)
 		bool sized = word[1] && access(word[1], F_OK) < 0 && parse_size("SIZE", word[1], &size, &ignored) == 0;
 		if (s->disks == SESSION_DISKS_MAX)
 			return err_set(e, "at most %u disks are shown", SESSION_DISKS_MAX);
-		struct disk *d = disk_open(*word, sized ? &size : NULL, e);
+		struct feed *d = feed_open(*word, sized ? &size : NULL, e);
 		if (!d)
 			return -1;
 		s->disk[s->disks++] = d;

@@ -31,31 +31,6 @@ static void turn(unsigned s, unsigned *x, unsigned *y, unsigned right, unsigned 
 	*y = swap;
 }
 
-void curve_place(unsigned side, uint64_t d, unsigned *x, unsigned *y)
-{
-	*x = *y = 0;
-	for (unsigned s = 1; s < side; s *= 2, d /= 4) {
-		unsigned right = d / 2 & 1, down = ((unsigned)d ^ right) & 1;
-		turn(s, x, y, right, down);
-		*x += s * right;
-		*y += s * down;
-	}
-}
-
-uint64_t curve_distance(unsigned side, unsigned x, unsigned y)
-{
-	uint64_t d = 0;
-
-	for (unsigned s = side / 2; s; s /= 2) {
-		unsigned right = !!(x & s), down = !!(y & s);
-		d += (uint64_t)s * s * (3 * right ^ down);
-		x &= s - 1;
-		y &= s - 1;
-		turn(s, &x, &y, right, down);
-	}
-	return d;
-}
-
 void grid_place(const struct grid *g, uint32_t cell, unsigned *x, unsigned *y)
 {
 	if (!g->hilbert) {
@@ -63,8 +38,14 @@ void grid_place(const struct grid *g, uint32_t cell, unsigned *x, unsigned *y)
 		*y = cell / g->cols;
 		return;
 	}
-	unsigned area = g->side * g->side;
-	curve_place(g->side, cell % area, x, y);
+	unsigned area = g->side * g->side, d = cell % area;
+	*x = *y = 0;
+	for (unsigned s = 1; s < g->side; s *= 2, d /= 4) {
+		unsigned right = d / 2 & 1, down = (d ^ right) & 1;
+		turn(s, x, y, right, down);
+		*x += s * right;
+		*y += s * down;
+	}
 	*x += cell / area * g->side;
 }
 
@@ -76,6 +57,15 @@ bool grid_cell(const struct grid *g, unsigned x, unsigned y, uint32_t *cell)
 		*cell = y * g->cols + x;
 		return *cell < g->cells;
 	}
-	*cell = x / g->side * g->side * g->side + (uint32_t)curve_distance(g->side, x % g->side, y);
-	return *cell < g->cells;
+	unsigned d = x / g->side * g->side * g->side;
+	x %= g->side;
+	for (unsigned s = g->side / 2; s; s /= 2) {
+		unsigned right = !!(x & s), down = !!(y & s);
+		d += s * s * (3 * right ^ down);
+		x &= s - 1;
+		y &= s - 1;
+		turn(s, &x, &y, right, down);
+	}
+	*cell = d;
+	return d < g->cells;
 }

@@ -16,8 +16,3 @@ struct grid {
 struct grid grid_of(const struct map *m, bool hilbert);
 void grid_place(const struct grid *g, uint32_t cell, unsigned *x, unsigned *y);
 bool grid_cell(const struct grid *g, unsigned x, unsigned y, uint32_t *cell); /* false: nothing there */
-
-/* The Hilbert curve through a square of side (a power of two, at most 2^16) places: what lies at distance d from its beginning, and back.
- * One of half the side goes through the same quarters in the same order. */
-void curve_place(unsigned side, uint64_t d, unsigned *x, unsigned *y);
-uint64_t curve_distance(unsigned side, unsigned x, unsigned y);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include "view/map.h"
@@ -234,59 +233,46 @@ enum state map_block_state(const struct map *m, uint64_t block)
 	return s == STATES ? ST_NONE : (enum state)s;
 }
 
-/* Blocks [lo, hi) of a page that is mixed: two bits each, 32 in a word of 64. */
 static void count_bits(const uint8_t *bits, unsigned lo, unsigned hi, uint64_t count[STATES])
 {
-	const uint64_t low = 0x5555555555555555;
-
-	while (lo < hi) {
-		unsigned base = lo & ~31u, stop = MIN(hi, base + 32);
-		uint64_t word, mask = UINT64_MAX >> (2 * (32 - (stop - lo))) << (2 * (lo - base));
-		memcpy(&word, bits + base / 4, sizeof word);
-		word = le64toh(word);
-		uint64_t one = word & low & mask, two = word >> 1 & low & mask;
-		unsigned both = (unsigned)__builtin_popcountll(one & two), ones = (unsigned)__builtin_popcountll(one),
-			 twos = (unsigned)__builtin_popcountll(two);
+	for (; lo < hi && (lo % 32 || hi - lo < 32); lo++)
+		count[get_bits(bits, lo)]++;
+	for (; hi - lo >= 32; lo += 32) {
+		uint64_t v, low = 0x5555555555555555u;
+		memcpy(&v, bits + lo / 4, sizeof v); /* in whatever order: they are counted */
+		uint64_t a = v & low, b = v >> 1 & low;
+		unsigned both = (unsigned)__builtin_popcountll(a & b), ones = (unsigned)__builtin_popcountll(a);
+		unsigned twos = (unsigned)__builtin_popcountll(b);
+		count[3] += both;
 		count[1] += ones - both;
 		count[2] += twos - both;
-		count[3] += both;
-		count[0] += stop - lo - (ones + twos - both);
-		lo = stop;
+		count[0] += 32 - ones - twos + both;
 	}
+	for (; lo < hi; lo++)
+		count[get_bits(bits, lo)]++;
 }
 
-static void count_page(const struct map *m, uint32_t index, unsigned lo, unsigned hi, uint64_t count[STATES])
-{
-	const struct page *p = &m->page[index];
-	unsigned total = page_blocks(m, index), s = uniform(p, total);
-
-	if (s < STATES)
-		count[s] += hi - lo;
-	else if (hi - lo == total || !p->bits)
-		for (unsigned i = 0; i < STATES; i++)
-			count[i] += (uint64_t)p->n[i] * (hi - lo) / total;
-	else
-		count_bits(p->bits, lo, hi, count);
-}
-
-void map_count(const struct map *m, uint64_t block, uint64_t n, uint64_t count[STATES])
+void map_count(const struct map *m, uint64_t first, uint64_t n, uint64_t count[STATES])
 {
 	memset(count, 0, STATES * sizeof *count);
-	for (uint64_t end = block + n; block < end;) {
-		uint32_t page = (uint32_t)(block >> PAGE_SHIFT);
-		uint64_t base = (uint64_t)page << PAGE_SHIFT, stop = MIN(end, base + PAGE_BLOCKS);
-		count_page(m, page, (unsigned)(block - base), (unsigned)(stop - base), count);
-		block = stop;
-	}
-}
+	for (uint64_t end = first + n; first < end;) {
+		uint64_t stop = MIN(end, ((first >> PAGE_SHIFT) + 1) << PAGE_SHIFT), part = stop - first;
+		const struct page *p = &m->page[first >> PAGE_SHIFT];
+		unsigned lo = first % PAGE_BLOCKS, total = page_blocks(m, (uint32_t)(first >> PAGE_SHIFT));
 
-enum state map_most(const uint64_t count[STATES])
-{
-	enum state best = ST_NONE;
-	for (enum state s = ST_WRITE; s < STATES; s++)
-		if (count[s] && (best == ST_NONE || count[s] > count[best]))
-			best = s;
-	return best;
+		if (p->bits) {
+			count_bits(p->bits, lo, lo + (unsigned)part, count);
+		} else {
+			uint64_t left = part;
+			for (unsigned s = STATES - 1; s > 0; s--) {
+				uint64_t mine = p->n[s] * part / total;
+				count[s] += mine;
+				left -= mine;
+			}
+			count[ST_NONE] += left;
+		}
+		first = stop;
+	}
 }
 
 enum state cell_state(const struct cell *c)

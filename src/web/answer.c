@@ -33,7 +33,7 @@ void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
 	buf_add(&a->body, "\n", 1);
 }
 
-struct disk *answer_disk(struct session *s, const struct ask *q, struct answer *a)
+struct feed *answer_disk(struct session *s, const struct ask *q, struct answer *a)
 {
 	uint64_t n = q->query->n[Q_DISK];
 
@@ -59,9 +59,9 @@ uint64_t session_start(struct session *s)
 	uint64_t start = 0;
 
 	for (size_t i = 0; i < s->disks; i++) {
-		disk_lock(s->disk[i]);
-		uint64_t t = disk_start(s->disk[i]);
-		disk_unlock(s->disk[i]);
+		feed_lock(s->disk[i]);
+		uint64_t t = feed_start(s->disk[i]);
+		feed_unlock(s->disk[i]);
 		if (t && (!start || t < start))
 			start = t;
 	}
@@ -71,7 +71,7 @@ uint64_t session_start(struct session *s)
 void session_close(struct session *s)
 {
 	for (size_t i = 0; i < s->disks; i++)
-		disk_close(s->disk[i]);
+		feed_close(s->disk[i]);
 	s->disks = 0;
 }
 

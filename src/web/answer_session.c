@@ -84,7 +84,7 @@ static void put_shape(const struct session *s, const struct play *p, struct buf 
 		m.cols, m.rows, map_min_cols(&m), map_max_cols(&m), units_zoom_max(&m));
 }
 
-static void put_disk(const struct session *s, const struct disk *d, struct buf *b)
+static void put_disk(const struct session *s, const struct feed *d, struct buf *b)
 {
 	const struct play *p = &d->ahead;
 	bool data = p->tape.is_rec && p->tape.rec.info.data == REC_DATA_YES;
@@ -92,13 +92,13 @@ static void put_disk(const struct session *s, const struct disk *d, struct buf *
 	buf_printf(b, "{\"name\":");
 	json_string(b, d->name);
 	buf_printf(b, ",\"kind\":\"%s\",\"data\":%s,\"live\":%s,", p->tape.is_rec ? "recording" : "log", data ? "true" : "false",
-		disk_live(d) ? "true" : "false");
+		feed_live(d) ? "true" : "false");
 	put_shape(s, p, b);
 	buf_printf(b, "\"events\":%" PRIu64 ",\"structure\":%s}", p->events, data ? "true" : "false");
 }
 
 /* What the person should know of a file. */
-static void put_notes(const struct disk *d, struct buf *b, const char **comma)
+static void put_notes(const struct feed *d, struct buf *b, const char **comma)
 {
 	const struct log_reader *r = &d->ahead.scan.reader;
 	bool is_rec = d->ahead.tape.is_rec;
@@ -134,14 +134,14 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 	bool live = false;
 
 	for (size_t i = 0; i < s->disks; i++) {
-		struct disk *d = s->disk[i];
-		disk_lock(d);
+		struct feed *d = s->disk[i];
+		feed_lock(d);
 		buf_printf(&disks, i ? ",\n" : "");
 		put_disk(s, d, &disks);
 		put_notes(d, &notes, &comma);
-		live |= disk_live(d);
+		live |= feed_live(d);
 		end = MAX(end, d->ahead.end);
-		disk_unlock(d);
+		feed_unlock(d);
 	}
 	buf_printf(b, "{\"title\":");
 	json_string(b, s->disks ? s->disk[0]->name : "");

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "web/answers.h"
 #include "web/guard.h"
 #include "web/host.h"
 #include "web/page.h"
@@ -113,11 +114,13 @@ static enum MHD_Result add_word(void *arg, enum MHD_ValueKind kind, const char *
 static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, const char *name, bool post, const struct request *req)
 {
 	struct reading r = { 0 };
-	struct answer a;
+	struct answer a = { .body.limit = ANSWER_MAX };
 
 	MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, add_word, &r);
-	if (r.bad)
-		return send_text(c, 400, r.e.msg);
+	if (r.bad) {
+		answer_error(&a, 400, "%s", r.e.msg);
+		return send_answer(c, &a);
+	}
 	struct ask q = { .name = name, .post = post, .query = &r.query, .body = req->body.p, .body_len = req->body.len };
 	session_answer(h->session, &q, &a);
 	return send_answer(c, &a);

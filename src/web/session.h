@@ -4,14 +4,14 @@
 #pragma once
 #include "base/buf.h"
 #include "view/palette.h"
-#include "web/disk.h"
+#include "web/feed.h"
 #include "web/query.h"
 
 #define SESSION_DISKS_MAX 64u
 #define ANSWER_MAX (64u << 20) /* bytes */
 
 struct session {
-	struct disk *disk[SESSION_DISKS_MAX]; /* disks, ours */
+	struct feed *disk[SESSION_DISKS_MAX]; /* disks, ours */
 	size_t disks;
 	const struct palette *palette; /* that the page begins with */
 	bool hilbert;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* disk: one file of a session: it is followed by a thread of its own, and its model at any moment is to be had.
+/* feed: one file of a session: it is followed by a thread of its own, and the model of its disk at any moment is to be had.
  *
  * The thread scans to the end and then rides with what comes; of each moment of the past that somebody looks at there is a player more, at
- * most DISK_SEEKERS, of which the one used longest ago goes elsewhere when another moment is wanted.  All of them are
+ * most FEED_SEEKERS, of which the one used longest ago goes elsewhere when another moment is wanted.  All of them are
  * under one lock, which is given in the order of asking and held for some ms: so an answer is bounded, whatever the file is. */
 #pragma once
 #include <stdatomic.h>
 #include "view/play.h"
 #include "web/turn.h"
 
-#define DISK_SEEKERS 4u
+#define FEED_SEEKERS 4u
 
 struct seeker {
 	struct play play;
@@ -18,14 +18,14 @@ struct seeker {
 	uint64_t time;    /* ns since 1970: what was asked of it last */
 };
 
-struct disk {
+struct feed {
 	const char *path; /* ours */
 	const char *name; /* without folders */
 	bool sized;       /* the command line told the size */
 	uint64_t size;
 	struct turn turn; /* guards the rest */
 	struct play ahead;
-	struct seeker seeker[DISK_SEEKERS];
+	struct seeker seeker[FEED_SEEKERS];
 	uint64_t uses;
 	uint64_t changed; /* ns, monotonic: when the scan last found events */
 	bool growing;     /* it did so after all that there was at first */
@@ -37,17 +37,17 @@ struct disk {
 };
 
 /* path is copied; size NULL: the file tells it.  A file that is not there yet may come.  NULL with e set. */
-struct disk *disk_open(const char *path, const uint64_t *size, struct err *e);
-void disk_close(struct disk *d); /* NULL is fine */
+struct feed *feed_open(const char *path, const uint64_t *size, struct err *e);
+void feed_close(struct feed *d); /* NULL is fine */
 
-static inline void disk_lock(struct disk *d) { turn_take(&d->turn); }
-static inline void disk_unlock(struct disk *d) { turn_give(&d->turn); }
+static inline void feed_lock(struct feed *d) { turn_take(&d->turn); }
+static inline void feed_unlock(struct feed *d) { turn_give(&d->turn); }
 
 /* ---- all below: with the lock ---- */
 
-bool disk_live(const struct disk *d);
+bool feed_live(const struct feed *d);
 /* When the first event was, ns since 1970; 0: there is none. */
-uint64_t disk_start(const struct disk *d);
+uint64_t feed_start(const struct feed *d);
 
 enum moment_kind { MOMENT_LIVE, MOMENT_TIME, MOMENT_EVENT };
 struct moment {
@@ -56,9 +56,9 @@ struct moment {
 };
 
 struct seen {
-	const struct model *model; /* until disk_unlock() */
+	const struct model *model; /* until feed_unlock() */
 	uint64_t now;     /* ns since 1970: of the picture */
 	bool not_yet;     /* the model is not there yet; asked again, it comes nearer */
 };
 /* The model at a moment, or as near as it comes in some ms.  -1: e is set: nothing is to be seen. */
-int disk_see(struct disk *d, const struct moment *m, struct seen *s, struct err *e);
+int feed_see(struct feed *d, const struct moment *m, struct seen *s, struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "web/disk.h"
+#include "web/feed.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 
 /* ---- following ---- */
 
-static void scan_slice(struct disk *d, bool check)
+static void scan_slice(struct feed *d, bool check)
 {
 	struct err e = { 0 };
 	uint64_t before = d->ahead.events;
@@ -42,17 +42,17 @@ static void scan_slice(struct disk *d, bool check)
 
 static void *follow(void *arg)
 {
-	struct disk *d = arg;
+	struct feed *d = arg;
 	uint64_t checked = 0;
 
 	while (!atomic_load(&d->stopping)) {
 		uint64_t now = monotonic_ns();
 		bool check = now - checked > CHECK_NS;
-		disk_lock(d);
+		feed_lock(d);
 		uint64_t before = d->ahead.events;
 		scan_slice(d, check);
 		bool more = d->ahead.events != before;
-		disk_unlock(d);
+		feed_unlock(d);
 		checked = check ? now : checked;
 		if (!more)
 			usleep(5000);
@@ -62,9 +62,9 @@ static void *follow(void *arg)
 
 /* ---- life ---- */
 
-struct disk *disk_open(const char *path, const uint64_t *size, struct err *e)
+struct feed *feed_open(const char *path, const uint64_t *size, struct err *e)
 {
-	struct disk *d = calloc(1, sizeof *d);
+	struct feed *d = calloc(1, sizeof *d);
 	struct stat st;
 
 	if (!d || !(d->path = strdup(path))) {
@@ -78,7 +78,7 @@ struct disk *disk_open(const char *path, const uint64_t *size, struct err *e)
 	d->size = size ? *size : 0;
 	turn_init(&d->turn);
 	if (play_open(&d->ahead, d->path, size, true, e) < 0) {
-		disk_close(d);
+		feed_close(d);
 		return NULL;
 	}
 	d->ahead.ride = true;
@@ -88,21 +88,21 @@ struct disk *disk_open(const char *path, const uint64_t *size, struct err *e)
 		d->growing = true;
 	if (pthread_create(&d->thread, NULL, follow, d)) {
 		err_set(e, "%s: cannot start a thread", path);
-		disk_close(d);
+		feed_close(d);
 		return NULL;
 	}
 	d->has_thread = true;
 	return d;
 }
 
-void disk_close(struct disk *d)
+void feed_close(struct feed *d)
 {
 	if (!d)
 		return;
 	atomic_store(&d->stopping, true);
 	if (d->has_thread)
 		pthread_join(d->thread, NULL);
-	for (unsigned i = 0; i < DISK_SEEKERS; i++)
+	for (unsigned i = 0; i < FEED_SEEKERS; i++)
 		if (d->seeker[i].open)
 			play_close(&d->seeker[i].play);
 	play_close(&d->ahead);
@@ -111,12 +111,12 @@ void disk_close(struct disk *d)
 	free(d);
 }
 
-bool disk_live(const struct disk *d)
+bool feed_live(const struct feed *d)
 {
 	return !d->whole || (d->growing && monotonic_ns() - d->changed < LIVE_NS);
 }
 
-uint64_t disk_start(const struct disk *d)
+uint64_t feed_start(const struct feed *d)
 {
 	return d->ahead.events || d->ahead.tape.is_rec ? d->ahead.start : 0;
 }
@@ -124,11 +124,11 @@ uint64_t disk_start(const struct disk *d)
 /* ---- the past ---- */
 
 /* The player that is already near the moment, else the one that was used longest ago. */
-static struct seeker *choose_seeker(struct disk *d, uint64_t time)
+static struct seeker *choose_seeker(struct feed *d, uint64_t time)
 {
 	struct seeker *oldest = &d->seeker[0], *nearest = NULL;
 
-	for (unsigned i = 0; i < DISK_SEEKERS; i++) {
+	for (unsigned i = 0; i < FEED_SEEKERS; i++) {
 		struct seeker *s = &d->seeker[i];
 		uint64_t away = s->time > time ? s->time - time : time - s->time;
 		if (s->used < oldest->used)
@@ -139,7 +139,7 @@ static struct seeker *choose_seeker(struct disk *d, uint64_t time)
 	return nearest ? nearest : oldest;
 }
 
-static struct play *seek_player(struct disk *d, uint64_t time, struct err *e)
+static struct play *seek_player(struct feed *d, uint64_t time, struct err *e)
 {
 	struct seeker *s = choose_seeker(d, time);
 
@@ -164,14 +164,14 @@ static int walk(struct play *p, const struct moment *m, struct err *e)
 }
 
 /* When the n-th event was is not known before the model was there: players are told apart by what share of the file that is. */
-static uint64_t about(const struct disk *d, const struct moment *m)
+static uint64_t about(const struct feed *d, const struct moment *m)
 {
 	const struct play *p = &d->ahead;
 	double share = p->events ? (double)MIN(m->at, p->events) / (double)p->events : 0;
 	return m->kind == MOMENT_TIME ? m->at : p->start + (uint64_t)(share * (double)(p->end - p->start));
 }
 
-static int see_live(struct disk *d, struct seen *s, struct err *e)
+static int see_live(struct feed *d, struct seen *s, struct err *e)
 {
 	struct play *p = &d->ahead;
 	struct moment end = { MOMENT_EVENT, p->events };
@@ -198,7 +198,7 @@ static const char *missing(const struct play *p)
 	return p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
 }
 
-int disk_see(struct disk *d, const struct moment *m, struct seen *s, struct err *e)
+int feed_see(struct feed *d, const struct moment *m, struct seen *s, struct err *e)
 {
 	*s = (struct seen){ 0 };
 	if (d->trouble[0])
