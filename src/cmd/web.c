@@ -11,17 +11,18 @@
 #include "web/http.h"
 
 struct command {
-	const char *where;
+	const char *where, *steps;
 	struct session session;
 };
 
-enum { O_WEB = 256, O_PALETTE, O_HILBERT, O_WIDTH };
+enum { O_WEB = 256, O_PALETTE, O_HILBERT, O_WIDTH, O_STEPS };
 
 static const struct option options[] = {
 	{ "web", optional_argument, NULL, O_WEB },
 	{ "palette", required_argument, NULL, O_PALETTE },
 	{ "hilbert", no_argument, NULL, O_HILBERT },
 	{ "width", required_argument, NULL, O_WIDTH },
+	{ "steps", required_argument, NULL, O_STEPS },
 	{ 0 },
 };
 
@@ -39,6 +40,9 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		return 0;
 	case O_WIDTH:
 		return parse_unsigned("width", arg, 1, MAP_COLS_MAX, &c->session.cols, e);
+	case O_STEPS:
+		c->steps = arg;
+		return 0;
 	default:
 		return -1; /* getopt has said it */
 	}
@@ -69,7 +73,8 @@ static int open_disks(struct command *c, char **word, struct err *e)
 static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
 {
 	int sig, r = -1;
-	struct http *h = open_disks(c, files, e) < 0 ? NULL : http_start(&c->session, c->where, e);
+	int ready = marks_init(&c->session.marks, c->steps, e) == 0 && open_disks(c, files, e) == 0;
+	struct http *h = ready ? http_start(&c->session, c->where, e) : NULL;
 
 	if (h && (printf("%s\n", http_address(h)) < 0 || fflush(stdout)))
 		err_set(e, "cannot write to stdout");

@@ -51,7 +51,9 @@ struct play {
 	bool has_model;
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
-	struct keep keep;  /* models on the way; it begins to fill when one goes back */
+	struct keep *keep; /* models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share */
+	struct keep own_keep;
+	bool keep_early;   /* set it when it is to fill from the beginning on */
 
 	/* When set: sees each event as the model takes it. */
 	void (*watch)(void *arg, const struct event *ev, const struct outcome *out);

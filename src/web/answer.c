@@ -18,6 +18,11 @@ static const struct {
 #define MOMENT (W(T) | W(EVENT) | W(LIVE))
 	{ "session", false, JSON, answer_session, 0 },
 	{ "frame", false, BINARY, answer_frame, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(KEEP) | W(FILTER) },
+	{ "heat", false, BINARY, answer_heat, W(DISK) | W(WHAT) | W(BINS) | W(ROWS) | W(FILTER) },
+	{ "series", false, JSON, answer_series, W(DISK) | W(BINS) | W(FILTER) },
+	{ "step", false, JSON, answer_step, W(DISK) | MOMENT | W(BY) | W(WAY) | W(FILTER) },
+	{ "marks", false, JSON, answer_marks, W(DISK) },
+	{ "mark", true, JSON, answer_mark, W(DISK) | MOMENT },
 };
 
 void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
@@ -33,7 +38,7 @@ void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
 	buf_add(&a->body, "\n", 1);
 }
 
-struct feed *answer_disk(struct session *s, const struct ask *q, struct answer *a)
+struct feed *answer_feed(struct session *s, const struct ask *q, struct answer *a)
 {
 	uint64_t n = q->query->n[Q_DISK];
 
@@ -72,6 +77,7 @@ void session_close(struct session *s)
 {
 	for (size_t i = 0; i < s->disks; i++)
 		feed_close(s->disk[i]);
+	marks_free(&s->marks);
 	s->disks = 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "view/palette.h"
 #include "web/feed.h"
+#include "web/marks.h"
 #include "web/query.h"
 
 #define SESSION_DISKS_MAX 64u
@@ -13,6 +14,7 @@
 struct session {
 	struct feed *disk[SESSION_DISKS_MAX]; /* disks, ours */
 	size_t disks;
+	struct marks marks;
 	const struct palette *palette; /* that the page begins with */
 	bool hilbert;
 	unsigned cols;         /* 0: the map's choice */
