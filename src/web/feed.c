@@ -146,15 +146,16 @@ static struct play *seek_player(struct feed *d, uint64_t time, struct err *e)
 
 	if (!s->open && play_open(&s->play, d->path, d->sized ? &d->size : NULL, true, e) < 0)
 		return NULL;
-	if (!s->open) {
+	if (!s->open)
 		s->play.restarts = d->ahead.restarts - 1; /* the file that it opened may be another one by now: it takes over ours */
-		s->play.keep = &d->keep;
-		s->play.keep_early = true;
-		s->open = true;
-	}
+	s->open = true;
 	s->used = ++d->uses;
 	s->time = time;
-	return play_take_over(&s->play, &d->ahead, e) < 0 ? NULL : &s->play;
+	if (play_take_over(&s->play, &d->ahead, e) < 0)
+		return NULL;
+	s->play.keep = &d->keep;
+	s->play.keep_early = true;
+	return &s->play;
 }
 
 static int walk(struct play *p, const struct moment *m, struct err *e)
