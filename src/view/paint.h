@@ -6,6 +6,7 @@
 #pragma once
 #include "view/canvas.h"
 #include "view/curve.h"
+#include "view/glow.h"
 #include "view/model.h"
 #include "view/palette.h"
 #include "view/steps.h"
@@ -14,7 +15,6 @@
 #define PAINT_W 1440 /* the smallest canvas that the screen is laid out for */
 #define PAINT_H 960
 #define TEXTURE_FROM 4 /* canvas pixels per block: from here on shape tells the class as well */
-#define FADE_HALF (250 * NS_PER_MS) /* a flash loses half its strength in this */
 
 struct scene {
 	const struct palette *palette;
@@ -56,8 +56,6 @@ void paint_panel(struct canvas *c, const struct model *m, const struct scene *s,
 void paint_timeline(struct canvas *c, const struct scene *s, struct rect r);
 void paint_help(struct canvas *c, const struct scene *s);
 
-/* Strength of something that ended at last (0: never), 0..256, 256 when that is now. */
-unsigned fade(uint64_t now, uint64_t last);
 /* A square of size px in the colour and texture of a class, as it looks in the map. */
 enum texture { TX_SOLID, TX_HATCH, TX_HOLLOW, TX_DOT, TX_CROSS };
 void paint_square(struct canvas *c, int x, int y, int size, enum texture t, rgb colour, rgb under);

@@ -62,9 +62,20 @@ void play_close(struct play *p)
 	cursor_free(&p->cur);
 	keep_forget(&p->keep);
 	forget_found(p);
+	heat_free(&p->heat);
 	if (p->tape.fd >= 0)
 		close(p->tape.fd);
 	p->tape.fd = -1;
+}
+
+int play_want_heat(struct play *p, struct err *e)
+{
+	p->wants_heat = true;
+	heat_free(&p->heat);
+	if (heat_init(&p->heat, e) < 0)
+		return -1;
+	heat_size(&p->heat, p->size);
+	return 0;
 }
 
 static void drop_model(struct play *p)
@@ -91,6 +102,8 @@ static void start_over(struct play *p)
 	p->timeline = (struct timeline){ 0 };
 	if (!p->size_given)
 		p->size = p->size_known = 0;
+	if (p->wants_heat)
+		heat_forget(&p->heat, p->size);
 }
 
 /* A log that was emptied and has outgrown us since looks longer, but its first stamps differ. */
@@ -133,24 +146,31 @@ int play_check(struct play *p, struct err *e)
 
 /* ---- scanning ---- */
 
-/* What a recording leaves to its reader: which operation was answered, and keeping the marks. */
-static void complete_event(struct play *p, struct event *ev)
+/* The two ends of a request are brought together here, too, as the model may be elsewhere: a recording leaves it to its reader
+ * which operation was answered, and heat counts how long that took. */
+static void pair(struct play *p, struct event *ev)
 {
 	struct event req;
+	bool known = false;
 
 	if (ev->kind == EV_BEGIN)
 		inflight_add(&p->asked, ev, &req);
-	else if (ev->kind == EV_END && inflight_take(&p->asked, ev->conn, ev->id, &req))
+	else if (ev->kind == EV_END && (known = inflight_take(&p->asked, ev->conn, ev->id, &req)))
 		ev->op = req.op;
-	else if (ev->kind == EV_MARK)
-		steps_add(&p->marks, ev->time, (const char *)p->scan.rec.text, p->scan.rec.text_len);
+	else if (ev->kind == EV_CONNECT || ev->kind == EV_DISCONNECT || ev->kind == EV_START)
+		while (inflight_take_any(&p->asked, ev->kind == EV_START ? 0 : ev->conn, &req))
+			;
+	if (p->wants_heat)
+		heat_event(&p->heat, ev, known ? &req : NULL, p->asked.open);
 }
 
 static void scan_event(struct play *p, struct event *ev)
 {
-	if (p->tape.is_rec)
-		complete_event(p, ev);
-	else if (!p->events)
+	if (p->has_asked)
+		pair(p, ev);
+	if (ev->kind == EV_MARK)
+		steps_add(&p->marks, ev->time, (const char *)p->scan.rec.text, p->scan.rec.text_len);
+	if (!p->tape.is_rec && !p->events)
 		p->start = ev->time;
 	if (ev->kind == EV_END && ev->op == EV_FLUSH && !ev->err)
 		flushes_add(&p->flushes, p->events);
@@ -162,6 +182,8 @@ static void scan_event(struct play *p, struct event *ev)
 	if (!p->size_known || ev->len > p->size)
 		p->size = MIN(ev->len, INT64_MAX);
 	p->size_known = true;
+	if (p->wants_heat)
+		heat_size(&p->heat, p->size);
 }
 
 /* ---- the model ---- */
@@ -306,10 +328,10 @@ static int follow_recording(struct play *p, struct err *e)
 	if (!p->events) {
 		p->start = p->end = rec_begin(&p->tape.rec);
 		timeline_start(&p->timeline, p->start);
+		if (p->wants_heat)
+			heat_start(&p->heat, p->start);
 	}
-	if (!p->has_asked)
-		p->has_asked = inflight_init(&p->asked);
-	return p->has_asked ? 0 : err_set(e, "no memory for the table of requests");
+	return 0;
 }
 
 int play_scan(struct play *p, uint64_t max, struct err *e)
@@ -321,6 +343,8 @@ int play_scan(struct play *p, uint64_t max, struct err *e)
 	int wait = tape_is_recording(p->head, p->head_len) ? follow_recording(p, e) : 0;
 	if (wait)
 		return MIN(wait, 0);
+	if (!p->has_asked && (p->tape.is_rec || p->wants_heat) && !(p->has_asked = inflight_init(&p->asked)))
+		return err_set(e, "no memory for the table of requests");
 	int more = scan_to(p, MIN(cursor_work(&p->scan, &p->tape), UINT64_MAX - max) + max, e);
 	if (p->ride && lacks(p, 0)) {
 		struct place here = cursor_place(&p->scan);
@@ -332,6 +356,40 @@ int play_scan(struct play *p, uint64_t max, struct err *e)
 int play_scan_all(struct play *p, struct err *e)
 {
 	return play_scan(p, PLAY_ALL, e);
+}
+
+/* The same open file, and nothing known of it. */
+static int take_file(struct play *p, const struct play *ahead, struct err *e)
+{
+	int fd = ahead->tape.fd < 0 ? -1 : fcntl(ahead->tape.fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 && ahead->tape.fd >= 0)
+		return err_set(e, "%s: %s", p->path, strerror(errno));
+	start_over(p);
+	if (p->tape.fd >= 0)
+		close(p->tape.fd);
+	p->tape.fd = fd;
+	p->restarts = ahead->restarts;
+	p->dev = ahead->dev;
+	p->ino = ahead->ino;
+	return 0;
+}
+
+int play_take_over(struct play *p, const struct play *ahead, struct err *e)
+{
+	struct place here = cursor_place(&ahead->scan);
+
+	if ((p->restarts != ahead->restarts || p->tape.fd < 0) && take_file(p, ahead, e) < 0)
+		return -1;
+	if (ahead->tape.is_rec && tape_follow(&p->tape, ahead->tape.rec.source.size, e) < 0)
+		return -1;
+	cursor_go(&p->scan, &here);
+	p->events = ahead->events;
+	p->start = ahead->start;
+	p->end = ahead->end;
+	p->size = ahead->size;
+	p->size_known = ahead->size_known;
+	return 0;
 }
 
 bool play_torn(const struct play *p)

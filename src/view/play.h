@@ -14,6 +14,7 @@
 #pragma once
 #include "view/cursor.h"
 #include "view/flushes.h"
+#include "view/heat.h"
 #include "view/keep.h"
 #include "view/model.h"
 #include "view/steps.h"
@@ -36,7 +37,9 @@ struct play {
 	uint64_t size;       /* of the disk; given, else the largest that a Connect line told */
 	bool size_given, size_known;
 	struct timeline timeline;
-	struct inflight asked;  /* of a recording, whose answers do not name the operation; has_asked */
+	struct heat heat;       /* with play_want_heat() */
+	bool wants_heat;
+	struct inflight asked;  /* what the scan has in flight, of a recording, whose answers do not name the operation, or for heat */
 	bool has_asked;
 	struct flushes flushes;
 	struct steps marks;     /* of a recording, the first STEPS_MAX */
@@ -58,12 +61,18 @@ struct play {
 /* size NULL: find it in the log.  With wait, a file that is not there yet is no error.  p must stay where it is. */
 int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e);
 void play_close(struct play *p);
+/* Keep p->heat from now on: before the first scan. */
+int play_want_heat(struct play *p, struct err *e);
 
 /* Scan on for about max bytes.  1: there is more; 0: at the end for now; -1: e is set. */
 int play_scan(struct play *p, uint64_t max, struct err *e);
 int play_scan_all(struct play *p, struct err *e);
 /* Was the file truncated or replaced?  Then start over and return 1; -1: e is set. */
 int play_check(struct play *p, struct err *e);
+
+/* In place of scanning: take over what another player of the same file has found, which may be gone afterwards.  Its timeline, marks
+ * and flushes are left to it.  A file that was replaced starts over here, too. */
+int play_take_over(struct play *p, const struct play *ahead, struct err *e);
 
 /* Bring the model to time t (ns since 1970): exactly the events up to and at t.  Applies
  * about max events.  1: not there yet; 0: done, or no size is known; -1: e is set. */
