@@ -128,7 +128,8 @@ function makeThemes() {
 	} catch {
 		/* none */
 	}
-	setTheme(see.session.palettes.some((p) => p.name === kept) ? kept : null, false);
+	const first = see.session.palettes[0].name; /* asked for on the command line, when it is not the usual one */
+	setTheme(first !== 'default' ? first : see.session.palettes.some((p) => p.name === kept) ? kept : null, false);
 }
 
 export function nextTheme() {

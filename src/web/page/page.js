@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* page: the beginning, and what is done for each picture. */
-import { ask } from './data.js';
+import { answers, ask } from './data.js';
 import { advance, changed, goTo, see, speedFor } from './see.js';
 import { makeMaps, maps } from './maps.js';
 import { tickTime } from './time.js';
 import { makePanel, tickPanel } from './panel.js';
-import { askStory, makeControls } from './controls.js';
+import { askStory, makeControls, setOrder } from './controls.js';
 import { makeDialogs } from './dialogs.js';
 import { makeKeys } from './keys.js';
 
@@ -22,14 +22,22 @@ function tick(now) {
 }
 
 async function start() {
+	const trouble = document.getElementById('trouble');
 	try {
 		see.session = await ask('session');
 	} catch (e) {
-		const trouble = document.getElementById('trouble');
 		trouble.hidden = false;
 		trouble.textContent = `${e.message}; reload the page when it is there again`;
 		return;
 	}
+	const empty = see.session.disks.find((d) => !d.cells);
+	trouble.hidden = !empty;
+	if (empty) { /* a log whose first client is still to come */
+		trouble.textContent = `${empty.name}: waiting for its first connection`;
+		setTimeout(start, 300);
+		return;
+	}
+	see.order = see.session.hilbert && (!answers || answers.curve) ? 'hilbert' : 'row';
 	see.length = see.session.length;
 	see.live = see.session.live;
 	see.speed = speedFor(see.length);
@@ -43,6 +51,8 @@ async function start() {
 	else
 		goTo(see.length, { quiet: true });
 	askStory();
+	if (see.order !== 'row')
+		setOrder(see.order);
 	for (const what of ['motion', 't', 'disk', 'view'])
 		changed(what);
 	document.documentElement.classList.add('ready');
