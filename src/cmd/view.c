@@ -162,7 +162,7 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		return 0;
 	case O_PALETTE:
 		c->look.palette = palette_find(arg);
-		return c->look.palette ? 0 : err_set(e, "palette=%s: there is default and classic", arg);
+		return c->look.palette ? 0 : err_set(e, "palette=%s: there is " PALETTE_NAMES, arg);
 	case O_HILBERT:
 		c->look.hilbert = true;
 		return 0;

@@ -10,13 +10,9 @@ static void put_colour(struct buf *b, const char *name, rgb c)
 	buf_printf(b, "\"%s\":\"#%06x\",", name, (unsigned)c & 0xffffff);
 }
 
-/* What the parts of a disk are drawn in, by enum know_class. */
-static const struct {
-	const char *name;
-	rgb colour;
-} structure[] = {
-	{ "nothing", 0x3a3a42 }, { "table", 0xcc79a7 }, { "super", 0xe69f00 }, { "bitmap", 0xf0e442 }, { "inodes", 0x56b4e9 },
-	{ "journal", 0xd55e00 }, { "directory", 0x009e73 }, { "tree", 0x0072b2 }, { "data", 0x8a8a96 }, { "database", 0xb07cff },
+/* By enum know_class. */
+static const char *const structure[PALETTE_STRUCTURES] = {
+	"nothing", "table", "super", "bitmap", "inodes", "journal", "directory", "tree", "data", "database",
 };
 
 static void put_palette(struct buf *b, const struct palette *p)
@@ -34,20 +30,18 @@ static void put_palette(struct buf *b, const struct palette *p)
 		buf_printf(b, "%s\"%s\":\"#%06x\"", i ? "," : "", class_names[i], (unsigned)p->class[i] & 0xffffff);
 	buf_printf(b, "},\"structure\":{");
 	for (size_t i = 0; i < ARRAY_LEN(structure); i++)
-		buf_printf(b, "%s\"%s\":\"#%06x\"", i ? "," : "", structure[i].name, (unsigned)structure[i].colour);
+		buf_printf(b, "%s\"%s\":\"#%06x\"", i ? "," : "", structure[i], (unsigned)p->structure[i]);
 	buf_printf(b, "}}");
 }
 
 static void put_palettes(const struct session *s, struct buf *b)
 {
-	static const struct palette *const all[] = { &palette_default, &palette_classic };
-
 	buf_printf(b, "\"palettes\":[");
 	put_palette(b, s->palette);
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (all[i] != s->palette) {
+	for (size_t i = 0; palettes[i]; i++)
+		if (palettes[i] != s->palette) {
 			buf_printf(b, ",");
-			put_palette(b, all[i]);
+			put_palette(b, palettes[i]);
 		}
 	buf_printf(b, "]");
 }
