@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/parse.h"
 #include "base/say.h"
+#include "cmd/become.h"
 #include "view/output.h"
 #include "view/window.h"
 
@@ -161,7 +162,7 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		return 0;
 	case O_PALETTE:
 		c->look.palette = palette_find(arg);
-		return c->look.palette ? 0 : err_set(e, "palette=%s: there is default and classic", arg);
+		return c->look.palette ? 0 : err_set(e, "palette=%s: there is " PALETTE_NAMES, arg);
 	case O_HILBERT:
 		c->look.hilbert = true;
 		return 0;
@@ -296,6 +297,15 @@ free_steps:
 	return r;
 }
 
+/* The page is another program's work, and the words of the command line are its own. */
+static bool wants_web(char **argv)
+{
+	for (; *argv && strcmp(*argv, "--") != 0; argv++)
+		if (strcmp(*argv, "--web") == 0 || strncmp(*argv, "--web=", 6) == 0)
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct command c = { .fps = 30, .speed = 1, .replay = 1, .look.palette = &palette_default };
@@ -303,6 +313,11 @@ int main(int argc, char **argv)
 
 	say_start("nbdview", SAY_STDERR, false);
 	signal(SIGPIPE, SIG_IGN);
+	if (wants_web(argv)) {
+		become("web", argv, &e);
+		say_error("%s", e.msg);
+		return EXIT_FAILURE;
+	}
 	int r = parse_command(&c, argc, argv, &e);
 	if (r == 0)
 		r = run(&c, &e);

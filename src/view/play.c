@@ -33,6 +33,7 @@ static int open_log(struct play *p, bool wait, struct err *e)
 int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e)
 {
 	*p = (struct play){ .path = path, .tape.fd = -1, .wait = wait };
+	p->keep = &p->own_keep;
 	p->size_given = p->size_known = size;
 	p->size = size ? *size : 0;
 	if (cursor_init(&p->scan, e) < 0 || cursor_init(&p->cur, e) < 0 || open_log(p, wait, e) < 0) {
@@ -61,7 +62,7 @@ void play_close(struct play *p)
 	p->has_model = false;
 	cursor_free(&p->scan);
 	cursor_free(&p->cur);
-	keep_forget(&p->keep);
+	keep_forget(&p->own_keep);
 	forget_found(p);
 	heat_free(&p->heat);
 	if (p->tape.fd >= 0)
@@ -95,7 +96,7 @@ void play_rewind(struct play *p)
 static void start_over(struct play *p)
 {
 	drop_model(p);
-	keep_forget(&p->keep);
+	keep_forget(p->keep);
 	cursor_rewind(&p->scan);
 	forget_found(p);
 	p->events = p->start = p->end = p->boarded = 0;
@@ -196,7 +197,7 @@ static int ready(struct play *p, struct err *e)
 {
 	if (p->has_model && p->model.map.size != p->size) {
 		drop_model(p); /* a later Connect told of a larger disk */
-		keep_forget(&p->keep);
+		keep_forget(p->keep);
 	}
 	if (p->has_model)
 		return 0;
@@ -232,10 +233,10 @@ static void apply(struct play *p, const struct event *ev)
 static int use_kept(struct play *p, uint64_t t, uint64_t n, struct err *e)
 {
 	bool back = p->model.events && (p->model.last > t || p->model.events > n);
-	const struct kept *k = p->watch ? NULL : keep_find(&p->keep, n, t);
+	const struct kept *k = p->watch ? NULL : keep_find(p->keep, n, t);
 
-	if (back && !p->keep.every)
-		keep_start(&p->keep, &p->model, p->events);
+	if ((back || p->keep_early) && !p->keep->every)
+		keep_start(p->keep, &p->model, p->events);
 	if (k && (back || k->model.m.events > p->model.events)) {
 		p->has_next = false;
 		cursor_go(&p->cur, &k->place);
@@ -263,7 +264,7 @@ static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, stru
 			return 1;
 		p->has_next = false;
 		apply(p, &p->next);
-		keep_event(&p->keep, &p->model, &p->cur);
+		keep_event(p->keep, &p->model, &p->cur);
 	}
 	return got;
 }
@@ -359,6 +360,40 @@ int play_scan(struct play *p, uint64_t max, struct err *e)
 int play_scan_all(struct play *p, struct err *e)
 {
 	return play_scan(p, PLAY_ALL, e);
+}
+
+/* The same open file, and nothing known of it. */
+static int take_file(struct play *p, const struct play *ahead, struct err *e)
+{
+	int fd = ahead->tape.fd < 0 ? -1 : fcntl(ahead->tape.fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 && ahead->tape.fd >= 0)
+		return err_set(e, "%s: %s", p->path, strerror(errno));
+	start_over(p);
+	if (p->tape.fd >= 0)
+		close(p->tape.fd);
+	p->tape.fd = fd;
+	p->restarts = ahead->restarts;
+	p->dev = ahead->dev;
+	p->ino = ahead->ino;
+	return 0;
+}
+
+int play_take_over(struct play *p, const struct play *ahead, struct err *e)
+{
+	struct place here = cursor_place(&ahead->scan);
+
+	if ((p->restarts != ahead->restarts || p->tape.fd < 0) && take_file(p, ahead, e) < 0)
+		return -1;
+	if (ahead->tape.is_rec && tape_follow(&p->tape, ahead->tape.rec.source.size, e) < 0)
+		return -1;
+	cursor_go(&p->scan, &here);
+	p->events = ahead->events;
+	p->start = ahead->start;
+	p->end = ahead->end;
+	p->size = ahead->size;
+	p->size_known = ahead->size_known;
+	return 0;
 }
 
 bool play_torn(const struct play *p)

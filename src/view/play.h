@@ -53,7 +53,9 @@ struct play {
 	bool has_model;
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
-	struct keep keep;  /* models on the way; it begins to fill when one goes back */
+	struct keep *keep; /* models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share */
+	struct keep own_keep;
+	bool keep_early;   /* set it when it is to fill from the beginning on */
 
 	/* When set: sees each event as the model takes it. */
 	void (*watch)(void *arg, const struct event *ev, const struct outcome *out);
@@ -71,6 +73,10 @@ int play_scan(struct play *p, uint64_t max, struct err *e);
 int play_scan_all(struct play *p, struct err *e);
 /* Was the file truncated or replaced?  Then start over and return 1; -1: e is set. */
 int play_check(struct play *p, struct err *e);
+
+/* In place of scanning: take over what another player of the same file has found, which may be gone afterwards.  Its timeline, marks
+ * and flushes are left to it.  A file that was replaced starts over here, too. */
+int play_take_over(struct play *p, const struct play *ahead, struct err *e);
 
 /* Bring the model to time t (ns since 1970): exactly the events up to and at t.  Applies
  * about max events.  1: not there yet; 0: done, or no size is known; -1: e is set. */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* session: the disks that a page shows, on one clock.  Its answers are told in docs/web.md; none of them knows of HTTP.
+ * Any number of threads may ask at once. */
+#pragma once
+#include "base/buf.h"
+#include "view/palette.h"
+#include "web/feed.h"
+#include "web/marks.h"
+#include "web/query.h"
+
+#define SESSION_DISKS_MAX 64u
+#define ANSWER_MAX (64u << 20) /* bytes */
+
+struct session {
+	struct feed *disk[SESSION_DISKS_MAX]; /* disks, ours */
+	size_t disks;
+	struct marks marks;
+	const struct palette *palette; /* that the page begins with */
+	bool hilbert;
+	unsigned cols;         /* 0: the map's choice */
+};
+
+void session_close(struct session *s);
+
+struct ask {
+	const char *name;      /* "frame" ... */
+	bool post;
+	const struct query *query;
+	const char *body;      /* body_len bytes; NULL: none */
+	size_t body_len;
+};
+
+struct answer {
+	unsigned status;       /* of HTTP */
+	const char *type;      /* static */
+	struct buf body;       /* the asker's, to be freed */
+};
+
+/* Whatever is asked has an answer. */
+void session_answer(struct session *s, const struct ask *q, struct answer *a);
+
+/* ns since 1970: the earliest beginning of its disks; 0: nothing has begun.  Takes each disk's lock for a moment. */
+uint64_t session_start(struct session *s);
