@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "trace/recorder.h"
 
 #define SLICE_BYTES (1u << 20) /* of the file, scanned at once: some ms */
 #define SLICE_EVENTS 20000u
@@ -40,10 +41,19 @@ static void scan_slice(struct feed *d, bool check)
 	d->whole |= got == 0;
 }
 
+/* With the lock. */
+static void look_for_recorder(struct feed *d)
+{
+	struct recorder r;
+	struct stat st;
+
+	d->recorded = d->ahead.tape.is_rec && fstat(d->ahead.tape.fd, &st) == 0 && recorder_find(&st, &r);
+}
+
 static void *follow(void *arg)
 {
 	struct feed *d = arg;
-	uint64_t checked = 0;
+	uint64_t checked = 0, looked = 0;
 
 	while (!atomic_load(&d->stopping)) {
 		uint64_t now = monotonic_ns();
@@ -51,6 +61,10 @@ static void *follow(void *arg)
 		feed_lock(d);
 		uint64_t before = d->ahead.events;
 		scan_slice(d, check);
+		if (now - looked > NS_PER_S) {
+			look_for_recorder(d);
+			looked = now;
+		}
 		bool more = d->ahead.events != before;
 		feed_unlock(d);
 		checked = check ? now : checked;
@@ -114,7 +128,7 @@ void feed_close(struct feed *d)
 
 bool feed_live(const struct feed *d)
 {
-	return !d->whole || (d->growing && monotonic_ns() - d->changed < LIVE_NS);
+	return !d->whole || d->recorded || (d->growing && monotonic_ns() - d->changed < LIVE_NS);
 }
 
 uint64_t feed_start(const struct feed *d)

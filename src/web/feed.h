@@ -30,6 +30,7 @@ struct feed {
 	uint64_t uses;
 	uint64_t changed; /* ns, monotonic: when the scan last found events */
 	bool growing;     /* it did so after all that there was at first */
+	bool recorded;    /* somebody is recording to it */
 	bool whole;       /* the scan is at the end */
 	char trouble[200]; /* what went wrong last with reading; "": nothing */
 	pthread_t thread;
