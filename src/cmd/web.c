@@ -88,7 +88,7 @@ static int open_disks(struct command *c, char **word, struct err *e)
 static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
 {
 	int sig, r = -1;
-	int ready = marks_init(&c->session.marks, c->steps, e) == 0 && open_disks(c, files, e) == 0;
+	int ready = session_init(&c->session, c->steps, e) == 0 && open_disks(c, files, e) == 0;
 	struct http *h = ready ? http_start(&c->session, c->where, e) : NULL;
 
 	if (h && (printf("%s\n", http_address(h)) < 0 || fflush(stdout)))

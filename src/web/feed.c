@@ -76,7 +76,7 @@ static void *follow(void *arg)
 
 /* ---- life ---- */
 
-struct feed *feed_open(const char *path, const uint64_t *size, struct err *e)
+struct feed *feed_open(const char *path, const uint64_t *size, const struct filter *filter, struct err *e)
 {
 	struct feed *d = calloc(1, sizeof *d);
 	struct stat st;
@@ -90,12 +90,15 @@ struct feed *feed_open(const char *path, const uint64_t *size, struct err *e)
 	d->name = slash ? slash + 1 : d->path;
 	d->sized = size;
 	d->size = size ? *size : 0;
+	d->filter = filter;
 	turn_init(&d->turn);
 	if (play_open(&d->ahead, d->path, size, true, e) < 0 || play_want_heat(&d->ahead, e) < 0) {
 		feed_close(d);
 		return NULL;
 	}
 	d->ahead.ride = true;
+	d->ahead.scan_filter = filter;
+	play_filter(&d->ahead, filter);
 	scan_slice(d, false); /* so that the session's beginning is known */
 	/* a file that is being written */
 	if (stat(path, &st) == 0 && (uint64_t)time(NULL) - (uint64_t)st.st_mtim.tv_sec < LIVE_NS / NS_PER_S)
@@ -160,9 +163,11 @@ static struct play *seek_player(struct feed *d, uint64_t time, struct err *e)
 
 	if (!s->open && play_open(&s->play, d->path, d->sized ? &d->size : NULL, true, e) < 0)
 		return NULL;
-	if (!s->open)
+	if (!s->open) {
 		s->play.restarts = d->ahead.restarts - 1; /* the file that it opened may be another one by now: it takes over ours */
-	s->open = true;
+		play_filter(&s->play, d->filter);
+		s->open = true;
+	}
 	s->used = ++d->uses;
 	s->time = time;
 	if (play_take_over(&s->play, &d->ahead, e) < 0)
