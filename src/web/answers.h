@@ -17,5 +17,8 @@ bool answer_grid(const struct query *w, const struct map *m, struct units *u, st
 /* All marks of a disk; see marks_list(). */
 struct mark *answer_marks_of(struct session *s, struct feed *d, uint64_t start, size_t *n);
 
+/* "ext4 “root”" or "partition 2".  Returns to. */
+char *answer_volume(const struct know_map *m, unsigned volume, char *to, size_t room);
+
 typedef void answer_fn(struct session *s, const struct ask *q, struct answer *a);
-answer_fn answer_session, answer_frame, answer_heat, answer_series, answer_marks, answer_mark, answer_step;
+answer_fn answer_session, answer_frame, answer_heat, answer_series, answer_marks, answer_mark, answer_step, answer_block, answer_filter, answer_files;
