@@ -2,25 +2,27 @@
 /* What the parts of the disk are, over the map: an outline around each, names where there is room, and which colour is what. */
 #include "view/paint.h"
 
+#define CASED 5 /* canvas pixels per cell: from here on a dark line goes along each outline */
+
 static uint8_t class_at(const struct outlines *o, int64_t x, int64_t y)
 {
 	bool on = x >= 0 && y >= 0 && x < o->units.w && y < o->units.h;
 	return on ? o->class[(size_t)y * o->units.w + (size_t)x] : KC_NOTHING;
 }
 
-/* The edges of a cell where another part begins; of two neighbours the one that is something draws it, or both. */
-static void paint_edges(struct canvas *c, const struct outlines *o, int64_t x, int64_t y, struct rect r, int thick, rgb colour)
+/* The edges of a cell where another part begins. */
+static void paint_edges(struct canvas *c, const struct outlines *o, int64_t x, int64_t y, struct rect r, int in, int thick, rgb colour)
 {
 	uint8_t mine = class_at(o, x, y);
 
 	if (class_at(o, x, y - 1) != mine)
-		canvas_fill(c, (struct rect){ r.x, r.y, r.w, thick }, colour);
+		canvas_fill(c, (struct rect){ r.x, r.y + in, r.w, thick }, colour);
 	if (class_at(o, x, y + 1) != mine)
-		canvas_fill(c, (struct rect){ r.x, r.y + r.h - thick, r.w, thick }, colour);
+		canvas_fill(c, (struct rect){ r.x, r.y + r.h - in - thick, r.w, thick }, colour);
 	if (class_at(o, x - 1, y) != mine)
-		canvas_fill(c, (struct rect){ r.x, r.y, thick, r.h }, colour);
+		canvas_fill(c, (struct rect){ r.x + in, r.y, thick, r.h }, colour);
 	if (class_at(o, x + 1, y) != mine)
-		canvas_fill(c, (struct rect){ r.x + r.w - thick, r.y, thick, r.h }, colour);
+		canvas_fill(c, (struct rect){ r.x + r.w - in - thick, r.y, thick, r.h }, colour);
 }
 
 /* A cell of one or two pixels has no room for an edge: it is tinted. */
@@ -47,7 +49,7 @@ static void paint_names(struct canvas *c, const struct palette *p, const struct 
 		if (w + 12 > box.w || h + 4 > box.h)
 			continue;
 		struct rect under = { box.x + 3, box.y + 3, w + 6, h };
-		canvas_mix(c, under, p->paper, 190);
+		canvas_mix(c, under, p->paper, 225);
 		canvas_text(c, &font_small, under.x + 3, under.y, p->structure[part->class], name);
 	}
 }
@@ -55,7 +57,7 @@ static void paint_names(struct canvas *c, const struct palette *p, const struct 
 void paint_outlines(struct canvas *c, const struct scene *s, int x0, int y0, int scale)
 {
 	const struct outlines *o = s->outlines;
-	int thick = scale >= 9 ? 2 : 1;
+	int thick = scale >= CASED ? 2 : 1;
 
 	if (!o || !o->know)
 		return;
@@ -65,8 +67,10 @@ void paint_outlines(struct canvas *c, const struct scene *s, int x0, int y0, int
 			struct rect r = { x0 + (int)x * scale, y0 + (int)y * scale, scale, scale };
 			if (class == KC_NOTHING)
 				continue;
+			if (scale >= CASED) /* so that it is seen on any colour */
+				paint_edges(c, o, x, y, r, thick, 1, s->palette->paper);
 			if (scale > 2)
-				paint_edges(c, o, x, y, r, thick, s->palette->structure[class]);
+				paint_edges(c, o, x, y, r, 0, thick, s->palette->structure[class]);
 			else
 				paint_tint(c, o, x, y, r, s->palette->structure[class]);
 		}
