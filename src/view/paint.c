@@ -124,6 +124,7 @@ void paint_help(struct canvas *c, const struct scene *s)
 		{ "click", "on the timeline: jump there" },
 		{ "h", "Hilbert order, row order" },
 		{ "[  ]", "narrower, wider rows; with shift half, double" },
+		{ "s", "what the parts of the disk are" },
 		{ "p", "palette" },
 		{ "f", "full screen" },
 		{ "F1  ?", "this help" },

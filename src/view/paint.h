@@ -4,10 +4,12 @@
  * clock, a file or a font.  The map is scaled up by a whole number, so that a pixel of the
  * map is a square.  Strings and tables in the scene are borrowed for the call. */
 #pragma once
+#include "view/asker.h"
 #include "view/canvas.h"
 #include "view/curve.h"
 #include "view/glow.h"
 #include "view/model.h"
+#include "view/names.h"
 #include "view/outlines.h"
 #include "view/palette.h"
 #include "view/steps.h"
@@ -31,6 +33,8 @@ struct scene {
 	bool recording;
 	uint64_t exposed; /* ns since 1970: reads since then stay lit; 0: they fade */
 	const struct outlines *outlines; /* NULL: none */
+	const struct spot *spot;   /* what is known of the cell under the pointer; NULL: nothing yet */
+	const struct names *names; /* of connections; NULL: none */
 };
 
 /* Where the map lies on a canvas. */

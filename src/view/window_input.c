@@ -196,6 +196,11 @@ static void key(struct ui *u, const SDL_KeyboardEvent *k)
 	case SDLK_p:
 		u->look.palette = next_palette(u->look.palette);
 		break;
+	case SDLK_s:
+		u->look.structure = !u->look.structure;
+		if (u->look.structure && !ui_has_contents(u))
+			ui_notify(u, "structure: there are no bytes of the disk to look at: record them, or give --disk=IMAGE");
+		break;
 	case SDLK_f:
 		toggle_fullscreen(u);
 		break;
