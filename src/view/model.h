@@ -53,7 +53,8 @@ struct model_kept {
 	uint64_t bytes;      /* of memory, about */
 };
 bool model_keep(const struct model *m, struct model_kept *k); /* false: no memory */
-/* m, of the same disk and with the same filter, becomes what it was; only its rows stay as they are.  False: no memory, and m is not usable. */
+/* m, of the same disk and with the same filter, becomes what it was; only its rows stay as they are.  False: no memory, and m is
+ * not usable. */
 bool model_bring_back(struct model *m, const struct model_kept *k);
 void model_kept_free(struct model_kept *k);
 

@@ -29,7 +29,8 @@ static void paint_edges(struct canvas *c, const struct outlines *o, int64_t x, i
 static void paint_tint(struct canvas *c, const struct outlines *o, int64_t x, int64_t y, struct rect r, rgb colour)
 {
 	uint8_t mine = class_at(o, x, y);
-	bool edge = class_at(o, x, y - 1) != mine || class_at(o, x, y + 1) != mine || class_at(o, x - 1, y) != mine || class_at(o, x + 1, y) != mine;
+	bool edge = class_at(o, x, y - 1) != mine || class_at(o, x, y + 1) != mine || class_at(o, x - 1, y) != mine ||
+		    class_at(o, x + 1, y) != mine;
 
 	if (edge)
 		canvas_mix(c, r, colour, 200);
@@ -41,7 +42,8 @@ static void paint_names(struct canvas *c, const struct palette *p, const struct 
 
 	for (size_t i = 0; i < o->parts; i++) {
 		const struct part *part = &o->part[i];
-		struct rect box = { x0 + (int)part->box.x * scale, y0 + (int)part->box.y * scale, (int)part->box.w * scale, (int)part->box.h * scale };
+		struct rect box = { x0 + (int)part->box.x * scale, y0 + (int)part->box.y * scale, (int)part->box.w * scale,
+			(int)part->box.h * scale };
 		const char *name = part_words(o->know, part, text, sizeof text);
 		int w = text_width(&font_small, name), h = font_small.line;
 		if (w + 12 > box.w)

@@ -15,7 +15,7 @@ struct part {
 	enum know_class class;
 	const struct know_region *first; /* regions that make it, in a row; the map's */
 	size_t regions;
-	struct area box;                 /* the largest rectangle of it, cut to the area: a place for its name; units of the whole picture */
+	struct area box;                 /* the largest rectangle of it, cut to the area, in units of the picture: for its name */
 };
 
 /* The parts with a box of at least so many units, the largest box first, at most max.  Returns how many. */

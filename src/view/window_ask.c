@@ -25,8 +25,9 @@ static void take(struct ui *u)
 
 	if (*trouble)
 		ui_notify(u, trouble);
-	if (k) {
+	if (k || *trouble)
 		output_structure_free(&u->parts);
+	if (k) {
 		u->parts.know = k;
 		u->parts.events = recorded;
 	}
@@ -40,7 +41,12 @@ static void ask_map(struct ui *u, uint64_t ticks)
 	uint64_t recorded = play_recorded(u->p);
 	bool moves = u->look.contents->moves;
 
-	if ((u->with_map && (!moves || u->map_asked == recorded)) || (moves && !recorded) || asker_busy(u->asker))
+	if (moves && !recorded) { /* nothing had happened yet */
+		output_structure_free(&u->parts);
+		u->with_map = false;
+		return;
+	}
+	if ((u->with_map && (!moves || u->map_asked == recorded)) || asker_busy(u->asker))
 		return;
 	if (u->with_map && !u->paused && ticks - u->asked_at < MAP_MS)
 		return;

@@ -59,7 +59,8 @@ static void write_log(bool all)
 	us = 0;
 	line(to, "connection=1 Connect export=\"\" tls=0 size=0x100000 write=1");
 	for (unsigned i = 1; i < 2000; i++) {
-		unsigned conn = 1 + (unsigned)rand() % 3, block = (unsigned)rand() % 256, op = (unsigned)rand() % 4, n = (unsigned)rand() % 8;
+		unsigned conn = 1 + (unsigned)rand() % 3, block = (unsigned)rand() % 256, op = (unsigned)rand() % 4;
+		unsigned n = (unsigned)rand() % 8;
 		static const char *const ops[] = { "Read", "Write", "Trim", "Flush" };
 		bool fails = rand() % 7 == 0, shown = conn == 2 && (op == 1 || op == 3) && (op == 3 || block >= 100);
 		if (open[n]) { /* answer that one first */

@@ -19,7 +19,8 @@ static void disk(uint64_t size, unsigned cols)
 {
 	CHECK(map_init(&m, size, &e) == 0);
 	map_set_cols(&m, cols);
-	k = (struct know_map){ .region = regions, .volume = &volume, .volumes = 1, .file = files, .files = 2, .names = names, .size = size };
+	k = (struct know_map){ .region = regions, .volume = &volume, .volumes = 1,
+		.file = files, .files = 2, .names = names, .size = size };
 }
 
 /* The next blocks are a region. */
@@ -99,7 +100,8 @@ TEST(a_name_is_put_where_all_is_of_its_part)
 		for (unsigned zoom = 0; zoom < 3; zoom++) {
 			struct units u = units_of(&m, 0, hilbert, zoom);
 			for (unsigned i = 0; i < 60; i++) {
-				uint64_t off = (uint64_t)(rand() % (1 << 20)) * 4096, len = (uint64_t)(1 + rand() % (1 << (1 + rand() % 19))) * 4096;
+				uint64_t off = (uint64_t)(rand() % (1 << 20)) * 4096;
+				uint64_t len = (uint64_t)(1 + rand() % (1 << (1 + rand() % 19))) * 4096;
 				check_box(&u, off, len);
 			}
 		}
