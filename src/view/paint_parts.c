@@ -59,7 +59,7 @@ static void paint_names(struct canvas *c, const struct palette *p, const struct 
 void paint_outlines(struct canvas *c, const struct scene *s, int x0, int y0, int scale)
 {
 	const struct outlines *o = s->outlines;
-	int thick = scale >= CASED ? 2 : 1;
+	int thick = scale >= 9 ? 2 : 1;
 
 	if (!o || !o->know)
 		return;

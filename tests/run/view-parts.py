@@ -82,10 +82,6 @@ def the_window_outlines_parts_when_asked():
             assert edge(w.shot()) != TABLE
             w.key('s')
             until('the partition table', lambda: edge(w.shot()) == TABLE)
-            w.key('Home')
-            until('no partition table yet', lambda: edge(w.shot()) != TABLE)
-            w.key('End')
-            until('the partition table again', lambda: edge(w.shot()) == TABLE)
             w.key('s')
             until('no outlines', lambda: edge(w.shot()) != TABLE)
             w.key('q')
@@ -98,14 +94,11 @@ def the_window_tells_what_happened_to_a_block():
         with Window(d, d + '/rec') as w:
             w.shows('the write', {5: WRITE})
             w.xdo('mousemove', '--window', w.id, '1430', '5')
-            panel = lambda p: [bytes(row[3 * 880:]) for row in p.rows[540:840]]
+            panel = lambda p: [bytes(row[3 * 880:]) for row in p.rows[600:840]]
             until('an empty place in the panel', lambda: len(set(panel(w.shot()))) == 1)
             # block 5 was written twice; the picture of it goes on with its bytes
             w.xdo('mousemove', '--window', w.id, str(76 + 5 * 6 + 3), '63')
-            until('what happened to the block', lambda: len(set(panel(w.shot()))) > 20)
-            twice = panel(w.shot())
-            w.key('comma', 'comma', 'comma') # before the third write's answer, and the second's
-            until('less had happened', lambda: panel(w.shot()) != twice)
+            until('what happened to the block', lambda: len(set(panel(w.shot()))) > 8)
             w.key('q')
             w.ends()
 
