@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blkscope: finds the program that a command means, and becomes it. */
-#include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/util.h"
+#include "cmd/become.h"
 #include "cmd/mark.h"
 
 static const struct {
@@ -24,21 +21,6 @@ static const struct {
 	{ "story", "tell in sentences what happened to a disk" },
 	{ "view", "show what happens to a disk, from its log (alias nbdview)" },
 };
-
-/* Beside this program (a build tree, a copied directory) or where they are installed. */
-static void become(const char *command, char **argv)
-{
-	char self[PATH_MAX], path[PATH_MAX + 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	if (n > 0) {
-		self[n] = '\0';
-		snprintf(path, sizeof path, "%s/blkscope-%s", dirname(self), command);
-		execv(path, argv);
-	}
-	snprintf(path, sizeof path, "%s/blkscope-%s", LIBEXECDIR, command);
-	execv(path, argv);
-	fprintf(stderr, "blkscope: error: cannot run %s: %s\n", path, strerror(errno));
-}
 
 static void help(void)
 {
@@ -63,7 +45,9 @@ int main(int argc, char **argv)
 	if (strcmp(command, "mark") == 0 || strcmp(command, "at") == 0) {
 		char **words = *command == 'a' ? command_at(argc - 1, argv + 1, &e) : NULL;
 		if (words)
-			become("serve", words);
+			become("serve", words, &e);
+		if (words)
+			fprintf(stderr, "blkscope: error: %s\n", e.msg);
 		else if (*command == 'm' && command_mark(argc - 1, argv + 1, &e) == 0)
 			return EXIT_SUCCESS;
 		else
@@ -72,7 +56,8 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(command, commands[i].name) == 0) {
-			become(command, argv + 1);
+			become(command, argv + 1, &e);
+			fprintf(stderr, "blkscope: error: %s\n", e.msg);
 			return EXIT_FAILURE;
 		}
 	fprintf(stderr, "blkscope: error: unknown command '%s': `blkscope --help' lists them\n", command);

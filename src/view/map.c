@@ -233,6 +233,48 @@ enum state map_block_state(const struct map *m, uint64_t block)
 	return s == STATES ? ST_NONE : (enum state)s;
 }
 
+static void count_bits(const uint8_t *bits, unsigned lo, unsigned hi, uint64_t count[STATES])
+{
+	for (; lo < hi && (lo % 32 || hi - lo < 32); lo++)
+		count[get_bits(bits, lo)]++;
+	for (; hi - lo >= 32; lo += 32) {
+		uint64_t v, low = 0x5555555555555555u;
+		memcpy(&v, bits + lo / 4, sizeof v); /* in whatever order: they are counted */
+		uint64_t a = v & low, b = v >> 1 & low;
+		unsigned both = (unsigned)__builtin_popcountll(a & b), ones = (unsigned)__builtin_popcountll(a);
+		unsigned twos = (unsigned)__builtin_popcountll(b);
+		count[3] += both;
+		count[1] += ones - both;
+		count[2] += twos - both;
+		count[0] += 32 - ones - twos + both;
+	}
+	for (; lo < hi; lo++)
+		count[get_bits(bits, lo)]++;
+}
+
+void map_count(const struct map *m, uint64_t first, uint64_t n, uint64_t count[STATES])
+{
+	memset(count, 0, STATES * sizeof *count);
+	for (uint64_t end = first + n; first < end;) {
+		uint64_t stop = MIN(end, ((first >> PAGE_SHIFT) + 1) << PAGE_SHIFT), part = stop - first;
+		const struct page *p = &m->page[first >> PAGE_SHIFT];
+		unsigned lo = first % PAGE_BLOCKS, total = page_blocks(m, (uint32_t)(first >> PAGE_SHIFT));
+
+		if (p->bits) {
+			count_bits(p->bits, lo, lo + (unsigned)part, count);
+		} else {
+			uint64_t left = part;
+			for (unsigned s = STATES - 1; s > 0; s--) {
+				uint64_t mine = p->n[s] * part / total;
+				count[s] += mine;
+				left -= mine;
+			}
+			count[ST_NONE] += left;
+		}
+		first = stop;
+	}
+}
+
 enum state cell_state(const struct cell *c)
 {
 	enum state best = ST_NONE;

@@ -71,6 +71,8 @@ void map_touch(struct map *m, uint64_t off, uint64_t len, enum class c, uint64_t
 void map_suffer(struct map *m, uint64_t off, uint64_t len, enum state s);
 
 enum state map_block_state(const struct map *m, uint64_t block); /* ST_NONE in a coarse page */
+/* How many of the blocks [first, first + n) are in each state; n <= blocks - first.  Of a coarse page its shares. */
+void map_count(const struct map *m, uint64_t first, uint64_t n, uint64_t count[STATES]);
 /* Most blocks of the cell that are not untouched are this; ST_NONE: all are untouched. */
 enum state cell_state(const struct cell *c);
 uint64_t map_cell_blocks(const struct map *m, uint32_t cell); /* blocks the cell holds */

@@ -4,9 +4,13 @@
  * clock, a file or a font.  The map is scaled up by a whole number, so that a pixel of the
  * map is a square.  Strings and tables in the scene are borrowed for the call. */
 #pragma once
+#include "view/asker.h"
 #include "view/canvas.h"
 #include "view/curve.h"
+#include "view/glow.h"
 #include "view/model.h"
+#include "view/names.h"
+#include "view/outlines.h"
 #include "view/palette.h"
 #include "view/steps.h"
 #include "view/timeline.h"
@@ -14,7 +18,6 @@
 #define PAINT_W 1440 /* the smallest canvas that the screen is laid out for */
 #define PAINT_H 960
 #define TEXTURE_FROM 4 /* canvas pixels per block: from here on shape tells the class as well */
-#define FADE_HALF (250 * NS_PER_MS) /* a flash loses half its strength in this */
 
 struct scene {
 	const struct palette *palette;
@@ -29,6 +32,9 @@ struct scene {
 	uint64_t bad, overlong, lost; /* lines in the whole log; of a recording: damaged chunks, and events */
 	bool recording;
 	uint64_t exposed; /* ns since 1970: reads since then stay lit; 0: they fade */
+	const struct outlines *outlines; /* NULL: none */
+	const struct spot *spot;   /* what is known of the cell under the pointer; NULL: nothing yet */
+	const struct names *names; /* of connections; NULL: none */
 };
 
 /* Where the map lies on a canvas. */
@@ -52,12 +58,12 @@ void paint_waiting(struct canvas *c, const struct scene *s, const char *why);
 /* ---- the parts, each in its own file ---- */
 void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y,
 	int scale);
+void paint_outlines(struct canvas *c, const struct scene *s, int x, int y, int scale);
+void paint_outlines_legend(struct canvas *c, const struct scene *s, int x, int y, int w);
 void paint_panel(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l);
 void paint_timeline(struct canvas *c, const struct scene *s, struct rect r);
 void paint_help(struct canvas *c, const struct scene *s);
 
-/* Strength of something that ended at last (0: never), 0..256, 256 when that is now. */
-unsigned fade(uint64_t now, uint64_t last);
 /* A square of size px in the colour and texture of a class, as it looks in the map. */
 enum texture { TX_SOLID, TX_HATCH, TX_HOLLOW, TX_DOT, TX_CROSS };
 void paint_square(struct canvas *c, int x, int y, int size, enum texture t, rgb colour, rgb under);

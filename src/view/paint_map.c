@@ -1,19 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "view/paint.h"
 
-#define EXPOSED 176u   /* strength of a read on a still picture */
-
-/* Halves every FADE_HALF, straight lines between: whole numbers, the same on every machine. */
-unsigned fade(uint64_t now, uint64_t last)
-{
-	uint64_t age = now > last ? now - last : 0, halves = age / FADE_HALF;
-
-	if (!last || halves > 8)
-		return 0;
-	unsigned full = 256u >> halves;
-	return full - (unsigned)((uint64_t)full * (age % FADE_HALF) / FADE_HALF / 2);
-}
-
 enum texture texture_of(enum class c)
 {
 	static const enum texture of[CLASSES] = {
@@ -74,51 +61,24 @@ static rgb state_colour(const struct palette *p, const struct cell *c, enum stat
 	return rgb_mix(p->untouched, p->class[class_of[s]], 104 + share * 152 / 256);
 }
 
-/* What flashes: a rare important class for as long as its flash is strong, else the newest. */
-static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum class *which)
-{
-	static const enum class rank[] = { CL_ERROR, CL_WRITE, CL_TRIM, CL_ZERO, CL_READ };
-	unsigned best = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
-		unsigned f = rank[i] == CL_READ && c->reading ? 256 : fade(now, c->last[rank[i]]);
-		if (f > best) {
-			best = f;
-			*which = rank[i];
-		}
-		if (f >= 128 && (many || rank[i] == CL_ERROR))
-			break;
-	}
-	return best;
-}
-
 struct look {
 	enum texture base, over;
 	rgb under, colour, flash; /* below the texture; of the state; of the activity */
 	unsigned strength;        /* of the flash, 0..256 */
 };
 
-/* A still picture has no time to flash: it shows where reads went since the one before, as
- * far as they do not hide what changed the disk. */
-static bool exposed(const struct cell *c, uint64_t since)
-{
-	return since && c->last[CL_READ] > since && cell_state(c) == ST_NONE;
-}
-
 static struct look look_of(const struct scene *sc, const struct cell *c, bool many)
 {
 	const struct palette *p = sc->palette;
 
 	enum state s = cell_state(c);
-	enum class f = CL_READ;
+	enum class f;
 	struct look l = {
 		.base = s == ST_NONE ? TX_SOLID : texture_of(class_of[s]),
 		.under = p->untouched, .colour = state_colour(p, c, s),
 	};
 
-	l.strength = flash_of(c, sc->now, many, &f);
-	if (f == CL_READ && exposed(c, sc->exposed))
-		l.strength = MAX(l.strength, EXPOSED);
+	l.strength = cell_glow(c, sc->now, sc->exposed, many, &f);
 	l.over = texture_of(f);
 	l.flash = p->class[f];
 	return l;

@@ -207,6 +207,83 @@ static void last_line(struct pen *p, const struct cell *c, char *text, size_t ro
 			fmt_clock(a, c->last[newest] - p->s->start));
 }
 
+/* ---- what is known of the block under the pointer ---- */
+
+static void part_row(struct pen *p, uint64_t off)
+{
+	const struct know_map *k = p->s->outlines ? p->s->outlines->know : NULL;
+	const struct know_region *r = k ? know_find(k, off) : NULL;
+	char text[300];
+
+	if (r)
+		say(p, &font_bold, p->s->palette->structure[r->kind < KNOW_KINDS ? know_kinds[r->kind].class : KC_NOTHING],
+			know_words(k, r, text, sizeof text));
+}
+
+static const char *who(const struct pen *p, const struct touch *t, char *text, size_t room)
+{
+	const struct conn_name *n = p->s->names ? names_find(p->s->names, t->conn, t->time) : NULL;
+
+	if (n && n->client)
+		snprintf(text, room, "%s", n->client);
+	else
+		snprintf(text, room, "connection %" PRIu64, t->conn);
+	return text;
+}
+
+static void touch_row(struct pen *p, const struct touch *t)
+{
+	char text[300], name[NAME_ROOM], clock[FMT_ROOM], len[FMT_ROOM];
+	const struct palette *pal = p->s->palette;
+
+	canvas_text_right(p->c, &font_small, p->r.x + 76, p->y, pal->faint, fmt_clock(clock, t->time - MIN(p->s->start, t->time)));
+	snprintf(text, sizeof text, "%s %s%s%s, %s", op_names[t->op], fmt_short(len, t->len), t->flags & EVF_FUA ? " FUA" : "",
+		t->err ? ", failed" : "", who(p, t, name, sizeof name));
+	canvas_paragraph(p->c, &font_small, (struct rect){ p->r.x + 86, p->y, p->r.w - 86, 0 }, 1, t->err ? pal->warn : pal->ink, text);
+	p->y += font_small.line + 1;
+}
+
+/* Eight in a row, and as text. */
+static void hex_rows(struct pen *p, const struct spot *s)
+{
+	const struct palette *pal = p->s->palette;
+	char text[8];
+
+	for (unsigned i = 0; i < s->n; i++) {
+		int x = p->r.x + (int)(i % 8) * 22;
+		bool printable = s->bytes[i] >= 0x20 && s->bytes[i] < 0x7f;
+		snprintf(text, sizeof text, "%02x", s->bytes[i]);
+		canvas_text(p->c, &font_small, x, p->y, s->bytes[i] ? pal->ink : pal->faint, text);
+		snprintf(text, sizeof text, "%c", printable ? s->bytes[i] : '.');
+		canvas_text(p->c, &font_small, p->r.x + 8 * 22 + 10 + (int)(i % 8) * 12, p->y, printable ? pal->ink : pal->faint, text);
+		if (i % 8 == 7 || i + 1 == s->n)
+			p->y += font_small.line;
+	}
+}
+
+static void spot_rows(struct pen *p, uint64_t off)
+{
+	const struct spot *s = p->s->spot;
+	char text[200], name[NAME_ROOM], a[FMT_ROOM];
+
+	if (!s || s->off != off)
+		return;
+	p->y += 6;
+	if (s->has_writer) {
+		snprintf(text, sizeof text, "last changed by %s at %s", who(p, &s->writer, name, sizeof name),
+			fmt_clock(a, s->writer.time - MIN(p->s->start, s->writer.time)));
+		say(p, &font_small, p->s->palette->ink, text);
+	}
+	for (unsigned i = 0; i < s->touches; i++)
+		touch_row(p, &s->at[i]);
+	if (s->count > s->touches) {
+		snprintf(text, sizeof text, "and %s before", fmt_count(a, s->count - s->touches));
+		say(p, &font_small, p->s->palette->faint, text);
+	}
+	p->y += 6;
+	hex_rows(p, s);
+}
+
 static void pointer_rows(struct pen *p, const struct layout *l)
 {
 	const struct map *map = &p->m->map;
@@ -221,6 +298,7 @@ static void pointer_rows(struct pen *p, const struct layout *l)
 	rule(p);
 	snprintf(text, sizeof text, "0x%" PRIx64 "  (%s)", off, fmt_short(a, off));
 	say(p, &font_bold, pal->ink, text);
+	part_row(p, off);
 	state_line(p, cell, text, sizeof text);
 	say(p, &font_body, pal->ink, text);
 	last_line(p, c, text, sizeof text);
@@ -228,6 +306,7 @@ static void pointer_rows(struct pen *p, const struct layout *l)
 	snprintf(text, sizeof text, "%u reads, %u writes, %u trims, %u zeroes, %u errors", c->ops[CL_READ],
 		c->ops[CL_WRITE], c->ops[CL_TRIM], c->ops[CL_ZERO], c->ops[CL_ERROR]);
 	say(p, &font_small, pal->faint, text);
+	spot_rows(p, off);
 }
 
 static void warn(struct pen *p, uint64_t n, const char *what)

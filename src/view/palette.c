@@ -14,6 +14,20 @@ const struct palette palette_default = {
 		[CL_ZERO] = 0xf5f5f5, [CL_ERROR] = 0xc030ff,
 	},
 	.flush = 0xf0e442,
+	.structure = { 0x3a3a42, 0xf0e442, 0xff8fd0, 0xe6b04a, 0x8fd3ff, 0xb9a0ff, 0xb8e986, 0x8fd9c0, 0xa6a6b2, 0xffffff },
+};
+
+/* For bright rooms and paper.  Measured the same way: 31 for normal sight, 21 without red cones, 21 without green, 22 without blue. */
+const struct palette palette_light = {
+	.name = "light",
+	.paper = 0xffffff, .untouched = 0xe8e8ec, .frame = 0x9a9aa4, .ink = 0x17171b, .faint = 0x5a5a65,
+	.warn = 0xb0005c,
+	.class = {
+		[CL_READ] = 0x2439cf, [CL_WRITE] = 0xd55e00, [CL_TRIM] = 0x4eaf8f,
+		[CL_ZERO] = 0x1c1c22, [CL_ERROR] = 0xca6ef8,
+	},
+	.flush = 0x8a6d00,
+	.structure = { 0xc8c8d0, 0x7a6500, 0xb0006a, 0x9a5200, 0x005a9c, 0x6a2be2, 0x3c7a00, 0x00705a, 0x5f5f6b, 0x000000 },
 };
 
 /* As in 2018: red, black flash, light purple, white on light grey. */
@@ -26,13 +40,15 @@ const struct palette palette_classic = {
 		[CL_ZERO] = 0xffffff, [CL_ERROR] = 0xff8c00,
 	},
 	.flush = 0x1f5fd0,
+	.structure = { 0xb0b0b0, 0x6a5800, 0xa00060, 0x8a4a00, 0x004f8a, 0x5a22c8, 0x336a00, 0x00604d, 0x505058, 0x000000 },
 };
+
+const struct palette *const palettes[] = { &palette_default, &palette_light, &palette_classic, NULL };
 
 const struct palette *palette_find(const char *name)
 {
-	static const struct palette *const all[] = { &palette_default, &palette_classic };
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (!strcmp(all[i]->name, name))
-			return all[i];
+	for (size_t i = 0; palettes[i]; i++)
+		if (!strcmp(palettes[i]->name, name))
+			return palettes[i];
 	return NULL;
 }

@@ -4,6 +4,8 @@
 #include "view/canvas.h"
 #include "view/map.h"
 
+enum { PALETTE_STRUCTURES = 10 };
+
 struct palette {
 	const char *name;
 	rgb paper;      /* around everything */
@@ -13,7 +15,10 @@ struct palette {
 	rgb warn;       /* text that must be seen */
 	rgb class[CLASSES];
 	rgb flush;
+	rgb structure[PALETTE_STRUCTURES]; /* outlines and labels of what the parts of a disk are, by enum know_class */
 };
 
-extern const struct palette palette_default, palette_classic;
+extern const struct palette palette_default, palette_light, palette_classic;
+extern const struct palette *const palettes[]; /* all; NULL ends them */
+#define PALETTE_NAMES "default, light and classic"
 const struct palette *palette_find(const char *name); /* NULL: no such */

@@ -33,6 +33,7 @@ static int open_log(struct play *p, bool wait, struct err *e)
 int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e)
 {
 	*p = (struct play){ .path = path, .tape.fd = -1, .wait = wait };
+	p->keep = &p->own_keep;
 	p->size_given = p->size_known = size;
 	p->size = size ? *size : 0;
 	if (cursor_init(&p->scan, e) < 0 || cursor_init(&p->cur, e) < 0 || open_log(p, wait, e) < 0) {
@@ -49,6 +50,7 @@ static void forget_found(struct play *p)
 		inflight_free(&p->asked);
 	p->has_asked = false;
 	steps_free(&p->marks);
+	names_free(&p->names);
 	flushes_free(&p->flushes);
 	tape_forget(&p->tape);
 }
@@ -60,11 +62,22 @@ void play_close(struct play *p)
 	p->has_model = false;
 	cursor_free(&p->scan);
 	cursor_free(&p->cur);
-	keep_forget(&p->keep);
+	keep_forget(&p->own_keep);
 	forget_found(p);
+	heat_free(&p->heat);
 	if (p->tape.fd >= 0)
 		close(p->tape.fd);
 	p->tape.fd = -1;
+}
+
+int play_want_heat(struct play *p, struct err *e)
+{
+	p->wants_heat = true;
+	heat_free(&p->heat);
+	if (heat_init(&p->heat, e) < 0)
+		return -1;
+	heat_size(&p->heat, p->size);
+	return 0;
 }
 
 static void drop_model(struct play *p)
@@ -80,10 +93,18 @@ void play_rewind(struct play *p)
 	drop_model(p);
 }
 
+void play_filter(struct play *p, const struct filter *f)
+{
+	p->filter = f;
+	drop_model(p);
+	keep_forget(p->keep);
+	p->boarded = 0;
+}
+
 static void start_over(struct play *p)
 {
 	drop_model(p);
-	keep_forget(&p->keep);
+	keep_forget(p->keep);
 	cursor_rewind(&p->scan);
 	forget_found(p);
 	p->events = p->start = p->end = p->boarded = 0;
@@ -91,6 +112,8 @@ static void start_over(struct play *p)
 	p->timeline = (struct timeline){ 0 };
 	if (!p->size_given)
 		p->size = p->size_known = 0;
+	if (p->wants_heat)
+		heat_forget(&p->heat, p->size);
 }
 
 /* A log that was emptied and has outgrown us since looks longer, but its first stamps differ. */
@@ -133,35 +156,52 @@ int play_check(struct play *p, struct err *e)
 
 /* ---- scanning ---- */
 
-/* What a recording leaves to its reader: which operation was answered, and keeping the marks. */
-static void complete_event(struct play *p, struct event *ev)
+/* The two ends of a request are brought together here, too, as the model may be elsewhere: a recording leaves it to its reader
+ * which operation was answered, and heat counts how long that took.  False: it is nothing to count, as the filter does not let the
+ * request pass. */
+static bool pair(struct play *p, struct event *ev)
 {
-	struct event req;
+	struct event req = *ev, old;
+	bool known = false, hidden = false;
 
-	if (ev->kind == EV_BEGIN)
-		inflight_add(&p->asked, ev, &req);
-	else if (ev->kind == EV_END && inflight_take(&p->asked, ev->conn, ev->id, &req))
+	if (ev->kind == EV_BEGIN) {
+		if (p->scan_filter && !filter_passes(p->scan_filter, ev))
+			req.flags |= EVF_HIDDEN;
+		inflight_add(&p->asked, &req, &old);
+	} else if (ev->kind == EV_END && (known = inflight_take(&p->asked, ev->conn, ev->id, &req))) {
 		ev->op = req.op;
-	else if (ev->kind == EV_MARK)
-		steps_add(&p->marks, ev->time, (const char *)p->scan.rec.text, p->scan.rec.text_len);
+		hidden = req.flags & EVF_HIDDEN;
+	} else if (ev->kind == EV_CONNECT || ev->kind == EV_DISCONNECT || ev->kind == EV_START) {
+		while (inflight_take_any(&p->asked, ev->kind == EV_START ? 0 : ev->conn, &req))
+			;
+	}
+	if (p->wants_heat)
+		heat_event(&p->heat, ev, known && !hidden ? &req : NULL, p->asked.open - p->asked.hidden);
+	return !hidden;
 }
 
 static void scan_event(struct play *p, struct event *ev)
 {
-	if (p->tape.is_rec)
-		complete_event(p, ev);
-	else if (!p->events)
+	bool counts = !p->has_asked || pair(p, ev);
+
+	if (ev->kind == EV_MARK)
+		steps_add(&p->marks, ev->time, (const char *)p->scan.rec.text, p->scan.rec.text_len);
+	if (!p->tape.is_rec && !p->events)
 		p->start = ev->time;
-	if (ev->kind == EV_END && ev->op == EV_FLUSH && !ev->err)
+	if (counts && ev->kind == EV_END && ev->op == EV_FLUSH && !ev->err)
 		flushes_add(&p->flushes, p->events);
 	p->events++;
 	p->end = ev->time;
-	timeline_event(&p->timeline, ev);
+	timeline_event(&p->timeline, counts ? ev : &(struct event){ .time = ev->time, .kind = EV_NOTE });
+	if (ev->kind == EV_CONNECT)
+		names_add(&p->names, &p->scan, &p->tape, ev);
 	if (ev->kind != EV_CONNECT || !ev->sized || p->size_given)
 		return;
 	if (!p->size_known || ev->len > p->size)
 		p->size = MIN(ev->len, INT64_MAX);
 	p->size_known = true;
+	if (p->wants_heat)
+		heat_size(&p->heat, p->size);
 }
 
 /* ---- the model ---- */
@@ -171,12 +211,13 @@ static int ready(struct play *p, struct err *e)
 {
 	if (p->has_model && p->model.map.size != p->size) {
 		drop_model(p); /* a later Connect told of a larger disk */
-		keep_forget(&p->keep);
+		keep_forget(p->keep);
 	}
 	if (p->has_model)
 		return 0;
 	if (model_init(&p->model, p->size, e) < 0)
 		return -1;
+	p->model.filter = p->filter;
 	p->has_model = true;
 	return 0;
 }
@@ -188,6 +229,7 @@ static int peek(struct play *p, struct err *e)
 		return 1;
 	if (p->model.events >= p->events)
 		return 0;
+	p->next_number = p->cur.rec.place.number;
 	int got = cursor_next(&p->cur, &p->tape, p->scan.pos, &p->next, e);
 	p->has_next = got > 0;
 	return got;
@@ -207,10 +249,10 @@ static void apply(struct play *p, const struct event *ev)
 static int use_kept(struct play *p, uint64_t t, uint64_t n, struct err *e)
 {
 	bool back = p->model.events && (p->model.last > t || p->model.events > n);
-	const struct kept *k = p->watch ? NULL : keep_find(&p->keep, n, t);
+	const struct kept *k = p->watch ? NULL : keep_find(p->keep, n, t);
 
-	if (back && !p->keep.every)
-		keep_start(&p->keep, &p->model, p->events);
+	if ((back || p->keep_early) && !p->keep->every)
+		keep_start(p->keep, &p->model, p->events);
 	if (k && (back || k->model.m.events > p->model.events)) {
 		p->has_next = false;
 		cursor_go(&p->cur, &k->place);
@@ -238,7 +280,7 @@ static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, stru
 			return 1;
 		p->has_next = false;
 		apply(p, &p->next);
-		keep_event(&p->keep, &p->model, &p->cur);
+		keep_event(p->keep, &p->model, &p->cur);
 	}
 	return got;
 }
@@ -306,10 +348,10 @@ static int follow_recording(struct play *p, struct err *e)
 	if (!p->events) {
 		p->start = p->end = rec_begin(&p->tape.rec);
 		timeline_start(&p->timeline, p->start);
+		if (p->wants_heat)
+			heat_start(&p->heat, p->start);
 	}
-	if (!p->has_asked)
-		p->has_asked = inflight_init(&p->asked);
-	return p->has_asked ? 0 : err_set(e, "no memory for the table of requests");
+	return 0;
 }
 
 int play_scan(struct play *p, uint64_t max, struct err *e)
@@ -321,6 +363,8 @@ int play_scan(struct play *p, uint64_t max, struct err *e)
 	int wait = tape_is_recording(p->head, p->head_len) ? follow_recording(p, e) : 0;
 	if (wait)
 		return MIN(wait, 0);
+	if (!p->has_asked && (p->tape.is_rec || p->wants_heat || p->scan_filter) && !(p->has_asked = inflight_init(&p->asked)))
+		return err_set(e, "no memory for the table of requests");
 	int more = scan_to(p, MIN(cursor_work(&p->scan, &p->tape), UINT64_MAX - max) + max, e);
 	if (p->ride && lacks(p, 0)) {
 		struct place here = cursor_place(&p->scan);
@@ -334,11 +378,54 @@ int play_scan_all(struct play *p, struct err *e)
 	return play_scan(p, PLAY_ALL, e);
 }
 
+/* The same open file, and nothing known of it. */
+static int take_file(struct play *p, const struct play *ahead, struct err *e)
+{
+	int fd = ahead->tape.fd < 0 ? -1 : fcntl(ahead->tape.fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 && ahead->tape.fd >= 0)
+		return err_set(e, "%s: %s", p->path, strerror(errno));
+	start_over(p);
+	if (p->tape.fd >= 0)
+		close(p->tape.fd);
+	p->tape.fd = fd;
+	p->restarts = ahead->restarts;
+	p->dev = ahead->dev;
+	p->ino = ahead->ino;
+	return 0;
+}
+
+int play_take_over(struct play *p, const struct play *ahead, struct err *e)
+{
+	struct place here = cursor_place(&ahead->scan);
+
+	if ((p->restarts != ahead->restarts || p->tape.fd < 0) && take_file(p, ahead, e) < 0)
+		return -1;
+	if (ahead->tape.is_rec && tape_follow(&p->tape, ahead->tape.rec.source.size, e) < 0)
+		return -1;
+	cursor_go(&p->scan, &here);
+	p->events = ahead->events;
+	p->start = ahead->start;
+	p->end = ahead->end;
+	p->size = ahead->size;
+	p->size_known = ahead->size_known;
+	return 0;
+}
+
 bool play_torn(const struct play *p)
 {
 	if (p->tape.is_rec)
 		return p->tape.rec.scanned < p->tape.rec.source.size;
 	return p->scan.len > p->scan.at || p->scan.reader.in_overlong;
+}
+
+uint64_t play_recorded(const struct play *p)
+{
+	if (!p->tape.is_rec || !p->has_model)
+		return 0;
+	if (p->has_next)
+		return p->next_number;
+	return (lacks(p, 0) ? &p->scan : &p->cur)->rec.place.number;
 }
 
 uint64_t play_behind(const struct play *p)

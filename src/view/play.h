@@ -14,8 +14,10 @@
 #pragma once
 #include "view/cursor.h"
 #include "view/flushes.h"
+#include "view/heat.h"
 #include "view/keep.h"
 #include "view/model.h"
+#include "view/names.h"
 #include "view/steps.h"
 #include "view/timeline.h"
 
@@ -36,10 +38,13 @@ struct play {
 	uint64_t size;       /* of the disk; given, else the largest that a Connect line told */
 	bool size_given, size_known;
 	struct timeline timeline;
-	struct inflight asked;  /* of a recording, whose answers do not name the operation; has_asked */
+	struct heat heat;       /* with play_want_heat() */
+	bool wants_heat;
+	struct inflight asked;  /* what the scan has in flight, of a recording, whose answers do not name the operation, or for heat */
 	bool has_asked;
 	struct flushes flushes;
 	struct steps marks;     /* of a recording, the first STEPS_MAX */
+	struct names names;     /* of connections */
 
 	bool ride;        /* set it when the end is looked at: what the scan finds, the model takes at once if it can */
 	unsigned boarded; /* times the model was brought to where the scan is */
@@ -48,7 +53,13 @@ struct play {
 	bool has_model;
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
-	struct keep keep;  /* models on the way; it begins to fill when one goes back */
+	uint64_t next_number; /* of a recording: its number there */
+	struct keep *keep;   /* models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share */
+	struct keep own_keep;
+	const struct filter *filter; /* play_filter(), borrowed */
+	/* Set it before the first scan, borrowed: what timeline, heat and flushes count; NULL: all. */
+	const struct filter *scan_filter;
+	bool keep_early;   /* set it when it is to fill from the beginning on */
 
 	/* When set: sees each event as the model takes it. */
 	void (*watch)(void *arg, const struct event *ev, const struct outcome *out);
@@ -58,12 +69,22 @@ struct play {
 /* size NULL: find it in the log.  With wait, a file that is not there yet is no error.  p must stay where it is. */
 int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e);
 void play_close(struct play *p);
+/* Keep p->heat from now on: before the first scan. */
+int play_want_heat(struct play *p, struct err *e);
+
+/* Show only the requests that f lets pass, NULL: all, from now on: the model is made anew by the next play_to().  f stays the caller's,
+ * and as it is until the next call or play_close().  Players that share what they keep have the same filter. */
+void play_filter(struct play *p, const struct filter *f);
 
 /* Scan on for about max bytes.  1: there is more; 0: at the end for now; -1: e is set. */
 int play_scan(struct play *p, uint64_t max, struct err *e);
 int play_scan_all(struct play *p, struct err *e);
 /* Was the file truncated or replaced?  Then start over and return 1; -1: e is set. */
 int play_check(struct play *p, struct err *e);
+
+/* In place of scanning: take over what another player of the same file has found, which may be gone afterwards.  Its timeline, marks
+ * and flushes are left to it.  A file that was replaced starts over here, too. */
+int play_take_over(struct play *p, const struct play *ahead, struct err *e);
 
 /* Bring the model to time t (ns since 1970): exactly the events up to and at t.  Applies
  * about max events.  1: not there yet; 0: done, or no size is known; -1: e is set. */
@@ -76,5 +97,7 @@ void play_rewind(struct play *p);
 
 /* Does the file end in the midst of a line or a chunk? */
 bool play_torn(const struct play *p);
+/* Events of a recording that the model has taken, as they are numbered there; 0: of a log. */
+uint64_t play_recorded(const struct play *p);
 /* Bytes that the file has now and the model has not taken. */
 uint64_t play_behind(const struct play *p);

@@ -110,7 +110,7 @@ static void ui_close(struct ui *u)
 	SDL_Quit();
 }
 
-static void notify(struct ui *u, const char *text)
+void ui_notify(struct ui *u, const char *text)
 {
 	snprintf(u->notice, sizeof u->notice, "%s", text);
 	u->notice_until = SDL_GetTicks64() + NOTICE_MS;
@@ -139,6 +139,10 @@ struct scene ui_scene(const struct ui *u, char *text, size_t room)
 	s.help = u->help;
 	s.status = status(u, text, room);
 	s.notice = u->notice_until ? u->notice : NULL;
+	if (u->look.structure)
+		s.outlines = &u->parts.outlines;
+	s.spot = u->has_spot ? &u->spot : NULL;
+	s.names = &u->p->names;
 	return s;
 }
 
@@ -216,10 +220,11 @@ static int follow(struct ui *u, struct err *e)
 	if (changed < 0)
 		return -1;
 	if (changed) {
-		notify(u, "the file was replaced or truncated: started over");
+		ui_notify(u, "the file was replaced or truncated: started over");
 		u->now = 0;
 		u->target = 0;
 		u->events = 0;
+		ui_forget_asked(u);
 	}
 	p->ride = u->live;
 	int more = play_scan(p, SCAN_BYTES, e);
@@ -228,7 +233,7 @@ static int follow(struct ui *u, struct err *e)
 	if (u->events == 0 && p->events)
 		steps_sort(&u->steps, p->start);
 	if (!lost && p->scan.reader.lost)
-		notify(u, p->tape.is_rec ? "events of the recording are missing" : "the server says that lines of the log were lost");
+		ui_notify(u, p->tape.is_rec ? "events of the recording are missing" : "the server says that lines of the log were lost");
 	if (p->events != u->events) {
 		u->events = p->events;
 		u->seen_at = SDL_GetTicks64();
@@ -322,6 +327,7 @@ static int turn(struct ui *u, struct err *e)
 	if (!late && u->moved)
 		ui_arrived(u);
 	u->behind = more || late;
+	ui_ask(u);
 	if (u->notice_until && began >= u->notice_until) {
 		u->notice_until = 0;
 		u->stale = true;
@@ -352,11 +358,15 @@ int window_run(struct play *p, const struct look_options *o, const struct window
 		r = err_set(e, "out of memory");
 	if (!r)
 		r = ui_open(&u, p->path, w->fullscreen, e);
+	if (!r && !(u.asker = asker_start(o->contents, e)))
+		r = -1;
 
 	u.ticks = u.seen_at = SDL_GetTicks64();
 	while (!r && !u.quit)
 		r = turn(&u, e);
 	ui_close(&u);
+	asker_stop(u.asker);
+	output_structure_free(&u.parts);
 	if (!r && u.pace)
 		pace_print(u.pace, stdout);
 	free(u.pace);

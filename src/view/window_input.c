@@ -95,6 +95,14 @@ static void change_width(struct ui *u, SDL_Keycode key, bool shift)
 	u->look.cols = map_set_cols(m, MAX(cols, 1));
 }
 
+static const struct palette *next_palette(const struct palette *p)
+{
+	size_t i = 0;
+	while (palettes[i] && palettes[i] != p)
+		i++;
+	return palettes[i] && palettes[i + 1] ? palettes[i + 1] : palettes[0];
+}
+
 static void toggle_fullscreen(struct ui *u)
 {
 	bool on = SDL_GetWindowFlags(u->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
@@ -186,7 +194,12 @@ static void key(struct ui *u, const SDL_KeyboardEvent *k)
 		u->look.hilbert = !u->look.hilbert;
 		break;
 	case SDLK_p:
-		u->look.palette = u->look.palette == &palette_default ? &palette_classic : &palette_default;
+		u->look.palette = next_palette(u->look.palette);
+		break;
+	case SDLK_s:
+		u->look.structure = !u->look.structure;
+		if (u->look.structure && !ui_has_contents(u))
+			ui_notify(u, "structure: there are no bytes of the disk to look at: record them, or give --disk=IMAGE");
 		break;
 	case SDLK_f:
 		toggle_fullscreen(u);

@@ -92,7 +92,9 @@ def keys_do_what_the_help_says():
             w.key('End')
             w.shows('the end', {0: WRITE, 1: WRITE, 300: WRITE})
             w.key('p')
-            w.shows('the other palette', {0: rgb('ff0000'), 300: rgb('ff0000'), 2: rgb('c9c9c9')})
+            w.shows('the light palette', {0: WRITE, 300: WRITE, 2: rgb('e8e8ec')})
+            w.key('p')
+            w.shows('the classic palette', {0: rgb('ff0000'), 300: rgb('ff0000'), 2: rgb('c9c9c9')})
             w.key('p', 'h') # along a Hilbert curve block 300 lies elsewhere
             w.shows('Hilbert order', {0: WRITE, 300: UNTOUCHED})
             w.key('h', 'bracketright') # rows of 129: block 300 is in row 2, column 42

@@ -64,15 +64,14 @@ TEST(sixty_four_mib_are_scaled_by_six)
 
 TEST(states_have_the_colours_of_the_palette)
 {
-	const struct palette *all[] = { &palette_default, &palette_classic };
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		open_screen(MIB(64), all[i]);
+	for (size_t i = 0; palettes[i]; i++) {
+		open_screen(MIB(64), palettes[i]);
 		request(EV_WRITE, 0, 4096, 0);
 		request(EV_ZERO, 4096, 4096, 0);
 		s.now += 10 * NS_PER_S; /* every flash is over */
-		CHECK_EQ_U(cell_pixel(0, 0, 3, 3), all[i]->class[CL_WRITE]);
-		CHECK_EQ_U(cell_pixel(1, 0, 0, 0), all[i]->class[CL_ZERO]);
-		CHECK_EQ_U(cell_pixel(2, 0, 3, 3), all[i]->untouched);
+		CHECK_EQ_U(cell_pixel(0, 0, 3, 3), palettes[i]->class[CL_WRITE]);
+		CHECK_EQ_U(cell_pixel(1, 0, 0, 0), palettes[i]->class[CL_ZERO]);
+		CHECK_EQ_U(cell_pixel(2, 0, 3, 3), palettes[i]->untouched);
 		close_screen();
 	}
 	CHECK_EQ_U(palette_default.class[CL_WRITE], 0xd55e00);

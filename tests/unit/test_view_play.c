@@ -401,7 +401,7 @@ TEST(going_back_is_as_walking_there)
 		/* that took the open requests out: the next one walks from elsewhere */
 		CHECK(play_to_event(&p, 3, PLAY_ALL, &e) == 0);
 	}
-	CHECK(p.keep.at[0] != NULL && p.keep.at[1] != NULL);
+	CHECK(p.keep->at[0] != NULL && p.keep->at[1] != NULL);
 	stop();
 }
 
@@ -409,9 +409,9 @@ TEST(going_back_walks_only_from_the_last_model_kept)
 {
 	long_log();
 	CHECK(play_to_event(&p, 40001, PLAY_ALL, &e) == 0);
-	CHECK(!p.keep.every);
+	CHECK(!p.keep->every);
 	CHECK(play_to_event(&p, 40000, PLAY_ALL, &e) == 0); /* from the beginning, and keeps some */
-	uint64_t every = p.keep.every;
+	uint64_t every = p.keep->every;
 	CHECK(every > 0 && every < 20000);
 	CHECK(play_to_event(&p, 39999, 40000 % every, &e) == 0); /* with no more than these events */
 	uint64_t t = p.model.last;
@@ -446,4 +446,32 @@ TEST(what_is_no_file_is_refused)
 	CHECK(play_open(&p, "/tmp", NULL, false, &e) < 0);
 	CHECK(play_open(&p, "/no/such/file", NULL, false, &e) < 0);
 	CHECK(strstr(e.msg, "/no/such/file") != NULL);
+}
+
+TEST(heat_is_kept_when_somebody_wants_it)
+{
+	start();
+	CHECK_EQ_U(p.heat.bins, 0);
+	play_close(&p);
+	CHECK(play_open(&p, path, NULL, false, &e) == 0);
+	CHECK(play_want_heat(&p, &e) == 0);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK_EQ_U(heat_rows(&p.heat), 128);
+	unsigned n = 0, took = 0;
+	for (unsigned i = 0; i < p.heat.bins; i++) {
+		n += p.heat.at[i].at[HEAT_WRITE][0] + p.heat.at[i].at[HEAT_WRITE][1];
+		took += p.heat.at[i].took[HEAT_WRITE][28]; /* half a second */
+		CHECK_EQ_U(p.timeline.n[i][TL_WRITE], p.heat.at[i].ops[HEAT_WRITE]);
+	}
+	CHECK_EQ_U(n, 4);
+	CHECK_EQ_U(took, 10);
+	CHECK_EQ_U(p.timeline.bin, p.heat.bin);
+	new_log(other, "0x200000"); /* replaced: it begins anew */
+	say_write(other, 500);
+	CHECK(rename(other, path) == 0);
+	CHECK(play_check(&p, &e) == 1);
+	CHECK(play_scan_all(&p, &e) == 0);
+	CHECK_EQ_U(p.heat.row, 16384);
+	CHECK_EQ_U(p.heat.at[0].at[HEAT_WRITE][0], 0);
+	stop();
 }

@@ -55,7 +55,7 @@ _blkscope_serve() {
 _blkscope_view() {
 	local cur=$1
 	case $cur in
-	--palette=*) COMPREPLY=($(compgen -P --palette= -W 'default classic' -- "${cur#--palette=}")) ;;
+	--palette=*) COMPREPLY=($(compgen -P --palette= -W 'default light classic' -- "${cur#--palette=}")) ;;
 	-*) COMPREPLY=($(compgen -W "$(_blkscope_options "${view[@]}")" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	esac

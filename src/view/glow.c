@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/util.h"
+#include "view/glow.h"
+
+/* Halves every FADE_HALF, straight lines between. */
+unsigned fade(uint64_t now, uint64_t last)
+{
+	uint64_t age = now > last ? now - last : 0, halves = age / FADE_HALF;
+
+	if (!last || halves > 8)
+		return 0;
+	unsigned full = 256u >> halves;
+	return full - (unsigned)((uint64_t)full * (age % FADE_HALF) / FADE_HALF / 2);
+}
+
+static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum class *which)
+{
+	static const enum class rank[] = { CL_ERROR, CL_WRITE, CL_TRIM, CL_ZERO, CL_READ };
+	unsigned best = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
+		unsigned f = rank[i] == CL_READ && c->reading ? 256 : fade(now, c->last[rank[i]]);
+		if (f > best) {
+			best = f;
+			*which = rank[i];
+		}
+		if (f >= 128 && (many || rank[i] == CL_ERROR))
+			break;
+	}
+	return best;
+}
+
+unsigned cell_glow(const struct cell *c, uint64_t now, uint64_t exposed, bool many, enum class *which)
+{
+	*which = CL_READ;
+	unsigned strength = flash_of(c, now, many, which);
+	bool lit = exposed && c->last[CL_READ] > exposed && cell_state(c) == ST_NONE;
+	return *which == CL_READ && lit ? MAX(strength, GLOW_EXPOSED) : strength;
+}
