@@ -2,7 +2,7 @@
 /* controls: the buttons around the pictures, marks, the story, and what a screen reader is told. */
 import { answers, ask } from './data.js';
 import { digitsFor, spokenTime, timeWords } from './words.js';
-import { changed, goLive, goTo, on, play, see, setSpeed, SPEEDS, stepBy } from './see.js';
+import { changed, follows, goLive, goTo, on, play, see, setSpeed, SPEEDS, stepBy } from './see.js';
 import { active, maps } from './maps.js';
 import { books, markBefore } from './time.js';
 import { blockWords, make } from './panel.js';
@@ -224,7 +224,7 @@ export function makeControls() {
 		b.addEventListener('click', () => step(by, way));
 	}
 	byId('live').addEventListener('click', goLive);
-	byId('live').hidden = !see.session.live;
+	byId('live').hidden = !follows;
 	byId('order').addEventListener('click', () => setOrder(see.order === 'row' ? 'hilbert' : 'row'));
 	byId('order').hidden = !!answers && !(answers.curve || []).length;
 	byId('structure').addEventListener('click', () => setStructure(!see.structure));
@@ -250,6 +250,7 @@ export function makeControls() {
 		byId('notes').append(make('li', '', note));
 	byId('notes').hidden = !(see.session.notes || []).length;
 	on('motion', tellMotion);
+	on('frame', () => byId('live').classList.toggle('growing', !!active().frame?.live));
 	on('t length books', tellTime);
 	on('books', () => {
 		byId('marks').hidden = !books.marks.length;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keys: everything by keyboard.  One table: what is pressed, what it does, and its words for the help. */
-import { changed, goLive, goTo, see } from './see.js';
+import { changed, follows, goLive, goTo, see } from './see.js';
 import { active, choose, maps, unpin } from './maps.js';
 import { faster, nextTheme, seekBy, setCols, setOrder, setStructure, step, toggle } from './controls.js';
 import { giveUpRegion, open, openMark } from './dialogs.js';
@@ -16,14 +16,14 @@ const GROUPS = [
 		[['ArrowLeft', 'ArrowRight'], '← →', 'one second; with Shift, ten', (k, e) => seekBy((k === 'ArrowLeft' ? -1 : 1) * (e.shiftKey ? 10 : 1))],
 		[['Home', 'End'], 'Home End', 'to the beginning; to the end', (k) => {
 			see.way = 0;
-			if (k === 'End' && see.session.live)
+			if (k === 'End' && follows)
 				goLive();
 			else
 				goTo(k === 'Home' ? 0 : see.length);
 			changed('motion');
 		}],
 		[['+', '=', '-'], '+ −', 'faster; slower', (k) => faster(k === '-' ? -1 : 1)],
-		[['l'], 'L', 'live: follow the newest', () => see.session.live && goLive()],
+		[['l'], 'L', 'live: follow the newest', () => follows && goLive()],
 		[['m'], 'M', 'set a mark', openMark],
 	]],
 	['Map', [

@@ -9,6 +9,7 @@ import { changed, momentWords, see } from './see.js';
 const UNIT_MIN = 4;      /* device pixels: a unit is cut further when its parts have as many */
 const ZOOM_MAX = 96;     /* device pixels of the smallest unit, greatest */
 const IDLE_MS = 40;      /* between two questions when nothing happens */
+const SILENT_MS = 200;   /* the same, of a file that does not grow */
 const STRUCTURE_MS = 700;
 
 export class DiskMap {
@@ -149,13 +150,23 @@ export class DiskMap {
 		return { ...this.gridWords(), x, y, w: Math.max(1, right - x), h: Math.max(1, bottom - y) };
 	}
 
+	/* The question whose answer should be seen now. */
+	wanted() {
+		const view = this.viewWords(), words = { ...view, ...momentWords(), keep: see.keep ? 1 : null };
+		return { view, words, key: JSON.stringify(words) };
+	}
+
+	/* Is what is seen what is wanted? */
+	settled() {
+		return !!this.frame && !this.asking && !this.dirty && !this.frame.behind && this.shown === this.wanted().key;
+	}
+
 	/* Called for each picture; asks when there is something new to ask and nothing is on its way. */
 	tick(now) {
 		if (!this.view)
 			return;
 		if (!this.asking && now >= (this.notBefore || 0)) {
-			const view = this.viewWords(), words = { ...view, ...momentWords(), keep: see.keep ? 1 : null };
-			const key = JSON.stringify(words);
+			const { view, words, key } = this.wanted();
 			if (key !== this.shown || see.live || (this.frame && this.frame.behind))
 				this.askFrame(key, words, view);
 		}
@@ -178,8 +189,8 @@ export class DiskMap {
 			const same = this.frame && key === this.shown && f.events === this.frame.events && f.t === this.frame.t;
 			this.shown = key;
 			this.take(f, view, asked);
-			if ((see.live && (same || !this.glows)) || f.behind)
-				this.notBefore = performance.now() + IDLE_MS;
+			if (f.behind || (see.live && (same || !this.glows)))
+				this.notBefore = performance.now() + (f.behind || f.live ? IDLE_MS : SILENT_MS);
 			this.failed(null);
 		} catch (e) {
 			this.notBefore = performance.now() + 1000;
@@ -209,7 +220,7 @@ export class DiskMap {
 			changed('length');
 		}
 		if (see.live && this.index === see.disk) {
-			see.t = f.t;
+			see.t = Math.min(f.t, see.length); /* flashes fade on after the last event */
 			changed('t');
 		}
 		if (this.index === see.disk)

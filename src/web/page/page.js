@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* page: the beginning, and what is done for each picture. */
 import { answers, ask } from './data.js';
-import { advance, changed, goTo, see, speedFor } from './see.js';
+import { advance, changed, follows, see, speedFor } from './see.js';
 import { makeMaps, maps } from './maps.js';
 import { tickTime } from './time.js';
 import { makePanel, tickPanel } from './panel.js';
@@ -39,17 +39,14 @@ async function start() {
 	}
 	see.order = see.session.hilbert && (!answers || answers.curve) ? 'hilbert' : 'row';
 	see.length = see.session.length;
-	see.live = see.session.live;
+	see.live = follows;
 	see.speed = speedFor(see.length);
 	makePanel();
 	makeMaps();
 	makeControls();
 	makeDialogs();
 	makeKeys();
-	if (see.live)
-		see.t = see.length;
-	else
-		goTo(see.length, { quiet: true });
+	see.t = see.length;
 	askStory();
 	if (see.order !== 'row')
 		setOrder(see.order);

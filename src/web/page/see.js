@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* see: what is being looked at: the moment, the way it moves, the order, the filter.  Not what the disks are: that is asked
  * for.  Whoever changes it says so by changed(), and those who showed it are told. */
-import { ask } from './data.js';
+import { answers, ask } from './data.js';
+
+export const follows = !answers; /* a file may grow; an exported page does not */
 
 export const see = {
 	session: null,      /* as the server tells it */
@@ -77,7 +79,7 @@ export function advance(dt) {
 	if (see.t >= see.length) {
 		see.t = see.length;
 		see.way = 0;
-		if (see.session.live)
+		if (follows)
 			goLive();
 		changed('motion');
 	} else if (see.t <= 0) {
