@@ -8,20 +8,25 @@
 #include <unistd.h>
 #include "base/parse.h"
 #include "base/say.h"
+#include "cmd/disk.h"
 #include "web/http.h"
 
 struct command {
-	const char *where;
+	const char *where, *steps;
+	struct disk *disk;     /* --disk, of the first file; NULL: none */
+	struct know_disk now;  /* it */
 	struct session session;
 };
 
-enum { O_WEB = 256, O_PALETTE, O_HILBERT, O_WIDTH };
+enum { O_WEB = 256, O_PALETTE, O_HILBERT, O_WIDTH, O_STEPS, O_DISK };
 
 static const struct option options[] = {
 	{ "web", optional_argument, NULL, O_WEB },
 	{ "palette", required_argument, NULL, O_PALETTE },
 	{ "hilbert", no_argument, NULL, O_HILBERT },
 	{ "width", required_argument, NULL, O_WIDTH },
+	{ "disk", required_argument, NULL, O_DISK },
+	{ "steps", required_argument, NULL, O_STEPS },
 	{ 0 },
 };
 
@@ -39,6 +44,15 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		return 0;
 	case O_WIDTH:
 		return parse_unsigned("width", arg, 1, MAP_COLS_MAX, &c->session.cols, e);
+	case O_DISK:
+		disk_close(c->disk);
+		if (!(c->disk = disk_open(arg, NULL, e)))
+			return -1;
+		c->now = disk_to_know(c->disk);
+		return 0;
+	case O_STEPS:
+		c->steps = arg;
+		return 0;
 	default:
 		return -1; /* getopt has said it */
 	}
@@ -55,12 +69,8 @@ static int open_disks(struct command *c, char **word, struct err *e)
 	for (; *word; word++) {
 		uint64_t size;
 		bool sized = word[1] && access(word[1], F_OK) < 0 && parse_size("SIZE", word[1], &size, &ignored) == 0;
-		if (s->disks == SESSION_DISKS_MAX)
-			return err_set(e, "at most %u disks are shown", SESSION_DISKS_MAX);
-		struct feed *d = feed_open(*word, sized ? &size : NULL, e);
-		if (!d)
+		if (session_add(s, *word, sized ? &size : NULL, c->disk && !s->disks ? &c->now : NULL, e) < 0)
 			return -1;
-		s->disk[s->disks++] = d;
 		word += sized;
 	}
 	return 0;
@@ -69,7 +79,8 @@ static int open_disks(struct command *c, char **word, struct err *e)
 static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
 {
 	int sig, r = -1;
-	struct http *h = open_disks(c, files, e) < 0 ? NULL : http_start(&c->session, c->where, e);
+	int ready = marks_init(&c->session.marks, c->steps, e) == 0 && open_disks(c, files, e) == 0;
+	struct http *h = ready ? http_start(&c->session, c->where, e) : NULL;
 
 	if (h && (printf("%s\n", http_address(h)) < 0 || fflush(stdout)))
 		err_set(e, "cannot write to stdout");
@@ -77,6 +88,7 @@ static int run(struct command *c, char **files, const sigset_t *end, struct err 
 		r = sigwait(end, &sig);
 	http_stop(h);
 	session_close(&c->session);
+	disk_close(c->disk);
 	return r;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "trace/recorder.h"
 
 struct recmark {
 	struct recwriter *writer;
@@ -67,7 +68,7 @@ static void *listen_for_marks(void *arg)
 static socklen_t name_socket(struct sockaddr_un *a, const struct stat *st)
 {
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	int n = snprintf(a->sun_path + 1, sizeof a->sun_path - 1, RECMARK_PREFIX "%x:%x:%ju/%d", major(st->st_dev), minor(st->st_dev),
+	int n = snprintf(a->sun_path + 1, sizeof a->sun_path - 1, RECORDER_PREFIX "%x:%x:%ju/%d", major(st->st_dev), minor(st->st_dev),
 			 (uintmax_t)st->st_ino, (int)getpid());
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
 }

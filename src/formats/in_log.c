@@ -29,26 +29,6 @@ struct reading {
 	bool begun;
 };
 
-/* The flags of the request whose line ends at end; struct event leaves them out. */
-static uint8_t flags_of(const char *from, const char *end, uint8_t op)
-{
-	static const struct { const char *text; uint8_t flag, op; } flags[] = {
-		{ " fua=1 ", REC_FUA, EV_OPS }, { " trim=0 ", REC_NO_HOLE, EV_ZERO }, { " fast=1 ", REC_FAST, EV_ZERO },
-		{ " req_one=1 ", REC_REQ_ONE, EV_EXTENTS },
-	};
-	uint8_t all = 0;
-
-	if (op == EV_READ || op == EV_FLUSH || op == EV_CACHE || end - from < 2)
-		return 0;
-	const char *line = memrchr(from, '\n', (size_t)(end - from) - 1);
-	line = line ? line : from;
-	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
-		if ((flags[i].op == EV_OPS || flags[i].op == op)
-		    && memmem(line, (size_t)(end - line), flags[i].text, strlen(flags[i].text)))
-			all |= flags[i].flag;
-	return all;
-}
-
 static void show(struct reading *r, const struct event *ev, struct fmt_event *out)
 {
 	static const uint8_t types[] = { [EV_BEGIN] = REC_BEGIN, [EV_END] = REC_END, [EV_CONNECT] = REC_CONNECT,
@@ -62,7 +42,7 @@ static void show(struct reading *r, const struct event *ev, struct fmt_event *ou
 		r->base = r->conns;
 	*out = (struct fmt_event){ .rec = { .time = ev->time - MIN(r->in->wall, ev->time), .conn = ev->conn + r->base, .id = ev->id,
 		.off = ev->off,
-		.len = ev->len, .err = (uint32_t)ev->err, .type = types[ev->kind], .op = ev->op } };
+		.len = ev->len, .err = (uint32_t)ev->err, .type = types[ev->kind], .op = ev->op, .flags = ev->flags } };
 	r->conns = MAX(r->conns, out->rec.conn);
 	if (ev->kind == EV_BEGIN && (ev->off > INT64_MAX || ev->len > INT64_MAX - ev->off))
 		out->rec.type = 0;
@@ -89,8 +69,6 @@ static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)
 		while (more && log_next(&r.log, &p, end, &ev)) {
 			struct fmt_event out;
 			show(&r, &ev, &out);
-			if (ev.kind == EV_BEGIN)
-				out.rec.flags = flags_of(line, p, ev.op);
 			more = !out.rec.type || see(arg, &out);
 			if (first == UINT64_MAX && r.log.bad + r.log.overlong > bad)
 				first = place + (uint64_t)(line - room);

@@ -23,7 +23,11 @@ struct know_volume *know_volume_set(struct know_build *b, unsigned volume);
 /* A volume in another; its decoders run later.  Its number, or -1: too many, or it is not inside. */
 int know_add_volume(struct know_build *b, unsigned parent, uint64_t off, uint64_t len, unsigned partition);
 
-/* len bytes at off within the volume, any length; 0 or an errno (EINVAL: not inside).  What cannot be read is noted once for each volume. */
+/* What is in no region of it: KNOW_UNKNOWN unless told otherwise. */
+void know_fill(struct know_build *b, unsigned volume, enum know_kind kind);
+
+/* len bytes at off within the volume, any length; 0 or an errno (EINVAL: not inside).  What cannot be read is noted once for each
+ * volume. */
 int know_read(struct know_build *b, unsigned volume, uint64_t off, size_t len, void *to);
 /* The same through a cache of blocks, for small scattered reads: a pointer valid until the next call; NULL: cannot. */
 const void *know_peek(struct know_build *b, unsigned volume, uint64_t off, size_t len);
@@ -35,9 +39,11 @@ void know_add(struct know_build *b, unsigned volume, enum know_layer layer, cons
 void know_add_plain(struct know_build *b, unsigned volume, enum know_layer layer, enum know_kind kind, uint64_t off, uint64_t len,
 	uint64_t number, unsigned flags);
 
-/* A file; its index, or KNOW_NO_FILE when there are too many.  name: bytes without NUL, may be NULL; copied. */
+/* A file; its index, or KNOW_NO_FILE when there are too many.  name: bytes without NUL, may be NULL; copied.  The root directory of a file
+ * system is the one whose name is "/". */
 uint32_t know_add_file(struct know_build *b, const struct know_file *f, const void *name, size_t name_len);
 struct know_file *know_file_set(struct know_build *b, uint32_t file); /* until the next know_add_file() */
+const char *know_name(const struct know_build *b, uint32_t file); /* "" when it is not known; until the next file is added or named */
 void know_file_name(struct know_build *b, uint32_t file, uint32_t parent, const void *name, size_t name_len);
 
 __attribute__((format(printf, 3, 4))) void know_note(struct know_build *b, unsigned volume, const char *fmt, ...);
@@ -47,28 +53,39 @@ void know_text(char *to, size_t room, const void *from, size_t len, bool utf16);
 void know_uuid(char to[40], const uint8_t id[16], bool mixed_endian);
 
 typedef bool know_decoder(struct know_build *b, unsigned volume);
+know_decoder know_md;         /* MD with superblock 1.x: before all others, for it may have their headers inside of it */
 know_decoder know_part;       /* MBR, EBR, GPT */
-know_decoder know_label;      /* LVM2, MD, swap */
+know_decoder know_part_lost;  /* GPT of which only the end is left; when nobody else knew it */
+know_decoder know_label;      /* LVM2, MD 0.90, swap */
 know_decoder know_ext;        /* ext2, ext3, ext4 */
+know_decoder know_ext_lost;   /* the same by a copy of its superblock; when nobody else knew it */
 know_decoder know_fat;        /* FAT12, FAT16, FAT32, exFAT */
 know_decoder know_xfs;
 know_decoder know_btrfs;
 
-/* A file's content, for those who look into files: its pieces in order.  Sparse places are in none. */
+/* A file's content, for those who look into files: its pieces in order.  Sparse places are in none.  It is made of the file's regions of
+ * KNOW_FILE_DATA that have a home and none of the flags KNOW_COPY, KNOW_DELETED and KNOW_UNWRITTEN: a decoder does nothing for it. */
+struct know_piece {
+	uint64_t at;          /* bytes of the file */
+	uint64_t off, len;    /* bytes of the volume */
+};
 struct know_content {
 	uint32_t file;
 	unsigned volume;
 	uint64_t size;
-	const struct know_piece {
-		uint64_t at;  /* bytes of the file */
-		uint64_t off, len; /* bytes of the volume */
-	} *piece;             /* pieces, sorted by at */
+	const struct know_piece *piece; /* pieces, sorted by at; they do not overlap */
 	size_t pieces;
 };
 /* len bytes at `at`; places in no piece are zeroes.  0 or an errno; EINVAL beyond the end. */
 int know_read_content(struct know_build *b, const struct know_content *c, uint64_t at, size_t len, void *to);
-/* A region for [at, at + len) of the file's content, however it is scattered, in KNOW_LAYER_INSIDE; file and home (of none: KNOW_NOWHERE) as in r. */
+/* A region for [at, at + len) of the file's content, however it is scattered, in KNOW_LAYER_INSIDE; file and home (of none: KNOW_NOWHERE)
+ * as in r. */
 void know_add_inside(struct know_build *b, const struct know_content *c, uint64_t at, uint64_t len, const struct know_region *r);
-/* Told of each regular file that has content.  Others: the files' own names may lead from one to another (x.db and x.db-wal). */
+/* The content of another file, valid until the next such call; NULL: it has none. */
+const struct know_content *know_content_of(struct know_build *b, uint32_t file);
+/* The file of that name in a directory; KNOW_NO_FILE: there is none.  Once the decoders are through: for apps. */
+uint32_t know_find_file(struct know_build *b, unsigned volume, uint32_t parent, const void *name, size_t name_len);
+/* Told of each regular file that has content; there may be millions, so the size is looked at before anything is read.  Names lead from
+ * one file to others (x.db and x.db-wal). */
 typedef bool know_app(struct know_build *b, const struct know_content *c);
 know_app know_sqlite;

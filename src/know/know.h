@@ -74,15 +74,24 @@ enum know_kind {
 	KNOW_TREE_NODE,       /* btree block: number is the tree's id (btrfs) or a magic (XFS) */
 	KNOW_CHUNK,           /* btrfs: a chunk of which no more is known; number: its type */
 	/* others */
-	KNOW_LABEL,           /* LVM2, MD: label, superblock, metadata area */
+	KNOW_LABEL,           /* LVM2, MD: label, superblock, metadata area; number: enum know_label_part */
+	KNOW_MEMBER,          /* LVM2, MD: content of which only a part lies on this disk, or not in one piece */
 	KNOW_SWAP_HEADER,
 	KNOW_SWAP,
 	KNOW_DB_HEADER,       /* SQLite, in file */
-	KNOW_DB_PAGE,         /* number: page; from 1 */
+	KNOW_DB_PAGE,         /* number: page; from 1: of a kind that is not known */
+	KNOW_DB_TABLE,        /* the same, and a node of a table; of an index; more of a long row; on the list of free pages */
+	KNOW_DB_INDEX,
+	KNOW_DB_OVERFLOW,
+	KNOW_DB_FREE,
 	KNOW_WAL_HEADER,
 	KNOW_WAL_FRAME,       /* number: page that it holds; home: its place on the disk, KNOW_NOWHERE: beyond the database */
+	KNOW_ROLLBACK_HEADER, /* SQLite's other journal; its pages are as they were before the transaction */
+	KNOW_ROLLBACK_PAGE,   /* number and home as those of KNOW_WAL_FRAME */
 	KNOW_KINDS
 };
+
+enum know_label_part { KNOW_LABEL_ITSELF, KNOW_LABEL_METADATA, KNOW_LABEL_WRITE_BITMAP, KNOW_LABEL_BAD_BLOCKS };
 
 /* For colours, outlines and sentences: few. */
 enum know_class {
@@ -135,7 +144,7 @@ struct know_file {
 	uint64_t inode;       /* or what stands for it; 0: has none */
 	uint64_t size;        /* bytes */
 	uint32_t parent;      /* index of a directory, or KNOW_NO_FILE: the root, or not known */
-	uint32_t name;        /* place in the map's names; 0: not known.  Bytes as on the disk, not always UTF-8 */
+	uint32_t name;        /* place in the map's names; 0: not known; the root's is "/".  Bytes as on the disk, not always UTF-8 */
 	uint16_t volume;
 	uint8_t type;         /* enum know_file_type */
 	uint8_t flags;        /* KNOW_DELETED: deleted, or an orphan */
@@ -176,5 +185,8 @@ const struct know_region *know_find(const struct know_map *m, uint64_t off);
 /* One line for a person: "block bitmap of group 3", "data of /etc/passwd (inode 14), bytes 4096 to 8191".  What room does not hold is cut;
  * what is not printable is quoted.  Returns to. */
 char *know_words(const struct know_map *m, const struct know_region *r, char *to, size_t room);
-/* "/dir/name"; "inode 12" or "<inode 12>" when no path is known.  Bounded, also when directories form a loop.  Returns to. */
+/* "/dir/name"; "<inode 12>/name" as far as it is known, "inode 12" when nothing is.  What is not printable is quoted: \x0a.  Bounded, also
+ * when directories form a loop.  Returns to. */
 char *know_path(const struct know_map *m, uint32_t file, char *to, size_t room);
+/* "the disk", "partition 2", "volume root of partition 2".  Returns to. */
+char *know_volume_words(const struct know_map *m, unsigned volume, char *to, size_t room);

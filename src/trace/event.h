@@ -19,6 +19,9 @@ enum ev_kind {
 
 enum ev_op { EV_READ, EV_WRITE, EV_TRIM, EV_ZERO, EV_FLUSH, EV_CACHE, EV_EXTENTS, EV_OPS };
 
+/* What a request asks for besides, as in a recording. */
+enum { EVF_FUA = 1, EVF_NO_HOLE = 2, EVF_FAST = 4, EVF_REQ_ONE = 8 };
+
 struct event {
 	uint64_t time;     /* ns since 1970, UTC; never runs backwards */
 	uint64_t conn;     /* 0: no connection */
@@ -27,5 +30,6 @@ struct event {
 	uint8_t kind;      /* enum ev_kind */
 	uint8_t op;        /* enum ev_op, EV_BEGIN and EV_END; EV_OPS: it is not told */
 	uint8_t sized;     /* EV_CONNECT told a size */
+	uint8_t flags;     /* EVF_..., EV_BEGIN */
 	int err;           /* EV_END: 0 or a positive errno */
 };

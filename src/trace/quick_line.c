@@ -95,16 +95,17 @@ static inline bool take_word(struct rest *t, uint8_t *op)
 	return true;
 }
 
-static inline bool take_flag(struct rest *t, const char *name, size_t n)
+/* The flag, if name with the digit when is there; else 0. */
+static inline uint8_t take_flag(struct rest *t, const char *name, size_t n, char when, uint8_t flag)
 {
 	struct rest u = *t;
 
 	if (!take_str(&u, name, n) || u.end - u.p < 2 || (*u.p != '0' && *u.p != '1') || u.p[1] != ' ')
-		return false;
+		return 0;
 	t->p = u.p + 2;
-	return true;
+	return *u.p == when ? flag : 0;
 }
-#define flag(t, s) take_flag((t), "" s, sizeof(s) - 1)
+#define flag(t, s, when, f) take_flag((t), "" s, sizeof(s) - 1, when, f)
 
 static inline bool begins(struct rest *t, struct event *ev)
 {
@@ -114,11 +115,11 @@ static inline bool begins(struct rest *t, struct event *ev)
 	if (ev->op != EV_FLUSH && (!take(t, "offset=0x") || !take_hex(t, &ev->off) || !take(t, "count=0x") || !take_hex(t, &ev->len)))
 		return false;
 	if (ev->op == EV_ZERO)
-		flag(t, "trim=");
+		ev->flags = flag(t, "trim=", '0', EVF_NO_HOLE);
 	if (ev->op != EV_READ && ev->op != EV_FLUSH)
-		flag(t, "fua=");
+		ev->flags |= flag(t, "fua=", '1', EVF_FUA);
 	if (ev->op == EV_ZERO)
-		flag(t, "fast=");
+		ev->flags |= flag(t, "fast=", '1', EVF_FAST);
 	return take(t, "...") && t->p == t->end;
 }
 

@@ -148,6 +148,26 @@ static void skip_token(struct text *t)
 		t->p++;
 }
 
+static const struct {
+	const char *word;
+	uint8_t flag;
+	uint8_t ops; /* bits: operations that have it */
+} flags[] = {
+	{ "fua=1", EVF_FUA, 1u << EV_WRITE | 1u << EV_TRIM | 1u << EV_ZERO },
+	{ "trim=0", EVF_NO_HOLE, 1u << EV_ZERO },
+	{ "fast=1", EVF_FAST, 1u << EV_ZERO },
+	{ "req_one=1", EVF_REQ_ONE, 1u << EV_EXTENTS },
+};
+
+static void take_flag(struct text *t, struct event *ev)
+{
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		struct text u = *t;
+		if (flags[i].ops >> ev->op & 1 && take_str(&u, flags[i].word, strlen(flags[i].word)) && u.p < u.end && *u.p == ' ')
+			ev->flags |= flags[i].flag;
+	}
+}
+
 static bool parse_begin(struct text *t, struct event *ev)
 {
 	bool ranged = ev->op != EV_FLUSH, has_id = false, has_off = !ranged, has_len = !ranged;
@@ -159,6 +179,8 @@ static bool parse_begin(struct text *t, struct event *ev)
 			has_off = take_number(t, &ev->off);
 		else if (take(t, "count="))
 			has_len = take_number(t, &ev->len);
+		else
+			take_flag(t, ev);
 		skip_token(t);
 	}
 	ev->kind = EV_BEGIN;
@@ -322,9 +344,30 @@ bool log_next(struct log_reader *r, const char **p, const char *end, struct even
 			continue;
 		}
 		straighten(r, ev);
+		r->line = line;
+		r->line_len = (size_t)(nl - line);
 		if (ev->kind == EV_LOST)
 			r->lost += MIN(ev->len, UINT64_MAX - r->lost);
 		return true;
 	}
 	return false;
+}
+
+bool log_export(const char *line, size_t n, char *to, size_t room)
+{
+	struct text t = { line, line + n };
+	size_t len = 0;
+
+	while (t.p < t.end && !take(&t, "export=\""))
+		skip_token(&t);
+	if (t.p == t.end || t.p == line)
+		return false;
+	for (; t.p < t.end && *t.p != '"'; t.p++) {
+		if (*t.p == '\\' && t.end - t.p > 1)
+			t.p++;
+		if (len + 1 < room)
+			to[len++] = *t.p;
+	}
+	to[len] = 0;
+	return t.p < t.end;
 }

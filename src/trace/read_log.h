@@ -26,12 +26,17 @@ struct log_reader {
 	char day[10];       /* the last date seen, "2026-11-22" */
 	char second[19];    /* the last second seen, "2026-11-22 10:58:51" */
 	bool in_overlong;   /* skipping to the next newline */
+	const char *line;   /* of the event that was given last, line_len bytes of the caller's */
+	size_t line_len;
 };
 
 /* Take the next event out of [*p, end) and move *p behind its line.  False: no whole
  * line is left; come again with [*p, end) followed by more.  What is left is never
  * longer than LOG_LINE_MAX. */
 bool log_next(struct log_reader *r, const char **p, const char *end, struct event *ev);
+
+/* The name of the export in a Connect line, as a C string; cut when room does not hold it.  False: it tells none. */
+bool log_export(const char *line, size_t n, char *to, size_t room);
 
 /* One line without its newline; false when it says nothing we know.  ev->time is the
  * stamp as written. */

@@ -85,19 +85,23 @@ static bool load(struct rec_events *r)
 	return r->body;
 }
 
+_Static_assert(REC_FUA == (int)EVF_FUA && REC_NO_HOLE == (int)EVF_NO_HOLE && REC_FAST == (int)EVF_FAST && REC_REQ_ONE == (int)EVF_REQ_ONE,
+	"one set of flags");
+
 static void tell(struct rec_events *r, const struct rec_event *e, struct event *ev)
 {
 	static const uint8_t kinds[] = { [REC_BEGIN] = EV_BEGIN, [REC_END] = EV_END, [REC_CONNECT] = EV_CONNECT,
 		[REC_DISCONNECT] = EV_DISCONNECT, [REC_MARK] = EV_MARK, [REC_LOSS] = EV_LOST, [REC_CARRY] = EV_BEGIN };
 
 	*ev = (struct event){ .conn = e->conn, .id = e->id, .off = e->off, .len = e->len, .kind = kinds[e->type], .op = e->op,
-		.sized = e->type == REC_CONNECT, .err = (int)e->err };
+		.sized = e->type == REC_CONNECT, .flags = e->flags, .err = (int)e->err };
 	if (e->type == REC_END)
 		ev->op = EV_OPS;
 	if (e->type == REC_LOSS)
 		r->place.lost += e->len;
-	r->text = e->type == REC_MARK ? e->text : NULL;
-	r->text_len = e->type == REC_MARK ? e->text_len : 0;
+	bool told = e->type == REC_MARK || e->type == REC_CONNECT;
+	r->text = told ? e->text : NULL;
+	r->text_len = told ? e->text_len : 0;
 	r->place.time = MAX(r->place.time, rec_wall(r->file, e->time));
 }
 

@@ -28,7 +28,8 @@ struct rec_events {
 	uint8_t *body;         /* of the chunk, ours; NULL: not read yet */
 	struct rec_decoder decoder;
 	uint64_t bytes;        /* of bodies read: how much work it was */
-	const uint8_t *text;   /* of the EV_MARK that was given last: text_len bytes, valid until the next call */
+	/* Of the EV_MARK, or the EV_CONNECT (export, NUL, who asks), that was given last: text_len bytes, until the next call. */
+	const uint8_t *text;
 	uint32_t text_len;
 };
 

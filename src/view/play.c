@@ -33,6 +33,7 @@ static int open_log(struct play *p, bool wait, struct err *e)
 int play_open(struct play *p, const char *path, const uint64_t *size, bool wait, struct err *e)
 {
 	*p = (struct play){ .path = path, .tape.fd = -1, .wait = wait };
+	p->keep = &p->own_keep;
 	p->size_given = p->size_known = size;
 	p->size = size ? *size : 0;
 	if (cursor_init(&p->scan, e) < 0 || cursor_init(&p->cur, e) < 0 || open_log(p, wait, e) < 0) {
@@ -49,6 +50,7 @@ static void forget_found(struct play *p)
 		inflight_free(&p->asked);
 	p->has_asked = false;
 	steps_free(&p->marks);
+	names_free(&p->names);
 	flushes_free(&p->flushes);
 	tape_forget(&p->tape);
 }
@@ -60,7 +62,7 @@ void play_close(struct play *p)
 	p->has_model = false;
 	cursor_free(&p->scan);
 	cursor_free(&p->cur);
-	keep_forget(&p->keep);
+	keep_forget(&p->own_keep);
 	forget_found(p);
 	heat_free(&p->heat);
 	if (p->tape.fd >= 0)
@@ -94,7 +96,7 @@ void play_rewind(struct play *p)
 static void start_over(struct play *p)
 {
 	drop_model(p);
-	keep_forget(&p->keep);
+	keep_forget(p->keep);
 	cursor_rewind(&p->scan);
 	forget_found(p);
 	p->events = p->start = p->end = p->boarded = 0;
@@ -177,6 +179,8 @@ static void scan_event(struct play *p, struct event *ev)
 	p->events++;
 	p->end = ev->time;
 	timeline_event(&p->timeline, ev);
+	if (ev->kind == EV_CONNECT)
+		names_add(&p->names, &p->scan, &p->tape, ev);
 	if (ev->kind != EV_CONNECT || !ev->sized || p->size_given)
 		return;
 	if (!p->size_known || ev->len > p->size)
@@ -193,7 +197,7 @@ static int ready(struct play *p, struct err *e)
 {
 	if (p->has_model && p->model.map.size != p->size) {
 		drop_model(p); /* a later Connect told of a larger disk */
-		keep_forget(&p->keep);
+		keep_forget(p->keep);
 	}
 	if (p->has_model)
 		return 0;
@@ -229,10 +233,10 @@ static void apply(struct play *p, const struct event *ev)
 static int use_kept(struct play *p, uint64_t t, uint64_t n, struct err *e)
 {
 	bool back = p->model.events && (p->model.last > t || p->model.events > n);
-	const struct kept *k = p->watch ? NULL : keep_find(&p->keep, n, t);
+	const struct kept *k = p->watch ? NULL : keep_find(p->keep, n, t);
 
-	if (back && !p->keep.every)
-		keep_start(&p->keep, &p->model, p->events);
+	if ((back || p->keep_early) && !p->keep->every)
+		keep_start(p->keep, &p->model, p->events);
 	if (k && (back || k->model.m.events > p->model.events)) {
 		p->has_next = false;
 		cursor_go(&p->cur, &k->place);
@@ -260,7 +264,7 @@ static int play_until(struct play *p, uint64_t t, uint64_t n, uint64_t max, stru
 			return 1;
 		p->has_next = false;
 		apply(p, &p->next);
-		keep_event(&p->keep, &p->model, &p->cur);
+		keep_event(p->keep, &p->model, &p->cur);
 	}
 	return got;
 }

@@ -17,6 +17,7 @@
 #include "view/heat.h"
 #include "view/keep.h"
 #include "view/model.h"
+#include "view/names.h"
 #include "view/steps.h"
 #include "view/timeline.h"
 
@@ -43,6 +44,7 @@ struct play {
 	bool has_asked;
 	struct flushes flushes;
 	struct steps marks;     /* of a recording, the first STEPS_MAX */
+	struct names names;     /* of connections */
 
 	bool ride;        /* set it when the end is looked at: what the scan finds, the model takes at once if it can */
 	unsigned boarded; /* times the model was brought to where the scan is */
@@ -51,7 +53,9 @@ struct play {
 	bool has_model;
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
-	struct keep keep;  /* models on the way; it begins to fill when one goes back */
+	struct keep *keep; /* models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share */
+	struct keep own_keep;
+	bool keep_early;   /* set it when it is to fill from the beginning on */
 
 	/* When set: sees each event as the model takes it. */
 	void (*watch)(void *arg, const struct event *ev, const struct outcome *out);

@@ -18,6 +18,12 @@ static const struct {
 #define MOMENT (W(T) | W(EVENT) | W(LIVE))
 	{ "session", false, JSON, answer_session, 0 },
 	{ "frame", false, BINARY, answer_frame, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(KEEP) | W(FILTER) },
+	{ "heat", false, BINARY, answer_heat, W(DISK) | W(WHAT) | W(BINS) | W(ROWS) | W(FILTER) },
+	{ "series", false, JSON, answer_series, W(DISK) | W(BINS) | W(FILTER) },
+	{ "block", false, JSON, answer_block, W(DISK) | MOMENT | GRID | W(AT) | W(PX) | W(PY) | W(FILTER) },
+	{ "step", false, JSON, answer_step, W(DISK) | MOMENT | W(BY) | W(WAY) | W(FILTER) },
+	{ "marks", false, JSON, answer_marks, W(DISK) },
+	{ "mark", true, JSON, answer_mark, W(DISK) | MOMENT },
 };
 
 void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
@@ -33,7 +39,7 @@ void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
 	buf_add(&a->body, "\n", 1);
 }
 
-struct feed *answer_disk(struct session *s, const struct ask *q, struct answer *a)
+struct feed *answer_feed(struct session *s, const struct ask *q, struct answer *a)
 {
 	uint64_t n = q->query->n[Q_DISK];
 
@@ -68,10 +74,29 @@ uint64_t session_start(struct session *s)
 	return start;
 }
 
+int session_add(struct session *s, const char *path, const uint64_t *size, const struct know_disk *now, struct err *e)
+{
+	if (s->disks == SESSION_DISKS_MAX)
+		return err_set(e, "at most %u disks are shown", SESSION_DISKS_MAX);
+	struct feed *d = feed_open(path, size, e);
+	struct extras *x = &s->extra[s->disks];
+	if (!d || !(x->past = past_start(d, now, e))) {
+		feed_close(d);
+		return -1;
+	}
+	deeds_init(&x->deeds);
+	s->disk[s->disks++] = d;
+	return 0;
+}
+
 void session_close(struct session *s)
 {
-	for (size_t i = 0; i < s->disks; i++)
+	for (size_t i = 0; i < s->disks; i++) {
+		past_stop(s->extra[i].past);
+		deeds_free(&s->extra[i].deeds);
 		feed_close(s->disk[i]);
+	}
+	marks_free(&s->marks);
 	s->disks = 0;
 }
 

@@ -37,7 +37,7 @@ static void put_frame(struct feed *d, const struct query *w, const struct moment
 
 void answer_frame(struct session *s, const struct ask *q, struct answer *a)
 {
-	struct feed *d = answer_disk(s, q, a);
+	struct feed *d = answer_feed(s, q, a);
 
 	if (!d)
 		return;

@@ -120,9 +120,27 @@ static void put_notes(const struct feed *d, struct buf *b, const char **comma)
 #undef NOTE
 }
 
+#define CONNECTIONS_MAX 1000u /* of a disk, the newest */
+
+static void put_connections(const struct feed *d, size_t number, struct buf *b)
+{
+	const struct names *l = &d->ahead.names;
+
+	for (size_t i = l->n > CONNECTIONS_MAX ? l->n - CONNECTIONS_MAX : 0; i < l->n; i++) {
+		const struct conn_name *c = &l->at[i];
+		if (names_find(l, c->conn, UINT64_MAX) != c)
+			continue; /* a later one has the same number */
+		const char *name = c->client && *c->client ? c->client : c->export ? c->export : "";
+		buf_printf(b, "%s{\"disk\":%zu,\"id\":%" PRIu64 ",\"name\":", b->len ? "," : "", number, c->conn);
+		json_string(b, name);
+		buf_printf(b, "}");
+	}
+}
+
 void answer_session(struct session *s, const struct ask *q, struct answer *a)
 {
-	struct buf *b = &a->body, disks = { .limit = ANSWER_MAX }, notes = { .limit = ANSWER_MAX };
+	struct buf *b = &a->body, disks = { .limit = ANSWER_MAX }, notes = { .limit = ANSWER_MAX },
+		   connections = { .limit = ANSWER_MAX };
 	uint64_t start = session_start(s), end = start;
 	const char *comma = "";
 	bool live = false;
@@ -133,6 +151,7 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 		buf_printf(&disks, i ? ",\n" : "");
 		put_disk(s, d, &disks);
 		put_notes(d, &notes, &comma);
+		put_connections(d, i, &connections);
 		live |= feed_live(d);
 		end = MAX(end, d->ahead.end);
 		feed_unlock(d);
@@ -142,7 +161,9 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 	buf_printf(b, ",\"live\":%s,\"length\":%" PRIu64 ",\"wall\":\"%" PRIu64 "\",\"hilbert\":%s,\n\"disks\":[", live ? "true" : "false", end - start,
 		start, s->hilbert ? "true" : "false");
 	buf_add(b, disks.p, disks.len);
-	buf_printf(b, "],\n\"connections\":[],\n");
+	buf_printf(b, "],\n\"connections\":[");
+	buf_add(b, connections.p, connections.len);
+	buf_printf(b, "],\n");
 	put_palettes(s, b);
 	buf_printf(b, ",\n\"notes\":[");
 	buf_add(b, notes.p, notes.len);
@@ -150,4 +171,5 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 		answer_error(a, 503, "out of memory");
 	buf_free(&disks);
 	buf_free(&notes);
+	buf_free(&connections);
 }

@@ -7,12 +7,18 @@
 /* Plain text, one line, and a status. */
 void answer_error(struct answer *a, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The disk that was asked for; NULL: the answer says that there is none. */
-struct feed *answer_disk(struct session *s, const struct ask *q, struct answer *a);
+struct feed *answer_feed(struct session *s, const struct ask *q, struct answer *a);
 /* The moment that was asked for: t=, event= or live=1, else the end. */
 struct moment answer_moment(struct session *s, const struct ask *q);
 
 /* The grid and the part of it that were asked for; false: the answer says that it is too large. */
 bool answer_grid(const struct query *w, const struct map *m, struct units *u, struct area *area, struct answer *a);
 
+/* All marks of a disk; see marks_list(). */
+struct mark *answer_marks_of(struct session *s, struct feed *d, uint64_t start, size_t *n);
+
+/* "ext4 “root”" or "partition 2".  Returns to. */
+char *answer_volume(const struct know_map *m, unsigned volume, char *to, size_t room);
+
 typedef void answer_fn(struct session *s, const struct ask *q, struct answer *a);
-answer_fn answer_session, answer_frame;
+answer_fn answer_session, answer_frame, answer_heat, answer_series, answer_marks, answer_mark, answer_step, answer_block;

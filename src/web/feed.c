@@ -77,7 +77,7 @@ struct feed *feed_open(const char *path, const uint64_t *size, struct err *e)
 	d->sized = size;
 	d->size = size ? *size : 0;
 	turn_init(&d->turn);
-	if (play_open(&d->ahead, d->path, size, true, e) < 0) {
+	if (play_open(&d->ahead, d->path, size, true, e) < 0 || play_want_heat(&d->ahead, e) < 0) {
 		feed_close(d);
 		return NULL;
 	}
@@ -105,6 +105,7 @@ void feed_close(struct feed *d)
 	for (unsigned i = 0; i < FEED_SEEKERS; i++)
 		if (d->seeker[i].open)
 			play_close(&d->seeker[i].play);
+	keep_forget(&d->keep);
 	play_close(&d->ahead);
 	turn_destroy(&d->turn);
 	free((char *)d->path);
@@ -145,11 +146,16 @@ static struct play *seek_player(struct feed *d, uint64_t time, struct err *e)
 
 	if (!s->open && play_open(&s->play, d->path, d->sized ? &d->size : NULL, true, e) < 0)
 		return NULL;
-	s->play.restarts -= !s->open; /* the file that it opened may be another one by now */
+	if (!s->open)
+		s->play.restarts = d->ahead.restarts - 1; /* the file that it opened may be another one by now: it takes over ours */
 	s->open = true;
 	s->used = ++d->uses;
 	s->time = time;
-	return play_take_over(&s->play, &d->ahead, e) < 0 ? NULL : &s->play;
+	if (play_take_over(&s->play, &d->ahead, e) < 0)
+		return NULL;
+	s->play.keep = &d->keep;
+	s->play.keep_early = true;
+	return &s->play;
 }
 
 static int walk(struct play *p, const struct moment *m, struct err *e)

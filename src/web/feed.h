@@ -26,6 +26,7 @@ struct feed {
 	struct turn turn; /* guards the rest */
 	struct play ahead;
 	struct seeker seeker[FEED_SEEKERS];
+	struct keep keep; /* what they have passed, of all of them */
 	uint64_t uses;
 	uint64_t changed; /* ns, monotonic: when the scan last found events */
 	bool growing;     /* it did so after all that there was at first */

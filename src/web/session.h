@@ -4,20 +4,32 @@
 #pragma once
 #include "base/buf.h"
 #include "view/palette.h"
+#include "web/deeds.h"
 #include "web/feed.h"
+#include "web/marks.h"
+#include "web/past.h"
 #include "web/query.h"
 
 #define SESSION_DISKS_MAX 64u
 #define ANSWER_MAX (64u << 20) /* bytes */
 
+struct extras {
+	struct past *past;
+	struct deeds deeds;
+};
+
 struct session {
 	struct feed *disk[SESSION_DISKS_MAX]; /* disks, ours */
+	struct extras extra[SESSION_DISKS_MAX]; /* of each */
 	size_t disks;
+	struct marks marks;
 	const struct palette *palette; /* that the page begins with */
 	bool hilbert;
 	unsigned cols;         /* 0: the map's choice */
 };
 
+/* One more; see feed_open() and past_start(). */
+int session_add(struct session *s, const char *path, const uint64_t *size, const struct know_disk *now, struct err *e);
 void session_close(struct session *s);
 
 struct ask {

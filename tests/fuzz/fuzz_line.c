@@ -13,7 +13,7 @@ static void compare(struct log_reader *r, const char *line, size_t n)
 	bool fast = quick_line(r, line, n, &a), slow = log_parse_line(r, line, n, &b);
 
 	if (fast && (!slow || a.time != b.time || a.conn != b.conn || a.id != b.id || a.off != b.off || a.len != b.len ||
-		     a.kind != b.kind || a.op != b.op || a.sized != b.sized || a.err != b.err))
+		     a.kind != b.kind || a.op != b.op || a.sized != b.sized || a.flags != b.flags || a.err != b.err))
 		abort();
 }
 

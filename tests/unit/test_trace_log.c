@@ -76,6 +76,43 @@ TEST(answers_of_both_ages_tell_success_and_failure)
 	}
 }
 
+TEST(flags_of_a_request_are_read)
+{
+	static const struct { const char *line; unsigned flags; } lines[] = {
+		{ "Write id=2 offset=0x0 count=0x200 fua=1 ...", EVF_FUA },
+		{ "Write id=2 offset=0x0 count=0x200 fua=10 ...", 0 },
+		{ "Read id=2 offset=0x0 count=0x200 fua=1 ...", 0 },
+		{ "Trim id=4 offset=0x0 count=0x1 fua=1 ...", EVF_FUA },
+		{ "Zero id=5 offset=0x1 count=0x2 trim=0 fua=0 ...", EVF_NO_HOLE },
+		{ "Zero id=6 offset=0x1 count=0x2 trim=1 fua=1 fast=1 ...", EVF_FUA | EVF_FAST },
+		{ "Extents id=7 offset=0x0 count=0x8000 req_one=1 ...", EVF_REQ_ONE },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		char line[200];
+		snprintf(line, sizeof line, STAMP "connection=7 %s", lines[i].line);
+		CHECK(parse(line));
+		CHECK_EQ_U(ev.flags, lines[i].flags);
+	}
+}
+
+TEST(the_export_of_a_connect_line_is_read)
+{
+	static const struct { const char *line, *name; } lines[] = {
+		{ "Connect export=\"\" tls=0 size=0x1", "" },
+		{ "Connect export=\"a \\\"b\\\" c\" tls=0 size=0x1", "a \"b\" c" },
+		{ "Connect size=0x1 write=1", NULL },
+		{ "Connect export=\"half", NULL },
+		{ "Connect export=\"0123456789abcdef0123\"", "0123456789abcde" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		char name[16];
+		bool got = log_export(lines[i].line, strlen(lines[i].line), name, sizeof name);
+		CHECK(got == (lines[i].name != NULL));
+		if (got)
+			CHECK(strcmp(name, lines[i].name) == 0);
+	}
+}
+
 TEST(connect_of_both_ages_tells_the_size)
 {
 	CHECK(parse(STAMP "connection=1 Connect size=0x400 write=1 flush=1 rotational=0 trim=0 zero=1 fua=1"));

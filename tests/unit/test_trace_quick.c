@@ -24,7 +24,7 @@ static uint64_t number(void)
 static bool same_event(const struct event *a, const struct event *b)
 {
 	return a->time == b->time && a->conn == b->conn && a->id == b->id && a->off == b->off && a->len == b->len &&
-	       a->kind == b->kind && a->op == b->op && a->sized == b->sized && a->err == b->err;
+	       a->kind == b->kind && a->op == b->op && a->sized == b->sized && a->flags == b->flags && a->err == b->err;
 }
 
 static struct log_reader reader;

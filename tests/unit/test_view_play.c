@@ -401,7 +401,7 @@ TEST(going_back_is_as_walking_there)
 		/* that took the open requests out: the next one walks from elsewhere */
 		CHECK(play_to_event(&p, 3, PLAY_ALL, &e) == 0);
 	}
-	CHECK(p.keep.at[0] != NULL && p.keep.at[1] != NULL);
+	CHECK(p.keep->at[0] != NULL && p.keep.at[1] != NULL);
 	stop();
 }
 
@@ -409,9 +409,9 @@ TEST(going_back_walks_only_from_the_last_model_kept)
 {
 	long_log();
 	CHECK(play_to_event(&p, 40001, PLAY_ALL, &e) == 0);
-	CHECK(!p.keep.every);
+	CHECK(!p.keep->every);
 	CHECK(play_to_event(&p, 40000, PLAY_ALL, &e) == 0); /* from the beginning, and keeps some */
-	uint64_t every = p.keep.every;
+	uint64_t every = p.keep->every;
 	CHECK(every > 0 && every < 20000);
 	CHECK(play_to_event(&p, 39999, 40000 % every, &e) == 0); /* with no more than these events */
 	uint64_t t = p.model.last;

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The journal: what each of its blocks is, and which of them are to be played.
+ *
+ * No block of data begins with the journal's magic number (such blocks are escaped), so every block that does is a header, however old; a
+ * look at all of them finds old transactions as well as new ones.  The log goes round: where two descriptors claim one block, what is newer
+ * has it.  From where the superblock points, the chain of transactions that are whole is followed as a mount would follow it. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include "base/util.h"
+#include "know/ext.h"
+#include "know/ext_jbd.h"
+
+enum { BLOCKS_MAX = 4 << 20, PIECES_MAX = 1 << 20, TAGS_MAX = 8 << 20, REVOKES_MAX = 4 << 20, QUIET = 4 << 20, FC_HEAD = 9 };
+enum { OLD, COMMITTED, TORN };
+
+struct jblock {                      /* of the journal */
+	uint32_t seq;
+	uint32_t tag;                /* DATA: its tag; DESC: its first one */
+	uint16_t tags;               /* DESC */
+	uint8_t type;                /* JBD_... */
+	uint8_t state : 4;           /* OLD ... */
+	bool bad : 1;
+};
+
+struct revoke {
+	uint64_t home;
+	uint32_t seq;
+};
+
+struct journal {
+	struct ext *x;
+	struct jbd_super s;
+	struct ext_piece *piece;     /* pieces: where it lies */
+	size_t pieces, pieces_room;
+	struct jblock *block;        /* blocks; those that there are, at most s.blocks */
+	uint32_t blocks, super;      /* super: where the superblock is */
+	struct jbd_tag *tag;
+	size_t tags, tags_room;
+	struct revoke *revoke;
+	size_t revokes, revokes_room;
+	struct jbd_tag *some;        /* room for what fits a block */
+	uint32_t next;               /* the transaction that was never finished */
+};
+
+/* --- where it lies --- */
+
+static void collect(struct ext_walk *w, const struct ext_piece *p)
+{
+	struct journal *j = w->arg;
+
+	if (!p->node && ext_room(w->x, &j->piece, &j->pieces_room, j->pieces, PIECES_MAX, sizeof *j->piece))
+		j->piece[j->pieces++] = *p;
+}
+
+/* Where block i of the journal is, and how many follow it there; 0: nowhere. */
+static uint64_t where(const struct journal *j, uint32_t i, uint64_t *n)
+{
+	size_t low = 0, high = j->pieces;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (j->piece[mid].at + j->piece[mid].len <= i)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == j->pieces || j->piece[low].at > i) {
+		*n = low == j->pieces ? UINT32_MAX : j->piece[low].at - i;
+		return 0;
+	}
+	*n = j->piece[low].len - (i - j->piece[low].at);
+	return j->piece[low].block + (i - j->piece[low].at);
+}
+
+static bool read_blocks(struct journal *j, uint64_t at, uint64_t n, uint8_t *to)
+{
+	size_t size = j->x->s.block;
+	return know_read(j->x->b, j->x->volume, at * size, n * size, to) == 0;
+}
+
+static const uint8_t *peek(struct journal *j, uint32_t i)
+{
+	uint64_t n, at = where(j, i, &n), size = j->x->s.block;
+	return at ? know_peek(j->x->b, j->x->volume, at * size, size) : NULL;
+}
+
+/* --- what its blocks are --- */
+
+static uint32_t behind(const struct journal *j, uint32_t i)
+{
+	return i + 1 < j->s.end ? i + 1 : j->s.first;
+}
+
+static void claim(struct journal *j, uint32_t i, uint32_t tag, uint32_t seq)
+{
+	j->block[i] = (struct jblock){ .seq = seq, .tag = tag, .type = JBD_DATA };
+}
+
+/* A block that was passed already, which the end of a log that goes round claims. */
+static bool claim_passed(struct journal *j, uint32_t i, uint32_t tag, uint32_t seq)
+{
+	const struct jblock *b = &j->block[i];
+
+	if (b->type != JBD_NONE && (b->type != JBD_DATA || !jbd_newer(seq, b->seq)))
+		return false; /* written since */
+	const uint8_t *p = peek(j, i);
+	if (!p)
+		return false;
+	claim(j, i, tag, seq);
+	j->block[i].bad = !jbd_data_csum_ok(&j->s, p, &j->tag[tag], seq);
+	return true;
+}
+
+static void descriptor(struct journal *j, uint32_t i, const uint8_t *p, uint32_t seq)
+{
+	unsigned n = jbd_tags(&j->s, p, j->some, j->s.block / 8);
+	uint32_t at = i;
+
+	j->block[i].tag = (uint32_t)j->tags;
+	for (unsigned k = 0; k < n; k++) {
+		if (!ext_room(j->x, &j->tag, &j->tags_room, j->tags, TAGS_MAX, sizeof *j->tag))
+			return;
+		uint32_t tag = (uint32_t)j->tags++;
+		j->tag[tag] = j->some[k];
+		j->block[i].tags++;
+		at = behind(j, at);
+		if (at >= j->blocks || at == i)
+			return;
+		if (at > i)
+			claim(j, at, tag, seq);
+		else if (!claim_passed(j, at, tag, seq))
+			return;
+	}
+}
+
+/* What stands in block i. */
+static void look_at(struct journal *j, uint32_t i, const uint8_t *p)
+{
+	struct jblock *b = &j->block[i];
+	uint32_t seq = 0, type = jbd_type(p, &seq);
+
+	if (type == JBD_DESC || type == JBD_COMMIT || type == JBD_REVOKE) {
+		*b = (struct jblock){ .seq = seq, .type = (uint8_t)type, .bad = !jbd_csum_ok(&j->s, p, type) };
+		if (type == JBD_DESC)
+			descriptor(j, i, p, seq);
+	} else if (b->type == JBD_DATA) {
+		b->bad = !jbd_data_csum_ok(&j->s, p, &j->tag[b->tag], b->seq);
+	}
+}
+
+static bool zero(const uint8_t *p, size_t n)
+{
+	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* All blocks of the log.  Behind many zeroes, which no log ever wrote, one block of each piece is enough to see that there are more. */
+static void look_at_log(struct journal *j)
+{
+	struct ext *x = j->x;
+	uint32_t size = x->s.block, i = j->s.first, end = MIN(j->s.end, j->blocks);
+	uint64_t n, quiet = 0;
+
+	while (i < end && !know_stopped(x->b)) {
+		uint64_t at = where(j, i, &n);
+		n = MIN(n, (uint64_t)(end - i));
+		if (at) {
+			n = MIN(n, (uint64_t)EXT_PIECE / size);
+			bool one = quiet >= QUIET / size && read_blocks(j, at, 1, x->piece) && zero(x->piece, size);
+			if (!one && !read_blocks(j, at, n, x->piece))
+				one = true;
+			for (uint64_t k = 0; k < n && !one; k++) {
+				const uint8_t *p = x->piece + k * size;
+				quiet = zero(p, size) ? quiet + 1 : 0;
+				look_at(j, i + (uint32_t)k, p);
+			}
+		}
+		i += (uint32_t)n;
+	}
+}
+
+/* --- which are to be played --- */
+
+static void take_revokes(struct journal *j, uint32_t i, uint32_t seq)
+{
+	const uint8_t *p = peek(j, i);
+	uint64_t *home = (uint64_t *)(void *)j->some;
+	unsigned n = p ? jbd_revoked(&j->s, p, home, j->s.block / 4) : 0;
+
+	for (unsigned k = 0; k < n; k++)
+		if (ext_room(j->x, &j->revoke, &j->revokes_room, j->revokes, REVOKES_MAX, sizeof *j->revoke))
+			j->revoke[j->revokes++] = (struct revoke){ home[k], seq };
+}
+
+/* The blocks of the transaction that begins at i are all of this state, up to where it ends or is torn; behind it, or 0: it is torn. */
+static uint32_t transaction(struct journal *j, uint32_t i, uint32_t seq, unsigned state)
+{
+	for (uint32_t steps = 0; steps < j->blocks && i < j->blocks; steps++) {
+		struct jblock *b = &j->block[i];
+		if (b->seq != seq || (b->type != JBD_DESC && b->type != JBD_REVOKE && b->type != JBD_COMMIT) || (b->bad && state != TORN))
+			return 0;
+		b->state = state & 15;
+		unsigned data = b->type == JBD_DESC ? b->tags : 0, type = b->type;
+		if (type == JBD_REVOKE && state == COMMITTED)
+			take_revokes(j, i, seq);
+		for (i = behind(j, i); data && i < j->blocks; i = behind(j, i), data--)
+			if (j->block[i].type == JBD_DATA && j->block[i].seq == seq)
+				j->block[i].state = state & 15;
+		if (type == JBD_COMMIT)
+			return i;
+	}
+	return 0;
+}
+
+static void follow(struct journal *j)
+{
+	uint32_t i = j->s.start, n = 0, next;
+
+	for (j->next = j->s.seq; i && n < j->blocks; i = next, n++, j->next++) {
+		if (!(next = transaction(j, i, j->next, OLD)))
+			break;
+		transaction(j, i, j->next, COMMITTED);
+	}
+	if (i && i < j->blocks && j->block[i].type != JBD_NONE && j->block[i].seq == j->next && n < j->blocks)
+		transaction(j, i, j->next, TORN);
+}
+
+static int revoke_order(const void *a, const void *b)
+{
+	const struct revoke *p = a, *q = b;
+	if (p->home != q->home)
+		return p->home < q->home ? -1 : 1;
+	return p->seq == q->seq ? 0 : jbd_newer(p->seq, q->seq) ? 1 : -1;
+}
+
+static int redo_order(const void *a, const void *b)
+{
+	const struct ext_redo *p = a, *q = b;
+	if (p->home != q->home)
+		return p->home < q->home ? -1 : 1;
+	return p->seq == q->seq ? (p->at > q->at) - (p->at < q->at) : jbd_newer(p->seq, q->seq) ? 1 : -1;
+}
+
+/* Was it revoked by its own transaction or a later one? */
+static bool revoked(const struct journal *j, const struct ext_redo *r)
+{
+	size_t low = 0, high = j->revokes;
+
+	while (low < high) { /* the first one of a later block */
+		size_t mid = low + (high - low) / 2;
+		if (j->revoke[mid].home <= r->home)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low && j->revoke[low - 1].home == r->home && !jbd_newer(r->seq, j->revoke[low - 1].seq);
+}
+
+static void take_redo(struct journal *j)
+{
+	struct ext *x = j->x;
+	size_t room = 0, kept = 0;
+	uint64_t n;
+
+	if (j->revokes)
+		qsort(j->revoke, j->revokes, sizeof *j->revoke, revoke_order);
+	for (uint32_t i = 0; i < j->blocks; i++) {
+		const struct jblock *b = &j->block[i];
+		if (b->type != JBD_DATA || b->state != COMMITTED || b->bad)
+			continue;
+		const struct ext_redo r = { .home = j->tag[b->tag].home, .at = where(j, i, &n), .seq = b->seq, .escaped = j->tag[b->tag].escaped };
+		if (r.home < x->s.blocks && !revoked(j, &r) && ext_room(x, &x->redo, &room, x->redos, BLOCKS_MAX, sizeof *x->redo))
+			x->redo[x->redos++] = r;
+	}
+	if (x->redos)
+		qsort(x->redo, x->redos, sizeof *x->redo, redo_order);
+	for (size_t i = 0; i < x->redos; i++)
+		if (i + 1 == x->redos || x->redo[i + 1].home != x->redo[i].home)
+			x->redo[kept++] = x->redo[i];
+	x->redos = kept;
+}
+
+/* --- telling --- */
+
+static void add_one(struct journal *j, uint32_t i, uint64_t at)
+{
+	static const uint8_t kinds[] = { [JBD_DESC] = KNOW_JOURNAL_DESC, [JBD_COMMIT] = KNOW_JOURNAL_COMMIT, [JBD_REVOKE] = KNOW_JOURNAL_REVOKE,
+		[JBD_DATA] = KNOW_JOURNAL_DATA };
+	const struct jblock *b = &j->block[i];
+	const struct ext *x = j->x;
+	struct know_region r = { .off = at * x->s.block, .len = x->s.block, .number = b->seq, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE,
+		.kind = kinds[b->type] };
+
+	if (b->type == JBD_DATA && b->bad && b->state == OLD)
+		return; /* what the descriptor spoke of was overwritten: the rest */
+	if (b->type == JBD_DATA && !(x->s.incompat & EXT_INCOMPAT_JOURNAL_DEV) && j->tag[b->tag].home < x->s.blocks)
+		r.home = x->off + j->tag[b->tag].home * x->s.block;
+	r.flags = (uint8_t)((b->state == COMMITTED ? 0 : KNOW_OLD) | (b->state == TORN || b->bad ? KNOW_BAD : 0));
+	know_add(x->b, x->volume, KNOW_LAYER_INSIDE, &r);
+}
+
+static void add_all(struct journal *j)
+{
+	uint64_t n = 0, at = where(j, j->super, &n);
+	struct ext *x = j->x;
+
+	ext_add(x, KNOW_LAYER_INSIDE, KNOW_JOURNAL_SUPER, at, 1, 0, j->s.csum_bad ? KNOW_BAD : 0);
+	for (uint32_t i = 1; i < j->blocks; i++)
+		if (j->block[i].type != JBD_NONE && (at = where(j, i, &n)) != 0)
+			add_one(j, i, at);
+}
+
+static void say(struct journal *j)
+{
+	struct ext *x = j->x;
+	uint32_t n = j->next - j->s.seq;
+	bool torn = false;
+	const uint8_t *p = j->s.end < j->blocks ? peek(j, j->s.end) : NULL;
+
+	for (uint32_t i = 0; i < j->blocks && !torn; i++)
+		torn = j->block[i].state == TORN;
+	if (j->s.csum_bad)
+		know_note(x->b, x->volume, "the journal's superblock has a wrong checksum");
+	if (n && x->redos)
+		know_note(x->b, x->volume, "the journal is to be played, %" PRIu32 " transactions from %" PRIu32 " on: all is told as after that (%zu blocks of it)",
+			n, j->s.seq, x->redos);
+	else if (n)
+		know_note(x->b, x->volume, "the journal holds %" PRIu32 " transactions from %" PRIu32 " on", n, j->s.seq);
+	if (torn)
+		know_note(x->b, x->volume, "transaction %" PRIu32 " of the journal has no end: it will not be played", j->next);
+	if (p && get_le16(p) == FC_HEAD && get_le16(p + 2) >= 8 && get_le32(p + 8) == j->next)
+		know_note(x->b, x->volume, "the journal has fast commits to be played, which are not taken into account");
+}
+
+/* --- all --- */
+
+/* False: there is no journal in these pieces. */
+static bool journal(struct journal *j)
+{
+	struct ext *x = j->x;
+	const uint8_t *p = peek(j, j->super);
+	const struct ext_piece *last = j->pieces ? &j->piece[j->pieces - 1] : NULL;
+
+	if (!p || !last || !jbd_super_parse(&j->s, p) || j->s.block != x->s.block)
+		return false;
+	uint64_t there = MIN(last->at + last->len, (uint64_t)BLOCKS_MAX);
+	j->blocks = (uint32_t)MIN(there, (uint64_t)j->s.blocks);
+	if (j->blocks < j->s.blocks)
+		know_note(x->b, x->volume, "the journal says that it has %" PRIu32 " blocks: %" PRIu32 " are looked at", j->s.blocks, j->blocks);
+	j->block = calloc(j->blocks, sizeof *j->block);
+	j->some = malloc((size_t)j->s.block / 8 * sizeof *j->some);
+	if (j->block && j->some) {
+		look_at_log(j);
+		follow(j);
+		if (!(x->s.incompat & EXT_INCOMPAT_JOURNAL_DEV) && (x->s.incompat & EXT_INCOMPAT_RECOVER || x->from_copy))
+			take_redo(j);
+		add_all(j);
+		say(j);
+	}
+	free(j->block);
+	free(j->some);
+	return true;
+}
+
+static void let_go(struct journal *j)
+{
+	free(j->piece);
+	free(j->tag);
+	free(j->revoke);
+}
+
+static bool journal_of(struct ext *x, const uint8_t *inode)
+{
+	struct journal j = { .x = x };
+	struct ext_walk w = { .x = x, .ino = x->s.journal_inum, .quiet = true, .piece = collect, .arg = &j,
+		.seed = x->csum ? ext_ino_seed(x, x->s.journal_inum, inode) : 0 };
+	bool found;
+
+	ext_walk(&w, inode);
+	found = journal(&j);
+	for (size_t i = 0; i < j.pieces && found; i++)
+		ext_add(x, KNOW_LAYER_PLAIN, KNOW_JOURNAL_REST, j.piece[i].block, j.piece[i].len, 0, 0);
+	let_go(&j);
+	return found;
+}
+
+/* The superblock keeps a copy of where the journal lies, for when its inode is gone. */
+static bool journal_by_copy(struct ext *x)
+{
+	const uint32_t *copy = x->s.journal_blocks;
+	uint8_t inode[1024] = { 0 };
+
+	if (!copy[0] || x->s.inode_size > sizeof inode)
+		return false;
+	for (unsigned i = 0; i < 15; i++)
+		put_le32(inode + 40 + (size_t)i * 4, copy[i]);
+	if ((copy[0] & 0xffff) == 0xf30a)
+		put_le32(inode + 32, EXT_EXTENTS_FL);
+	if (!journal_of(x, inode))
+		return false;
+	know_note(x->b, x->volume, "the journal's inode is wrong: the superblock's copy of it tells where it lies");
+	return true;
+}
+
+/* What is said of the whole may stand in the journal, too. */
+static void read_again(struct ext *x)
+{
+	uint64_t at = x->s.block == 1024 ? 1 : 0;
+	const uint8_t *p = ext_peek(x, at);
+	struct ext_super s;
+
+	if (p && ext_super_parse(&s, p + (at ? 0 : 1024)) && !s.csum_bad && !x->from_copy && s.block == x->s.block && s.blocks == x->s.blocks &&
+		s.blocks_per_group == x->s.blocks_per_group && s.inodes_per_group == x->s.inodes_per_group && s.inode_size == x->s.inode_size &&
+		s.desc_size == x->s.desc_size && s.ratio == x->s.ratio && s.seed == x->s.seed && s.ro_compat == x->s.ro_compat &&
+		s.first_data_block == x->s.first_data_block)
+		x->s = s;
+	ext_groups_load(x);
+}
+
+void ext_journal(struct ext *x)
+{
+	struct know_volume *v = know_volume_set(x->b, x->volume);
+	char id[40];
+
+	if (!(x->s.compat & EXT_COMPAT_JOURNAL))
+		return;
+	v->dirty = x->s.incompat & EXT_INCOMPAT_RECOVER;
+	if (!x->s.journal_inum) {
+		know_uuid(id, x->s.journal_uuid, false);
+		know_note(x->b, x->volume, "its journal is on another device, %s%s", id, v->dirty ? ", and to be played" : "");
+		return;
+	}
+	uint8_t *raw = malloc(x->s.inode_size);
+	bool found = raw && ext_inode_read(x, x->s.journal_inum, memset(raw, 0, x->s.inode_size)) && get_le16(raw) >> 12 == 8 && journal_of(x, raw);
+	free(raw);
+	if (!found && !journal_by_copy(x))
+		know_note(x->b, x->volume, "its journal (inode %" PRIu32 ") was not found", x->s.journal_inum);
+	v->dirty |= x->redos != 0;
+	if (x->redos)
+		read_again(x);
+}
+
+void ext_journal_device(struct ext *x)
+{
+	uint64_t start = x->s.block == 1024 ? 2 : 1;
+	struct journal j = { .x = x, .super = (uint32_t)start };
+	struct ext_walk w = { .x = x, .arg = &j };
+
+	know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_BOOT, 0, 1024, 0, 0);
+	know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_SUPERBLOCK, 1024, start * x->s.block - 1024, 0, x->s.csum_bad ? KNOW_BAD : 0);
+	if (x->have <= start)
+		return;
+	collect(&w, &(struct ext_piece){ .block = start, .len = x->have - start, .at = start });
+	ext_add(x, KNOW_LAYER_PLAIN, KNOW_JOURNAL_REST, start, x->have - start, 0, 0);
+	journal(&j);
+	let_go(&j);
+}
