@@ -3,6 +3,7 @@
 import './map.mjs';
 import './time.mjs';
 import './page.mjs';
+import './firefox.mjs';
 import { main } from './rig.mjs';
 
 main();

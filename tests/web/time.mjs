@@ -31,6 +31,7 @@ test('keys_move_in_time', () => withPage(`${DIR}/small.log`, {}, async (page) =>
 	same(await t(page), await page.evaluate(() => blkscope.see.length / 1e9), 'ten seconds are more than there are');
 	await page.keyboard.press('Home');
 	await page.keyboard.press('End');
+	await settled(page);
 	same(await t(page), await page.evaluate(() => blkscope.see.length / 1e9));
 }));
 

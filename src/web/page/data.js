@@ -97,11 +97,11 @@ export function decodeHeat(buffer) {
 	const d = new DataView(buffer);
 	expectMagic(d, 'BSH1');
 	const bins = d.getUint32(24, true), rows = d.getUint32(28, true), classes = d.getUint32(32, true);
-	const heat = { behind: !!(d.getUint32(4, true) & 1), start: u64(d, 8), bin: u64(d, 16), bins, rows, table: [] };
-	if (d.byteLength !== 40 + 4 * bins * rows * classes)
+	const heat = { behind: !!(d.getUint32(4, true) & 1), start: u64(d, 8), bin: u64(d, 16), bins, rows, rowBytes: u64(d, 40), table: [] };
+	if (d.byteLength !== 48 + 4 * bins * rows * classes)
 		throw new Error('a heat map of another size than it says');
 	for (let c = 0; c < classes; c++)
-		heat.table.push(new Uint32Array(buffer, 40 + 4 * c * bins * rows, bins * rows));
+		heat.table.push(new Uint32Array(buffer, 48 + 4 * c * bins * rows, bins * rows));
 	return heat;
 }
 

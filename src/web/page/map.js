@@ -188,7 +188,7 @@ export class DiskMap {
 			const f = await askFrame(words);
 			const same = this.frame && key === this.shown && f.events === this.frame.events && f.t === this.frame.t;
 			this.shown = key;
-			this.take(f, view, asked);
+			this.take(f, view, asked, !!words.live);
 			if (f.behind || (see.live && (same || !this.glows)))
 				this.notBefore = performance.now() + (f.behind || f.live ? IDLE_MS : SILENT_MS);
 			this.failed(null);
@@ -209,7 +209,7 @@ export class DiskMap {
 		}
 	}
 
-	take(f, view, asked) {
+	take(f, view, asked, live) {
 		this.frame = f;
 		this.stats.answers++;
 		this.askedAt = asked;
@@ -219,7 +219,7 @@ export class DiskMap {
 			see.length = f.newest;
 			changed('length');
 		}
-		if (see.live && this.index === see.disk) {
+		if (live && see.live && this.index === see.disk) {
 			see.t = Math.min(f.t, see.length); /* flashes fade on after the last event */
 			changed('t');
 		}

@@ -74,7 +74,8 @@ export async function tickPanel(now) {
 		return;
 	const about = subject(), words = about && { ...about.words, ...momentWords() };
 	const key = about ? JSON.stringify([words, about.pinned]) : '';
-	if (key === shown && !(about && see.live && block && block.newest !== about.map.frame?.events))
+	const wait = block && (block.ready === false || block.known === false);
+	if (key === shown && !(about && (wait || see.live && block && block.newest !== about.map.frame?.events)))
 		return;
 	if (!about) {
 		shown = '';
@@ -90,7 +91,7 @@ export async function tickPanel(now) {
 		$('block-name').textContent = e.message;
 	}
 	shown = key;
-	notBefore = performance.now() + (see.way || see.live ? 150 : 0);
+	notBefore = performance.now() + (see.way || see.live || block?.ready === false || block?.known === false ? 150 : 0);
 	asking = false;
 }
 
@@ -98,7 +99,7 @@ const VERB = { read: 'read', write: 'written', trim: 'trimmed', zero: 'zeroed', 
 
 function connectionName(disk, id) {
 	const c = see.session.connections.find((x) => x.disk === disk && x.id === id);
-	return c && c.name ? `${c.name} (connection ${id})` : `connection ${id}`;
+	return c && c.name ? `${c.name} (connection ${id})` : id ? `connection ${id}` : 'an unknown connection';
 }
 
 function tellBlock(b, about) {

@@ -3,7 +3,7 @@
  * of a click is where the picture goes. */
 import { ask, decodeHeat, OPS } from './data.js';
 import { mix, rgbOf } from './paint.js';
-import { bytesShort, bytesWords, countShort, digitsFor, durationWords, niceTimeStep, spokenTime, timeWords } from './words.js';
+import { bytesWords, countShort, digitsFor, durationWords, niceTimeStep, spokenTime, timeWords } from './words.js';
 import { changed, filterWords, goTo, on, see } from './see.js';
 
 export const books = { offset: null, latency: null, series: null, marks: [] }; /* of the disk that is shown */
@@ -103,7 +103,9 @@ function putHeat(c, heat, image, x, y, w, h) {
 	c.beginPath();
 	c.rect(x, y, w, h);
 	c.clip();
-	c.drawImage(image, x + heat.start / span() * w, y, Math.max(1, heat.bin * heat.bins / span() * w), h);
+	/* the last row may reach beyond the disk */
+	const rows = heat.rowBytes ? Math.max(1, see.session.disks[see.disk].size / heat.rowBytes) : image.height;
+	c.drawImage(image, x + heat.start / span() * w, y, Math.max(1, heat.bin * heat.bins / span() * w), h * image.height / Math.min(rows, image.height));
 	c.restore();
 }
 
@@ -212,7 +214,7 @@ const stackOf = { ops: OPS, bytes: ['read', 'write', 'trim', 'zero'] };
 function columns(series, values, w, scale) {
 	const out = new Float64Array(w);
 	values.forEach((v, i) => {
-		const a = Math.floor(i * series.bin / span() * w), b = Math.max(a + 1, Math.floor((i + 1) * series.bin / span() * w));
+		const at = (n) => Math.floor(((series.start || 0) + n * series.bin) / span() * w), a = at(i), b = Math.max(a + 1, at(i + 1));
 		for (let x = a; x < b && x < w; x++)
 			out[x] = Math.max(out[x], v * scale);
 	});
@@ -326,7 +328,8 @@ function showTip(e, element) {
 		return;
 	const mark = markBefore(hover), { top, bottom } = barParts(fitCanvas(barCanvas)), r = bar.getBoundingClientRect();
 	const k = barCanvas.height / r.height, share = ((e.clientY - r.top) * k - top) / (bottom - top);
-	const size = see.session.disks[see.disk].size, at = share >= 0 && share < 1 ? ` · near ${bytesShort(Math.floor(share * 64) * size / 64)}` : '';
+	const size = see.session.disks[see.disk].size, row = (books.offset || {}).rowBytes || size / 64;
+	const at = share >= 0 && share < 1 ? ` · near ${bytesWords(Math.floor(share * size / row) * row)}` : '';
 	tip.textContent = timeWords(hover, digitsFor(span())) + at + (mark ? ` · ${mark.text}` : '');
 	tip.style.left = `${Math.max(0, Math.min(e.clientX - r.left - tip.offsetWidth / 2, r.width - tip.offsetWidth))}px`;
 }
