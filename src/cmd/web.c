@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blkscope view --web: the page of a session, served to browsers. */
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/parse.h"
 #include "base/say.h"
 #include "cmd/disk.h"
+#include "cmd/server_file.h"
 #include "web/http.h"
 
 struct command {
@@ -69,7 +71,14 @@ static int open_disks(struct command *c, char **word, struct err *e)
 	for (; *word; word++) {
 		uint64_t size;
 		bool sized = word[1] && access(word[1], F_OK) < 0 && parse_size("SIZE", word[1], &size, &ignored) == 0;
-		if (session_add(s, *word, sized ? &size : NULL, c->disk && !s->disks ? &c->now : NULL, e) < 0)
+		char found[PATH_MAX];
+		const char *file = *word;
+		if (is_socket(file)) {
+			if (server_file(*word, found, sizeof found, e) < 0)
+				return -1;
+			file = found;
+		}
+		if (session_add(s, file, sized ? &size : NULL, c->disk && !s->disks ? &c->now : NULL, e) < 0)
 			return -1;
 		word += sized;
 	}
@@ -79,7 +88,7 @@ static int open_disks(struct command *c, char **word, struct err *e)
 static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
 {
 	int sig, r = -1;
-	int ready = marks_init(&c->session.marks, c->steps, e) == 0 && open_disks(c, files, e) == 0;
+	int ready = session_init(&c->session, c->steps, e) == 0 && open_disks(c, files, e) == 0;
 	struct http *h = ready ? http_start(&c->session, c->where, e) : NULL;
 
 	if (h && (printf("%s\n", http_address(h)) < 0 || fflush(stdout)))

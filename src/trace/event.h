@@ -21,6 +21,7 @@ enum ev_op { EV_READ, EV_WRITE, EV_TRIM, EV_ZERO, EV_FLUSH, EV_CACHE, EV_EXTENTS
 
 /* What a request asks for besides, as in a recording. */
 enum { EVF_FUA = 1, EVF_NO_HOLE = 2, EVF_FAST = 4, EVF_REQ_ONE = 8 };
+#define EVF_HIDDEN 128 /* in a table of requests: a filter does not let it pass */
 
 struct event {
 	uint64_t time;     /* ns since 1970, UTC; never runs backwards */

@@ -47,6 +47,7 @@ static struct open_request *find(struct inflight *f, uint64_t conn, uint64_t id)
 static void give_up(struct inflight *f, struct open_request *r, struct event *ev)
 {
 	*ev = r->ev;
+	f->hidden -= r->ev.flags / EVF_HIDDEN;
 	list_del(&r->hash);
 	list_del(&r->age);
 	list_add_tail(&f->idle, &r->age);
@@ -80,6 +81,7 @@ bool inflight_add(struct inflight *f, const struct event *ev, struct event *old)
 	r->ev = *ev;
 	list_add_tail(&f->by_age, &r->age);
 	list_add_tail(bucket(f, ev->conn, ev->id), &r->hash);
+	f->hidden += ev->flags / EVF_HIDDEN;
 	f->open++;
 	return gave;
 }

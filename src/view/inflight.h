@@ -22,6 +22,7 @@ struct inflight {
 	struct list idle;
 	struct open_request *pool; /* INFLIGHT_MAX, ours */
 	uint32_t used, open;
+	uint32_t hidden; /* of the open ones, EVF_HIDDEN */
 };
 
 bool inflight_init(struct inflight *f); /* false: no memory */

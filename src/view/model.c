@@ -104,6 +104,8 @@ static void add(struct count *c, uint64_t bytes)
 
 static void forget(struct model *m, const struct event *req)
 {
+	if (req->flags & EVF_HIDDEN)
+		return;
 	m->total.abandoned++;
 	if (req->op == EV_READ)
 		map_read_end(&m->map, req->off, req->len);
@@ -119,6 +121,13 @@ static void forget_all(struct model *m, uint64_t conn)
 static void begin(struct model *m, const struct event *ev)
 {
 	struct event req = *ev, old;
+
+	if (m->filter && !filter_passes(m->filter, ev)) {
+		req.flags |= EVF_HIDDEN;
+		if (inflight_add(&m->open, &req, &old))
+			forget(m, &old);
+		return;
+	}
 	uint64_t beyond = map_clip(&m->map, req.off, &req.len);
 
 	if (beyond) {
@@ -171,6 +180,8 @@ static void end(struct model *m, const struct event *ev, struct outcome *out)
 		m->total.unmatched++;
 		return;
 	}
+	if (req.flags & EVF_HIDDEN)
+		return;
 	if (req.op == EV_READ)
 		map_read_end(&m->map, req.off, req.len);
 	if (ev->err) {

@@ -5,6 +5,7 @@
  * Feeding the same events gives the same model: nothing here looks at a clock.
  * No I/O; one thread at a time. */
 #pragma once
+#include "view/filter.h"
 #include "view/inflight.h"
 #include "view/map.h"
 
@@ -27,6 +28,9 @@ struct totals {
 
 struct model {
 	struct map map;
+	/* Set it before the first event, borrowed; NULL: every request is shown.  What does not pass counts in `events' and nowhere
+	 * else, nor does its answer. */
+	const struct filter *filter;
 	struct inflight open;
 	struct totals total;
 	uint64_t events;     /* taken so far */
@@ -49,7 +53,7 @@ struct model_kept {
 	uint64_t bytes;      /* of memory, about */
 };
 bool model_keep(const struct model *m, struct model_kept *k); /* false: no memory */
-/* m, of the same disk, becomes what it was; only its rows stay as they are.  False: no memory, and m is not usable. */
+/* m, of the same disk and with the same filter, becomes what it was; only its rows stay as they are.  False: no memory, and m is not usable. */
 bool model_bring_back(struct model *m, const struct model_kept *k);
 void model_kept_free(struct model_kept *k);
 
@@ -62,6 +66,9 @@ struct outcome {
 
 /* out may be NULL. */
 void model_event(struct model *m, const struct event *ev, struct outcome *out);
+
+/* Requests in flight that are shown. */
+static inline uint32_t model_in_flight(const struct model *m) { return m->open.open - m->open.hidden; }
 
 /* Requests and bytes of one kind that ended in the second up to now (>= m->last). */
 struct count model_rate(const struct model *m, enum ev_op op, uint64_t now);

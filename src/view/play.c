@@ -93,6 +93,14 @@ void play_rewind(struct play *p)
 	drop_model(p);
 }
 
+void play_filter(struct play *p, const struct filter *f)
+{
+	p->filter = f;
+	drop_model(p);
+	keep_forget(p->keep);
+	p->boarded = 0;
+}
+
 static void start_over(struct play *p)
 {
 	drop_model(p);
@@ -149,36 +157,42 @@ int play_check(struct play *p, struct err *e)
 /* ---- scanning ---- */
 
 /* The two ends of a request are brought together here, too, as the model may be elsewhere: a recording leaves it to its reader
- * which operation was answered, and heat counts how long that took. */
-static void pair(struct play *p, struct event *ev)
+ * which operation was answered, and heat counts how long that took.  False: it is nothing to count, as the filter does not let the
+ * request pass. */
+static bool pair(struct play *p, struct event *ev)
 {
-	struct event req;
-	bool known = false;
+	struct event req = *ev, old;
+	bool known = false, hidden = false;
 
-	if (ev->kind == EV_BEGIN)
-		inflight_add(&p->asked, ev, &req);
-	else if (ev->kind == EV_END && (known = inflight_take(&p->asked, ev->conn, ev->id, &req)))
+	if (ev->kind == EV_BEGIN) {
+		if (p->scan_filter && !filter_passes(p->scan_filter, ev))
+			req.flags |= EVF_HIDDEN;
+		inflight_add(&p->asked, &req, &old);
+	} else if (ev->kind == EV_END && (known = inflight_take(&p->asked, ev->conn, ev->id, &req))) {
 		ev->op = req.op;
-	else if (ev->kind == EV_CONNECT || ev->kind == EV_DISCONNECT || ev->kind == EV_START)
+		hidden = req.flags & EVF_HIDDEN;
+	} else if (ev->kind == EV_CONNECT || ev->kind == EV_DISCONNECT || ev->kind == EV_START) {
 		while (inflight_take_any(&p->asked, ev->kind == EV_START ? 0 : ev->conn, &req))
 			;
+	}
 	if (p->wants_heat)
-		heat_event(&p->heat, ev, known ? &req : NULL, p->asked.open);
+		heat_event(&p->heat, ev, known && !hidden ? &req : NULL, p->asked.open - p->asked.hidden);
+	return !hidden;
 }
 
 static void scan_event(struct play *p, struct event *ev)
 {
-	if (p->has_asked)
-		pair(p, ev);
+	bool counts = !p->has_asked || pair(p, ev);
+
 	if (ev->kind == EV_MARK)
 		steps_add(&p->marks, ev->time, (const char *)p->scan.rec.text, p->scan.rec.text_len);
 	if (!p->tape.is_rec && !p->events)
 		p->start = ev->time;
-	if (ev->kind == EV_END && ev->op == EV_FLUSH && !ev->err)
+	if (counts && ev->kind == EV_END && ev->op == EV_FLUSH && !ev->err)
 		flushes_add(&p->flushes, p->events);
 	p->events++;
 	p->end = ev->time;
-	timeline_event(&p->timeline, ev);
+	timeline_event(&p->timeline, counts ? ev : &(struct event){ .time = ev->time, .kind = EV_NOTE });
 	if (ev->kind == EV_CONNECT)
 		names_add(&p->names, &p->scan, &p->tape, ev);
 	if (ev->kind != EV_CONNECT || !ev->sized || p->size_given)
@@ -203,6 +217,7 @@ static int ready(struct play *p, struct err *e)
 		return 0;
 	if (model_init(&p->model, p->size, e) < 0)
 		return -1;
+	p->model.filter = p->filter;
 	p->has_model = true;
 	return 0;
 }
@@ -347,7 +362,7 @@ int play_scan(struct play *p, uint64_t max, struct err *e)
 	int wait = tape_is_recording(p->head, p->head_len) ? follow_recording(p, e) : 0;
 	if (wait)
 		return MIN(wait, 0);
-	if (!p->has_asked && (p->tape.is_rec || p->wants_heat) && !(p->has_asked = inflight_init(&p->asked)))
+	if (!p->has_asked && (p->tape.is_rec || p->wants_heat || p->scan_filter) && !(p->has_asked = inflight_init(&p->asked)))
 		return err_set(e, "no memory for the table of requests");
 	int more = scan_to(p, MIN(cursor_work(&p->scan, &p->tape), UINT64_MAX - max) + max, e);
 	if (p->ride && lacks(p, 0)) {

@@ -55,6 +55,9 @@ struct play {
 	bool has_next;
 	struct keep *keep; /* models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share */
 	struct keep own_keep;
+	const struct filter *filter; /* play_filter(), borrowed */
+	/* Set it before the first scan, borrowed: what timeline, heat and flushes count; NULL: all. */
+	const struct filter *scan_filter;
 	bool keep_early;   /* set it when it is to fill from the beginning on */
 
 	/* When set: sees each event as the model takes it. */
@@ -67,6 +70,10 @@ int play_open(struct play *p, const char *path, const uint64_t *size, bool wait,
 void play_close(struct play *p);
 /* Keep p->heat from now on: before the first scan. */
 int play_want_heat(struct play *p, struct err *e);
+
+/* Show only the requests that f lets pass, NULL: all, from now on: the model is made anew by the next play_to().  f stays the caller's,
+ * and as it is until the next call or play_close().  Players that share what they keep have the same filter. */
+void play_filter(struct play *p, const struct filter *f);
 
 /* Scan on for about max bytes.  1: there is more; 0: at the end for now; -1: e is set. */
 int play_scan(struct play *p, uint64_t max, struct err *e);

@@ -22,6 +22,8 @@ static const struct {
 	{ "series", false, JSON, answer_series, W(DISK) | W(BINS) | W(FILTER) },
 	{ "block", false, JSON, answer_block, W(DISK) | MOMENT | GRID | W(AT) | W(PX) | W(PY) | W(FILTER) },
 	{ "step", false, JSON, answer_step, W(DISK) | MOMENT | W(BY) | W(WAY) | W(FILTER) },
+	{ "filter", true, JSON, answer_filter, 0 },
+	{ "files", false, JSON, answer_files, W(DISK) | MOMENT | W(LIKE) },
 	{ "marks", false, JSON, answer_marks, W(DISK) },
 	{ "mark", true, JSON, answer_mark, W(DISK) | MOMENT },
 };
@@ -43,10 +45,16 @@ struct feed *answer_feed(struct session *s, const struct ask *q, struct answer *
 {
 	uint64_t n = q->query->n[Q_DISK];
 
-	if (n < s->disks)
-		return s->disk[n];
-	answer_error(a, 404, "there is no disk %" PRIu64, n);
-	return NULL;
+	struct err e = { 0 };
+
+	if (n >= s->disks) {
+		answer_error(a, 404, "there is no disk %" PRIu64, n);
+		return NULL;
+	}
+	struct feed *d = q->sieve ? sieve_feed(q->sieve, n, s->disk[n], &e) : s->disk[n];
+	if (!d)
+		answer_error(a, 503, "%s", e.msg);
+	return d;
 }
 
 struct moment answer_moment(struct session *s, const struct ask *q)
@@ -78,7 +86,7 @@ int session_add(struct session *s, const char *path, const uint64_t *size, const
 {
 	if (s->disks == SESSION_DISKS_MAX)
 		return err_set(e, "at most %u disks are shown", SESSION_DISKS_MAX);
-	struct feed *d = feed_open(path, size, e);
+	struct feed *d = feed_open(path, size, NULL, e);
 	struct extras *x = &s->extra[s->disks];
 	if (!d || !(x->past = past_start(d, now, e))) {
 		feed_close(d);
@@ -89,8 +97,15 @@ int session_add(struct session *s, const char *path, const uint64_t *size, const
 	return 0;
 }
 
+int session_init(struct session *s, const char *steps, struct err *e)
+{
+	sieves_init(&s->sieves);
+	return marks_init(&s->marks, steps, e);
+}
+
 void session_close(struct session *s)
 {
+	sieves_free(&s->sieves);
 	for (size_t i = 0; i < s->disks; i++) {
 		past_stop(s->extra[i].past);
 		deeds_free(&s->extra[i].deeds);
@@ -110,8 +125,15 @@ void session_answer(struct session *s, const struct ask *q, struct answer *a)
 			answer_error(a, 400, "%s: a word in the address has no meaning here", q->name);
 			return;
 		}
+		struct ask full = *q;
+		uint64_t filter = q->query->n[Q_FILTER];
+		full.sieve = filter ? sieves_find(&s->sieves, filter) : NULL;
 		a->type = asks[i].type;
-		asks[i].fn(s, q, a);
+		if (filter && !full.sieve)
+			answer_error(a, 410, "that filter is not kept any more");
+		else
+			asks[i].fn(s, &full, a);
+		sieves_give_back(&s->sieves, full.sieve);
 		return;
 	}
 	answer_error(a, 404, "there is nothing of that name");

@@ -21,4 +21,4 @@ struct mark *answer_marks_of(struct session *s, struct feed *d, uint64_t start, 
 char *answer_volume(const struct know_map *m, unsigned volume, char *to, size_t room);
 
 typedef void answer_fn(struct session *s, const struct ask *q, struct answer *a);
-answer_fn answer_session, answer_frame, answer_heat, answer_series, answer_marks, answer_mark, answer_step, answer_block;
+answer_fn answer_session, answer_frame, answer_heat, answer_series, answer_marks, answer_mark, answer_step, answer_block, answer_filter, answer_files;

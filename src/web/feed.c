@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "trace/recorder.h"
 
 #define SLICE_BYTES (1u << 20) /* of the file, scanned at once: some ms */
 #define SLICE_EVENTS 20000u
@@ -40,10 +41,19 @@ static void scan_slice(struct feed *d, bool check)
 	d->whole |= got == 0;
 }
 
+/* With the lock. */
+static void look_for_recorder(struct feed *d)
+{
+	struct recorder r;
+	struct stat st;
+
+	d->recorded = d->ahead.tape.is_rec && fstat(d->ahead.tape.fd, &st) == 0 && recorder_find(&st, &r);
+}
+
 static void *follow(void *arg)
 {
 	struct feed *d = arg;
-	uint64_t checked = 0;
+	uint64_t checked = 0, looked = 0;
 
 	while (!atomic_load(&d->stopping)) {
 		uint64_t now = monotonic_ns();
@@ -51,6 +61,10 @@ static void *follow(void *arg)
 		feed_lock(d);
 		uint64_t before = d->ahead.events;
 		scan_slice(d, check);
+		if (now - looked > NS_PER_S) {
+			look_for_recorder(d);
+			looked = now;
+		}
 		bool more = d->ahead.events != before;
 		feed_unlock(d);
 		checked = check ? now : checked;
@@ -62,7 +76,7 @@ static void *follow(void *arg)
 
 /* ---- life ---- */
 
-struct feed *feed_open(const char *path, const uint64_t *size, struct err *e)
+struct feed *feed_open(const char *path, const uint64_t *size, const struct filter *filter, struct err *e)
 {
 	struct feed *d = calloc(1, sizeof *d);
 	struct stat st;
@@ -76,12 +90,15 @@ struct feed *feed_open(const char *path, const uint64_t *size, struct err *e)
 	d->name = slash ? slash + 1 : d->path;
 	d->sized = size;
 	d->size = size ? *size : 0;
+	d->filter = filter;
 	turn_init(&d->turn);
 	if (play_open(&d->ahead, d->path, size, true, e) < 0 || play_want_heat(&d->ahead, e) < 0) {
 		feed_close(d);
 		return NULL;
 	}
 	d->ahead.ride = true;
+	d->ahead.scan_filter = filter;
+	play_filter(&d->ahead, filter);
 	scan_slice(d, false); /* so that the session's beginning is known */
 	/* a file that is being written */
 	if (stat(path, &st) == 0 && (uint64_t)time(NULL) - (uint64_t)st.st_mtim.tv_sec < LIVE_NS / NS_PER_S)
@@ -114,7 +131,7 @@ void feed_close(struct feed *d)
 
 bool feed_live(const struct feed *d)
 {
-	return !d->whole || (d->growing && monotonic_ns() - d->changed < LIVE_NS);
+	return !d->whole || d->recorded || (d->growing && monotonic_ns() - d->changed < LIVE_NS);
 }
 
 uint64_t feed_start(const struct feed *d)
@@ -146,9 +163,11 @@ static struct play *seek_player(struct feed *d, uint64_t time, struct err *e)
 
 	if (!s->open && play_open(&s->play, d->path, d->sized ? &d->size : NULL, true, e) < 0)
 		return NULL;
-	if (!s->open)
+	if (!s->open) {
 		s->play.restarts = d->ahead.restarts - 1; /* the file that it opened may be another one by now: it takes over ours */
-	s->open = true;
+		play_filter(&s->play, d->filter);
+		s->open = true;
+	}
 	s->used = ++d->uses;
 	s->time = time;
 	if (play_take_over(&s->play, &d->ahead, e) < 0)

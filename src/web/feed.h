@@ -23,6 +23,7 @@ struct feed {
 	const char *name; /* without folders */
 	bool sized;       /* the command line told the size */
 	uint64_t size;
+	const struct filter *filter; /* borrowed; NULL: none */
 	struct turn turn; /* guards the rest */
 	struct play ahead;
 	struct seeker seeker[FEED_SEEKERS];
@@ -30,6 +31,7 @@ struct feed {
 	uint64_t uses;
 	uint64_t changed; /* ns, monotonic: when the scan last found events */
 	bool growing;     /* it did so after all that there was at first */
+	bool recorded;    /* somebody is recording to it */
 	bool whole;       /* the scan is at the end */
 	char trouble[200]; /* what went wrong last with reading; "": nothing */
 	pthread_t thread;
@@ -37,8 +39,8 @@ struct feed {
 	atomic_bool stopping;
 };
 
-/* path is copied; size NULL: the file tells it.  A file that is not there yet may come.  NULL with e set. */
-struct feed *feed_open(const char *path, const uint64_t *size, struct err *e);
+/* path is copied; size NULL: the file tells it; filter: what is to be seen, borrowed, NULL: all.  A file that is not there yet may come.  NULL with e set. */
+struct feed *feed_open(const char *path, const uint64_t *size, const struct filter *filter, struct err *e);
 void feed_close(struct feed *d); /* NULL is fine */
 
 static inline void feed_lock(struct feed *d) { turn_take(&d->turn); }

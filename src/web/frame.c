@@ -47,7 +47,7 @@ static void put_head(uint8_t *p, const struct model *m, const struct view *v, co
 	p = put_le64(p, since(f, f->newest));
 	p = put_le32(p, v->area.w);
 	p = put_le32(p, v->area.h);
-	p = put_le32(p, m->open.open);
+	p = put_le32(p, model_in_flight(m));
 	p = put_le32(p, v->units.grid.cols);
 	p = put_le64(p, m->total.errors);
 	p = put_le64(p, m->last_flush ? since(f, m->last_flush) : UINT64_MAX);

@@ -9,6 +9,7 @@
 #include "web/marks.h"
 #include "web/past.h"
 #include "web/query.h"
+#include "web/sieve.h"
 
 #define SESSION_DISKS_MAX 64u
 #define ANSWER_MAX (64u << 20) /* bytes */
@@ -23,11 +24,14 @@ struct session {
 	struct extras extra[SESSION_DISKS_MAX]; /* of each */
 	size_t disks;
 	struct marks marks;
+	struct sieves sieves;
 	const struct palette *palette; /* that the page begins with */
 	bool hilbert;
 	unsigned cols;         /* 0: the map's choice */
 };
 
+/* s is zeroed.  steps: see marks_init(). */
+int session_init(struct session *s, const char *steps, struct err *e);
 /* One more; see feed_open() and past_start(). */
 int session_add(struct session *s, const char *path, const uint64_t *size, const struct know_disk *now, struct err *e);
 void session_close(struct session *s);
@@ -38,6 +42,7 @@ struct ask {
 	const struct query *query;
 	const char *body;      /* body_len bytes; NULL: none */
 	size_t body_len;
+	struct sieve *sieve;   /* session_answer()'s own */
 };
 
 struct answer {

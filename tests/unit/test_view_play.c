@@ -401,7 +401,7 @@ TEST(going_back_is_as_walking_there)
 		/* that took the open requests out: the next one walks from elsewhere */
 		CHECK(play_to_event(&p, 3, PLAY_ALL, &e) == 0);
 	}
-	CHECK(p.keep->at[0] != NULL && p.keep.at[1] != NULL);
+	CHECK(p.keep->at[0] != NULL && p.keep->at[1] != NULL);
 	stop();
 }
 
