@@ -96,7 +96,8 @@ def main_of_node():
         env = dict(os.environ, FIXTURES=d, BIN=BIN, NODE_MODULES_OF=MODULES, CHROMIUM=chromium, FIREFOX=shutil.which('firefox-esr') or '',
                    HOME=d, SLOWER=str(SLOWER))
         sys.stdout.flush()
-        sys.exit(subprocess.run([node, WEB + '/run.mjs'] + sys.argv[1:], env=env, stdin=subprocess.DEVNULL, timeout=230 * SLOWER).returncode)
+        script = '/measure.mjs' if '--measure' in sys.argv else '/run.mjs'
+        sys.exit(subprocess.run([node, WEB + script] + sys.argv[1:], env=env, stdin=subprocess.DEVNULL, timeout=230 * SLOWER).returncode)
 
 
 main_of_node()

@@ -182,6 +182,8 @@ export function png(bytes) {
 export const lines = (name) => readFileSync(`${DIR}/${name}`, 'utf8').split('\n').filter((l) => l);
 export const append = (name, text) => appendFileSync(`${DIR}/${name}`, text);
 
+export const browserEnds = () => browser?.close();
+
 // --- running ---
 
 export class Skip extends Error {}
@@ -207,6 +209,6 @@ export async function main() {
 			}
 		}
 	}
-	await browser?.close();
+	await browserEnds();
 	process.exit(bad ? 1 : 0);
 }

@@ -46,17 +46,23 @@ function expectMagic(d, magic) {
 const u64 = (d, at) => Number(d.getBigUint64(at, true));
 const NEVER = 2 ** 64;
 
+/* Runs of u16 count, u16 what | strength << 8; the machines that browsers run on are little-endian, too. */
 function decodeRuns(d, at, cells) {
-	const out = new Uint16Array(cells);
-	let n = 0;
-	for (; at + 4 <= d.byteLength && n < cells; at += 4) {
-		const count = d.getUint16(at, true), end = n + count;
-		if (!count || end > cells)
+	const out = new Uint16Array(cells), runs = new Uint16Array(d.buffer, at, (d.byteLength - at) >> 1);
+	let n = 0, i = 0;
+	while (i + 1 < runs.length && n < cells) {
+		const end = n + runs[i], what = runs[i + 1];
+		if (end === n || end > cells)
 			break;
-		out.fill(d.getUint16(at + 2, true), n, end); /* what | strength << 8 */
-		n = end;
+		i += 2;
+		if (end - n > 32) {
+			out.fill(what, n, end);
+			n = end;
+		}
+		while (n < end)
+			out[n++] = what;
 	}
-	if (n !== cells || at !== d.byteLength)
+	if (n !== cells || at + 2 * i !== d.byteLength)
 		throw new Error('an answer whose runs do not fill its picture');
 	return out;
 }

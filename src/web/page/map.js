@@ -165,11 +165,7 @@ export class DiskMap {
 	tick(now) {
 		if (!this.view)
 			return;
-		if (!this.asking && now >= (this.notBefore || 0)) {
-			const { view, words, key } = this.wanted();
-			if (key !== this.shown || see.live || (this.frame && this.frame.behind))
-				this.askFrame(key, words, view);
-		}
+		this.next(now);
 		if (see.structure && this.disk.structure && !this.askingStructure && now >= (this.structureNotBefore || 0)) {
 			const view = this.viewWords(), words = { ...view, ...momentWords() };
 			delete words.event;
@@ -179,6 +175,14 @@ export class DiskMap {
 		}
 		if (this.dirty)
 			this.draw(now);
+	}
+
+	next(now) {
+		if (this.asking || now < (this.notBefore || 0))
+			return;
+		const { view, words, key } = this.wanted();
+		if (key !== this.shown || see.live || (this.frame && this.frame.behind))
+			this.askFrame(key, words, view);
 	}
 
 	async askFrame(key, words, view) {
@@ -197,6 +201,8 @@ export class DiskMap {
 			this.failed(e, words);
 		}
 		this.asking = false;
+		if (!document.hidden)
+			this.next(performance.now()); /* while this one waits to be drawn */
 	}
 
 	failed(e, words) {
