@@ -93,7 +93,7 @@ def main_of_node():
     with temp_dir() as d:
         make_logs(d)
         make_recording(d)
-        env = dict(os.environ, FIXTURES=d, BIN=BIN, NODE_MODULES_OF=MODULES, CHROMIUM=chromium, FIREFOX=shutil.which('firefox-esr') or '',
+        env = dict(os.environ, SRC=SRC, FIXTURES=d, BIN=BIN, NODE_MODULES_OF=MODULES, CHROMIUM=chromium, FIREFOX=shutil.which('firefox-esr') or '',
                    HOME=d, SLOWER=str(SLOWER))
         sys.stdout.flush()
         script = '/measure.mjs' if '--measure' in sys.argv else '/run.mjs'

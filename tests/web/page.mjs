@@ -1,7 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The page around the pictures: panel, filters, themes, export, keyboard, names, phones.
 import { readFileSync, writeFileSync } from 'node:fs';
+import vm from 'node:vm';
 import { check, DIR, goTo, openPage, painted, placeOf, png, same, seen, settled, test, until, withPage } from './rig.mjs';
+
+// What makes an exported page of them: imports are left out, exports are plain.
+test('all_scripts_can_be_one', () => {
+	const src = process.env.SRC, list = /page_files = files\(([^)]*)\)/.exec(readFileSync(`${src}/src/meson.build`, 'utf8'))[1].match(/[\w/.]+\.js/g), names = new Map();
+	let whole = '';
+	for (const file of list) {
+		const text = readFileSync(`${src}/src/${file}`, 'utf8');
+		for (const [, from] of text.matchAll(/^import .* from '\.\/(.*)';$/mg))
+			check(list.findIndex((f) => f.endsWith('/' + from)) < list.indexOf(file), `${file} needs ${from}, which comes later`);
+		for (const [, name] of text.matchAll(/^(?:export )?(?:async )?(?:function|class|const|let) (\w+)/mg)) {
+			check(!names.has(name), `${name} is in ${file} and in ${names.get(name)}`);
+			names.set(name, file);
+		}
+		check(!/^export (default|\{|\*)|^import [^;]*$/m.test(text), `${file}: an import or export that is not one plain line`);
+		whole += text.replace(/^import .*$/mg, '').replace(/^export /mg, '');
+	}
+	check(names.size > 100, 'names');
+	new vm.Script(`(async () => { ${whole} })`); // throws when it is no program
+});
 
 test('the_block_under_the_pointer_is_told', () => withPage(`${DIR}/small.log`, {}, async (page) => {
 	const at = await placeOf(page, 44, 2);

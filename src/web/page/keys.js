@@ -27,8 +27,8 @@ const GROUPS = [
 		[['m'], 'M', 'set a mark', openMark],
 	]],
 	['Map', [
-		[[], 'arrows on the map', 'move from block to block; with Shift, eight', null],
-		[[], 'Enter on the map', 'pin the block; let it go', null],
+		[[], '← ↑ ↓ →', 'on the map: from block to block; with Shift, eight', null],
+		[[], 'Enter', 'on the map: pin the block; let it go', null],
 		[['i', 'o'], 'I O', 'zoom in; out', (k) => active().zoomBy(k === 'i' ? 2 : 0.5)],
 		[['0'], '0', 'the whole disk', () => active().fitAll()],
 		[['w', 'a', 's', 'd'], 'W A S D', 'move a map that is zoomed in', (k) => {
@@ -57,7 +57,7 @@ export function makeKeys() {
 		head.textContent = title;
 		for (const [keys, names, words, f] of rows) {
 			const dt = document.createElement('dt'), dd = document.createElement('dd');
-			for (const name of f ? names.split(' ') : [names]) {
+			for (const name of names.split(' ')) {
 				const kbd = document.createElement('kbd');
 				kbd.textContent = name;
 				dt.append(kbd, ' ');

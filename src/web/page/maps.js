@@ -93,7 +93,7 @@ export function layout() {
 	const style = getComputedStyle(main), inner = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
 	const width = stacked ? inner : inner - 23 * rem - gap;
 	const height = stacked ? innerHeight * 0.62 : main.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-	const gutter = see.order === 'row' ? 2.6 * rem : 0, caption = 2.1 * rem;
+	const gutter = see.order === 'row' ? 3.2 * rem : 0, caption = 2.1 * rem;
 	let best = null;
 	for (let across = 1; across <= n; across++) {
 		const down = Math.ceil(n / across), grids = maps.map((m) => m.grid());

@@ -58,7 +58,7 @@ export function tellCounters() {
 
 /* --- the block --- */
 
-let asking = false, shown = '', notBefore = 0, block = null;
+let blockAsked = false, blockKey = '', blockNotBefore = 0, block = null;
 
 /* What is to be told of: where it is pinned, else where the pointer is. */
 function subject() {
@@ -70,18 +70,18 @@ function subject() {
 }
 
 export async function tickPanel(now) {
-	if (asking || now < notBefore)
+	if (blockAsked || now < blockNotBefore)
 		return;
 	const about = subject(), words = about && { ...about.words, ...momentWords() };
 	const key = about ? JSON.stringify([words, about.pinned]) : '';
 	const wait = block && (block.ready === false || block.known === false);
-	if (key === shown && !(about && (wait || see.live && block && block.newest !== about.map.frame?.events)))
+	if (key === blockKey && !(about && (wait || see.live && block && block.newest !== about.map.frame?.events)))
 		return;
 	if (!about) {
-		shown = '';
+		blockKey = '';
 		return; /* the last one stays readable */
 	}
-	asking = true;
+	blockAsked = true;
 	delete words.filter; /* a block's history is all of it */
 	try {
 		block = await ask('block', words);
@@ -90,9 +90,9 @@ export async function tickPanel(now) {
 	} catch (e) {
 		$('block-name').textContent = e.message;
 	}
-	shown = key;
-	notBefore = performance.now() + (see.way || see.live || block?.ready === false || block?.known === false ? 150 : 0);
-	asking = false;
+	blockKey = key;
+	blockNotBefore = performance.now() + (see.way || see.live || block?.ready === false || block?.known === false ? 150 : 0);
+	blockAsked = false;
 }
 
 const VERB = { read: 'read', write: 'written', trim: 'trimmed', zero: 'zeroed', flush: 'flushed' };
@@ -179,5 +179,3 @@ export function blockWords() {
 		return '';
 	return [block.words || '', block.path || '', `offset ${bytesWords(block.at)}`, $('block-state').textContent].filter((x) => x).join(', ');
 }
-
-export const blockShown = () => shown;

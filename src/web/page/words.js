@@ -37,7 +37,7 @@ export function bytesWords(n) {
 /* 12M: for a ruler. */
 export function bytesShort(n) {
 	let u = 0;
-	while (n >= 1024 && u < UNITS.length - 1 && Number.isInteger(n / 1024 * 4)) {
+	while (n >= 1024 && u < UNITS.length - 1 && Number.isInteger(n / 1024 * 8)) {
 		n /= 1024;
 		u++;
 	}
