@@ -6,10 +6,17 @@ import { check, DIR, same, serve, Skip, test, until, WAIT, WebSocket } from './r
 
 class Firefox {
 	static async start() {
-		const profile = mkdtempSync(`${DIR}/firefox-`), f = new Firefox();
+		const profile = mkdtempSync(`${DIR}/firefox-`),
+			f = new Firefox();
 		mkdirSync(`${profile}/home`);
-		f.process = spawn(process.env.FIREFOX, ['--headless', '--no-remote', '--remote-debugging-port', '0', '--profile', profile],
-			{ stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, HOME: `${profile}/home`, MOZ_CRASHREPORTER_DISABLE: '1' } });
+		f.process = spawn(
+			process.env.FIREFOX,
+			['--headless', '--no-remote', '--remote-debugging-port', '0', '--profile', profile],
+			{
+				stdio: ['ignore', 'ignore', 'pipe'],
+				env: { ...process.env, HOME: `${profile}/home`, MOZ_CRASHREPORTER_DISABLE: '1' },
+			},
+		);
 		let said = '';
 		f.process.stderr.on('data', (d) => (said = (said + d).slice(-100000)));
 		f.gone = new Promise((r) => f.process.on('exit', r));
@@ -35,8 +42,7 @@ class Firefox {
 		await new Promise((yes, no) => this.socket.on('open', yes).on('error', no));
 		this.socket.on('message', (m) => {
 			const a = JSON.parse(m);
-			if (a.id)
-				this.waiting.get(a.id)?.(a);
+			if (a.id) this.waiting.get(a.id)?.(a);
 			else if (a.method === 'log.entryAdded' && a.params.level === 'error' && a.params.type === 'javascript')
 				this.wrong.push(a.params.text);
 		});
@@ -55,20 +61,34 @@ class Firefox {
 			});
 			this.socket.send(JSON.stringify({ id, method, params }));
 		});
-		if (answer.type === 'error')
-			throw new Error(`${method}: ${answer.message}`);
+		if (answer.type === 'error') throw new Error(`${method}: ${answer.message}`);
 		return answer.result;
 	}
 
 	async evaluate(text) {
-		const r = await this.call('script.evaluate', { expression: `(async () => JSON.stringify(await (${text})))()`, target: { context: this.context }, awaitPromise: true });
-		if (r.type === 'exception')
-			throw new Error(r.exceptionDetails.text);
+		const r = await this.call('script.evaluate', {
+			expression: `(async () => JSON.stringify(await (${text})))()`,
+			target: { context: this.context },
+			awaitPromise: true,
+		});
+		if (r.type === 'exception') throw new Error(r.exceptionDetails.text);
 		return r.result.value === undefined ? undefined : JSON.parse(r.result.value);
 	}
 
 	key(value) {
-		return this.call('input.performActions', { context: this.context, actions: [{ type: 'key', id: 'k', actions: [{ type: 'keyDown', value }, { type: 'keyUp', value }] }] });
+		return this.call('input.performActions', {
+			context: this.context,
+			actions: [
+				{
+					type: 'key',
+					id: 'k',
+					actions: [
+						{ type: 'keyDown', value },
+						{ type: 'keyUp', value },
+					],
+				},
+			],
+		});
 	}
 
 	async stop() {
@@ -80,13 +100,16 @@ class Firefox {
 }
 
 test('firefox_shows_the_same', async () => {
-	if (!process.env.FIREFOX)
-		throw new Skip('no firefox-esr');
-	const f = await Firefox.start(), server = await serve(`${DIR}/small.log`);
+	if (!process.env.FIREFOX) throw new Skip('no firefox-esr');
+	const f = await Firefox.start(),
+		server = await serve(`${DIR}/small.log`);
 	try {
 		await f.call('browsingContext.setViewport', { context: f.context, viewport: { width: 1280, height: 800 } });
 		await f.call('browsingContext.navigate', { context: f.context, url: server.url, wait: 'complete' });
-		const settled = () => until('a picture', () => f.evaluate('globalThis.blkscope && blkscope.maps.length > 0 && blkscope.maps.every((m) => m.settled())'));
+		const settled = () =>
+			until('a picture', () =>
+				f.evaluate('globalThis.blkscope && blkscope.maps.length > 0 && blkscope.maps.every((m) => m.settled())'),
+			);
 		await until('the first picture', () => f.evaluate('!!globalThis.blkscope?.maps[0]?.frame'));
 		await f.key('\uE012'); // to the left: no longer live
 		await f.evaluate('void (blkscope.see.t = 100e9)');
@@ -96,17 +119,27 @@ test('firefox_shows_the_same', async () => {
 			return [at(0, 0), at(44, 2), at(6, 4), at(8, 6), at(100, 100)];
 		})()`);
 		const dark = await f.evaluate("blkscope.see.palette.name === 'default'");
-		same(colours, dark ? ['213,94,0', '213,94,0', '0,158,115', '245,245,245', '27,27,31'] : ['213,94,0', '213,94,0', '78,175,143', '28,28,34', '232,232,236']);
+		same(
+			colours,
+			dark
+				? ['213,94,0', '213,94,0', '0,158,115', '245,245,245', '27,27,31']
+				: ['213,94,0', '213,94,0', '78,175,143', '28,28,34', '232,232,236'],
+		);
 		await f.key('h');
 		await settled();
-		same(await f.evaluate("[blkscope.see.order, document.getElementById('order').getAttribute('aria-pressed')]"), ['hilbert', 'true']);
+		same(await f.evaluate("[blkscope.see.order, document.getElementById('order').getAttribute('aria-pressed')]"), [
+			'hilbert',
+			'true',
+		]);
 		await f.key('h');
 		await f.key('i');
 		await settled();
 		check(await f.evaluate('blkscope.maps[0].zoomed()'), 'it zooms');
 		await f.evaluate("document.querySelector('.surface').focus()");
 		await f.key('\uE014');
-		await until('the panel', async () => /written by|never changed/.test(await f.evaluate("document.getElementById('block-state').textContent")));
+		await until('the panel', async () =>
+			/written by|never changed/.test(await f.evaluate("document.getElementById('block-state').textContent")),
+		);
 		await f.key('\uE011'); // Home
 		await settled();
 		same(await f.evaluate('[blkscope.see.t, blkscope.maps[0].frame.events <= 1]'), [0, true]);

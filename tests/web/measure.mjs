@@ -6,19 +6,25 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { BIN, browserEnds, DIR, openPage, serve, until } from './rig.mjs';
 
-const SECONDS = Number(process.argv[3] || 10), RATE = 400000; // lines in a second: 200,000 requests that begin and end
+const SECONDS = Number(process.argv[3] || 10),
+	RATE = 400000; // lines in a second: 200,000 requests that begin and end
 
 const percentile = (values, p) => {
 	const sorted = [...values].sort((a, b) => a - b);
 	return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] : NaN;
 };
 
-const told = (values) => `median ${percentile(values, 0.5).toFixed(1)}, 99 % ${percentile(values, 0.99).toFixed(1)}, most ${percentile(values, 1).toFixed(1)} ms`;
+const told = (values) =>
+	['median', '99 %', 'most'].map((w, i) => `${w} ${percentile(values, [0.5, 0.99, 1][i]).toFixed(1)}`).join(', ') + ' ms';
 
 // Times of all calls of requestAnimationFrame, of drawn pictures, and how old the newest event in each was.
 async function watch(page, seconds) {
 	return page.evaluate(async (s) => {
-		const m = blkscope.maps[0], wall = Number(BigInt(blkscope.see.session.wall) / 1000n) / 1000, calls = [], drawn = [], ages = [];
+		const m = blkscope.maps[0],
+			wall = Number(BigInt(blkscope.see.session.wall) / 1000n) / 1000,
+			calls = [],
+			drawn = [],
+			ages = [];
 		const draw = m.draw;
 		let events = 0;
 		m.draw = function (...a) {
@@ -44,18 +50,29 @@ async function watch(page, seconds) {
 }
 
 function report(name, w, age) {
-	const gaps = w.calls.slice(1).map((t, i) => t - w.calls[i]), s = (w.calls[w.calls.length - 1] - w.calls[0]) / 1000;
-	console.log(`${name}: ${((w.calls.length - 1) / s).toFixed(1)} frames/s (${told(gaps)} apart), ${(w.drawn.length / s).toFixed(1)} drawn/s, question to pixel ${told(w.lag)}` +
-		(age ? `, request to pixel ${told(w.ages)}, ${w.events} events at the end` : ''));
+	const gaps = w.calls.slice(1).map((t, i) => t - w.calls[i]),
+		s = (w.calls[w.calls.length - 1] - w.calls[0]) / 1000;
+	console.log(
+		`${name}: ${((w.calls.length - 1) / s).toFixed(1)} frames/s (${told(gaps)} apart), ` +
+			`${(w.drawn.length / s).toFixed(1)} drawn/s, question to pixel ${told(w.lag)}` +
+			(age ? `, request to pixel ${told(w.ages)}, ${w.events} events at the end` : ''),
+	);
 }
 
 const screen = { viewport: { width: 1920, height: 1080 } };
 
-{ // playing
-	const log = `${DIR}/play.log`, out = openSync(log, 'w');
-	await new Promise((r) => spawn(`${BIN}/../bench/bench-genlog`, ['--lines=2000000', `--rate=${RATE / 4}`, '--size=2G'], { stdio: ['ignore', out, 'inherit'] }).on('exit', r));
+{
+	// playing
+	const log = `${DIR}/play.log`,
+		out = openSync(log, 'w');
+	await new Promise((r) =>
+		spawn(`${BIN}/../bench/bench-genlog`, ['--lines=2000000', `--rate=${RATE / 4}`, '--size=2G'], {
+			stdio: ['ignore', out, 'inherit'],
+		}).on('exit', r),
+	);
 	closeSync(out);
-	const server = await serve(log), page = await openPage(server.url, screen);
+	const server = await serve(log),
+		page = await openPage(server.url, screen);
 	await page.keyboard.press('Home');
 	await page.click('#play');
 	report('playing 50,000 requests/s of 2 GiB', await watch(page, SECONDS));
@@ -63,12 +80,17 @@ const screen = { viewport: { width: 1920, height: 1080 } };
 	await server.stop();
 }
 
-{ // live
-	const log = `${DIR}/growing.log`, out = openSync(log, 'w');
-	const writer = spawn(`${BIN}/../bench/bench-genlog`, ['--live', `--rate=${RATE}`, `--lines=${RATE * (SECONDS + 6)}`, '--size=2G'], { stdio: ['ignore', out, 'inherit'] });
+{
+	// live
+	const log = `${DIR}/growing.log`,
+		out = openSync(log, 'w');
+	const writer = spawn(`${BIN}/../bench/bench-genlog`, ['--live', `--rate=${RATE}`, `--lines=${RATE * (SECONDS + 6)}`, '--size=2G'], {
+		stdio: ['ignore', out, 'inherit'],
+	});
 	closeSync(out);
 	const ended = new Promise((r) => writer.on('exit', r));
-	const server = await serve(log), page = await openPage(server.url, screen);
+	const server = await serve(log),
+		page = await openPage(server.url, screen);
 	await until('it is live', () => page.evaluate(() => blkscope.see.live && blkscope.maps[0].frame.events > 0));
 	await new Promise((r) => setTimeout(r, 1500));
 	report('live, 200,000 requests/s of 2 GiB', await watch(page, SECONDS), true);

@@ -14,8 +14,7 @@ let before = 0;
 function tick(now) {
 	advance(before ? now - before : 0);
 	before = now;
-	for (const m of maps)
-		m.tick(now);
+	for (const m of maps) m.tick(now);
 	tickTime(now);
 	tickPanel(now);
 	requestAnimationFrame(tick);
@@ -32,7 +31,8 @@ async function start() {
 	}
 	const empty = see.session.disks.find((d) => !d.cells);
 	trouble.hidden = !empty;
-	if (empty) { /* a log whose first client is still to come */
+	if (empty) {
+		/* a log whose first client is still to come */
 		trouble.textContent = `${empty.name}: waiting for its first connection`;
 		setTimeout(start, 300);
 		return;
@@ -48,10 +48,8 @@ async function start() {
 	makeKeys();
 	see.t = see.length;
 	askStory();
-	if (see.order !== 'row')
-		setOrder(see.order);
-	for (const what of ['motion', 't', 'disk', 'view'])
-		changed(what);
+	if (see.order !== 'row') setOrder(see.order);
+	for (const what of ['motion', 't', 'disk', 'view']) changed(what);
 	document.documentElement.classList.add('ready');
 	requestAnimationFrame(tick);
 }

@@ -10,41 +10,48 @@ const $ = (id) => document.getElementById(id);
 /* A new element: its tag, its class, its text or children. */
 export function make(tag, cls = '', ...inside) {
 	const e = document.createElement(tag);
-	if (cls)
-		e.className = cls;
+	if (cls) e.className = cls;
 	e.append(...inside);
 	return e;
 }
 
 /* --- counters; they are the legend, too --- */
 
-const ROWS = [['write', 'write'], ['read', 'read'], ['trim', 'trim'], ['zero', 'zero'], ['flush', 'flush'], ['error', 'error'], ['untouched', 'never changed']];
+const ROWS = [
+	['write', 'write'],
+	['read', 'read'],
+	['trim', 'trim'],
+	['zero', 'zero'],
+	['flush', 'flush'],
+	['error', 'error'],
+	['untouched', 'never changed'],
+];
 const counters = new Map();
 
 export function makeCounters() {
 	for (const [name, words] of ROWS) {
-		const sample = make('span', `sample sample-${name}`), row = make('tr');
-		const head = make('th', '', sample, words), cells = [1, 2, 3, 4].map(() => make('td'));
+		const sample = make('span', `sample sample-${name}`),
+			row = make('tr');
+		const head = make('th', '', sample, words),
+			cells = [1, 2, 3, 4].map(() => make('td'));
 		head.scope = 'row';
-		if (name === 'untouched')
-			head.colSpan = 5;
-		row.append(head, ...name === 'untouched' ? [] : cells);
+		if (name === 'untouched') head.colSpan = 5;
+		row.append(head, ...(name === 'untouched' ? [] : cells));
 		$('counters').append(row);
 		counters.set(name, cells);
 	}
 }
 
 function put(cell, text) {
-	if (cell.textContent !== text)
-		cell.textContent = text;
+	if (cell.textContent !== text) cell.textContent = text;
 }
 
 export function tellCounters() {
 	const f = active().frame;
-	if (!f)
-		return;
+	if (!f) return;
 	for (const [name, o] of Object.entries(f.ops)) {
-		const cells = counters.get(name), bytes = name !== 'flush';
+		const cells = counters.get(name),
+			bytes = name !== 'flush';
 		put(cells[0], countWords(o.n));
 		put(cells[1], bytes ? bytesWords(o.bytes) : '');
 		put(cells[2], o.rate ? countWords(o.rate) : '');
@@ -58,25 +65,27 @@ export function tellCounters() {
 
 /* --- the block --- */
 
-let blockAsked = false, blockKey = '', blockNotBefore = 0, block = null;
+let blockAsked = false,
+	blockKey = '',
+	blockNotBefore = 0,
+	block = null;
 
 /* What is to be told of: where it is pinned, else where the pointer is. */
 function subject() {
-	const pinned = maps.find((m) => m.pinned), map = pinned || pointed;
-	if (!map)
-		return null;
+	const pinned = maps.find((m) => m.pinned),
+		map = pinned || pointed;
+	if (!map) return null;
 	const unit = map.unitAt(pinned ? map.pinned : map.cursor);
 	return unit && { map, pinned: !!pinned, words: { ...map.gridWords(), px: unit.x, py: unit.y } };
 }
 
 export async function tickPanel(now) {
-	if (blockAsked || now < blockNotBefore)
-		return;
-	const about = subject(), words = about && { ...about.words, ...momentWords() };
+	if (blockAsked || now < blockNotBefore) return;
+	const about = subject(),
+		words = about && { ...about.words, ...momentWords() };
 	const key = about ? JSON.stringify([words, about.pinned]) : '';
 	const wait = block && (block.ready === false || block.known === false);
-	if (key === blockKey && !(about && (wait || see.live && block && block.newest !== about.map.frame?.events)))
-		return;
+	if (key === blockKey && !(about && (wait || (see.live && block && block.newest !== about.map.frame?.events)))) return;
 	if (!about) {
 		blockKey = '';
 		return; /* the last one stays readable */
@@ -108,59 +117,75 @@ function tellBlock(b, about) {
 	$('block-body').hidden = false;
 	$('unpin').hidden = !about.pinned;
 	$('block-name').textContent = b.words || (b.volume ? 'not known' : stateWords(b));
-	$('block-name').style.color = b.words && see.palette.structure[b.class] || '';
+	$('block-name').style.color = (b.words && see.palette.structure[b.class]) || '';
 	put($('block-path'), b.path || '');
 	$('block-path').hidden = !b.path;
-	put($('block-at'), `${hexWords(b.at)} · ${bytesWords(b.at)} · ${bytesWords(b.len)}${see.session.disks.length > 1 ? ` of ${about.map.disk.name}` : ''}`);
+	const of = see.session.disks.length > 1 ? ` of ${about.map.disk.name}` : '';
+	put($('block-at'), `${hexWords(b.at)} · ${bytesWords(b.at)} · ${bytesWords(b.len)}${of}`);
 	put($('block-volume'), [b.volume, ...(b.flags || [])].filter((x) => x).join(' · '));
-	const digits = digitsFor(see.length), w = b.writer;
-	put($('block-state'), w ? `${stateWords(b)} by ${connectionName(about.map.index, w.conn)} at ${timeWords(w.t, digits)}` : stateWords(b));
+	const digits = digitsFor(see.length),
+		w = b.writer;
+	put(
+		$('block-state'),
+		w ? `${stateWords(b)} by ${connectionName(about.map.index, w.conn)} at ${timeWords(w.t, digits)}` : stateWords(b),
+	);
 	tellHistory(b, about, digits);
 	tellHex(b);
 }
 
 function stateWords(b) {
 	const counts = Object.entries(b.blocks || {}).filter(([, n]) => n);
-	if (counts.length < 2)
-		return b.state === 'untouched' ? 'never changed' : b.state;
+	if (counts.length < 2) return b.state === 'untouched' ? 'never changed' : b.state;
 	return counts.map(([state, n]) => `${countWords(n)} ${state === 'untouched' ? 'never changed' : state}`).join(', ');
 }
+
+const deed = (h) => (h.error ? `${h.op} failed: ${h.error}` : VERB[h.op] || h.op);
 
 function tellHistory(b, about, digits) {
 	const list = $('block-history');
 	$('block-count').textContent = b.history.length ? `${countWords(b.history.length + (b.more || 0))} requests` : '';
-	list.replaceChildren(...b.history.slice(0, 100).map((h) => {
-		const go = make('button', 'jump', make('span', `sample sample-${h.error ? 'error' : h.op}`), make('span', 'when', timeWords(h.t, digits)),
-			make('span', 'what', `${h.error ? `${h.op} failed: ${h.error}` : VERB[h.op] || h.op}, ${bytesWords(h.len)} at ${hexWords(h.at)}`));
-		go.type = 'button';
-		go.title = connectionName(about.map.index, h.conn);
-		if (h.t > b.t)
-			go.classList.add('later');
-		go.addEventListener('click', () => {
-			see.way = 0;
-			goTo(h.t);
-		});
-		return make('li', '', go);
-	}));
-	if (b.more)
-		list.append(make('li', 'faint', `and ${countWords(b.more)} before`));
+	list.replaceChildren(
+		...b.history.slice(0, 100).map((h) => {
+			const go = make(
+				'button',
+				'jump',
+				make('span', `sample sample-${h.error ? 'error' : h.op}`),
+				make('span', 'when', timeWords(h.t, digits)),
+				make('span', 'what', `${deed(h)}, ${bytesWords(h.len)} at ${hexWords(h.at)}`),
+			);
+			go.type = 'button';
+			go.title = connectionName(about.map.index, h.conn);
+			if (h.t > b.t) go.classList.add('later');
+			go.addEventListener('click', () => {
+				see.way = 0;
+				goTo(h.t);
+			});
+			return make('li', '', go);
+		}),
+	);
+	if (b.more) list.append(make('li', 'faint', `and ${countWords(b.more)} before`));
 }
 
 /* 16 bytes a line: offset, hexadecimal, text. */
 function tellHex(b) {
-	const lines = [], bytes = (b.hex || '').match(/../g) || [];
+	const lines = [],
+		bytes = (b.hex || '').match(/../g) || [];
 	for (let i = 0; i < bytes.length; i += 16) {
-		const part = bytes.slice(i, i + 16), same = i >= 16 && part.join() === bytes.slice(i - 16, i).join();
+		const part = bytes.slice(i, i + 16),
+			same = i >= 16 && part.join() === bytes.slice(i - 16, i).join();
 		if (same) {
-			if (lines[lines.length - 1] !== '*')
-				lines.push('*');
+			if (lines[lines.length - 1] !== '*') lines.push('*');
 			continue;
 		}
-		const text = part.map((h) => {
-			const n = parseInt(h, 16);
-			return n >= 32 && n < 127 ? String.fromCharCode(n) : '·';
-		}).join('');
-		lines.push(`${i.toString(16).padStart(4, '0')}  ${part.slice(0, 8).join(' ')}  ${part.slice(8).join(' ')}`.padEnd(56) + text);
+		const text = part
+			.map((h) => {
+				const n = parseInt(h, 16);
+				return n >= 32 && n < 127 ? String.fromCharCode(n) : '·';
+			})
+			.join('');
+		lines.push(
+			`${i.toString(16).padStart(4, '0')}  ${part.slice(0, 8).join(' ')}  ${part.slice(8).join(' ')}`.padEnd(56) + text,
+		);
 	}
 	$('block-hex').textContent = lines.join('\n');
 	$('block-hex').hidden = !lines.length;
@@ -175,7 +200,8 @@ export function makePanel() {
 
 /* For the live region: what the cursor is on. */
 export function blockWords() {
-	if (!block)
-		return '';
-	return [block.words || '', block.path || '', `offset ${bytesWords(block.at)}`, $('block-state').textContent].filter((x) => x).join(', ');
+	if (!block) return '';
+	return [block.words || '', block.path || '', `offset ${bytesWords(block.at)}`, $('block-state').textContent]
+		.filter((x) => x)
+		.join(', ');
 }
