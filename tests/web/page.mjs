@@ -47,6 +47,38 @@ test('the_block_under_the_pointer_is_told', () =>
 		await until('another block', async () => !(await page.textContent('#block-at')).startsWith('0x12c000'));
 	}));
 
+test('what_a_block_is_for_is_told_and_drawn', () =>
+	withPage(`${DIR}/ext4.rec`, {}, async (page) => {
+		await goTo(page, 1e6);
+		const parts = await until('the structure', () => page.evaluate(() => blkscope.maps[0].structure?.parts.regions.length && blkscope.maps[0].structure.parts));
+		const words = parts.regions.map((r) => r.words).join('; ');
+		check(/inode table/.test(words) && /journal/.test(words), words);
+		const journal = parts.regions.find((r) => r.class === 'journal');
+		const at = await placeOf(page, journal.box[0], journal.box[1]);
+		await page.mouse.move(at.x, at.y);
+		await until('words of the block', async () => /journal/.test(await page.textContent('#block-name')));
+		const picture = () => page.evaluate(() => blkscope.maps[0].canvas.toDataURL());
+		await page.mouse.move(1, 1);
+		await settled(page);
+		const drawn = await picture();
+		await page.keyboard.press('u');
+		await settled(page);
+		check((await picture()) !== drawn, 'U takes the outlines away');
+		await page.keyboard.press('u');
+		await settled(page);
+		same(await picture(), drawn, 'and brings them back');
+		// every write to a file, and nothing of the other
+		await page.keyboard.press('f');
+		await page.fill('#file', '/two');
+		await page.click('#filter button.primary');
+		await page.waitForSelector('#filter-chip:not([hidden])');
+		await until('only this file', async () => {
+			await settled(page);
+			const written = (await painted(page)).units.filter((u) => u === 'write').length;
+			return written >= 49 && written < 90; // 49 blocks, and what tells of them; both files and the rest are over 100
+		});
+	}));
+
 test('bytes_are_those_of_the_moment', () =>
 	withPage(`${DIR}/marked.rec`, {}, async (page) => {
 		const at = await placeOf(page, 0, 0);

@@ -298,7 +298,7 @@ export class DiskMap {
 		if (!this.frame) return;
 		ctx.save();
 		ctx.beginPath();
-		ctx.rect(this.gutter, 0, canvas.width - this.gutter, canvas.height);
+		ctx.rect(this.gutter && this.gutter - 3 * this.lineWidth(), 0, canvas.width, canvas.height);
 		ctx.clip();
 		const s = this.source;
 		if (s.order === see.order && (s.cols === null || s.cols === this.cols)) {

@@ -104,6 +104,7 @@ export function layout() {
 		inner = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
 	const width = stacked ? inner : inner - 23 * rem - gap;
 	const height = stacked ? innerHeight * 0.62 : main.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+	const air = 0.6 * rem; /* for the ring of the focus */
 	const gutter = see.order === 'row' ? 3.2 * rem : 0,
 		caption = 2.1 * rem;
 	let best = null;
@@ -111,7 +112,7 @@ export function layout() {
 		const down = Math.ceil(n / across),
 			grids = maps.map((m) => m.grid());
 		const w = (width - gap * (across - 1)) / across - gutter,
-			h = (height - gap * (down - 1)) / down - caption;
+			h = (height - air - gap * (down - 1)) / down - caption;
 		const scale = Math.min(...grids.map((g) => scaleFor(g, w * dpr, h * dpr)));
 		if (!best || scale > best.scale * 1.05) best = { across, scale };
 	}

@@ -117,7 +117,7 @@ function tellBlock(b, about) {
 	$('block-body').hidden = false;
 	$('unpin').hidden = !about.pinned;
 	$('block-name').textContent = b.words || (b.volume ? 'not known' : stateWords(b));
-	$('block-name').style.color = (b.words && see.palette.structure[b.class]) || '';
+	$('block-name').style.color = (b.class !== 'nothing' && see.palette.structure[b.class]) || '';
 	put($('block-path'), b.path || '');
 	$('block-path').hidden = !b.path;
 	const of = see.session.disks.length > 1 ? ` of ${about.map.disk.name}` : '';
