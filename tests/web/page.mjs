@@ -50,7 +50,9 @@ test('the_block_under_the_pointer_is_told', () =>
 test('what_a_block_is_for_is_told_and_drawn', () =>
 	withPage(`${DIR}/ext4.rec`, {}, async (page) => {
 		await goTo(page, 1e6);
-		const parts = await until('the structure', () => page.evaluate(() => blkscope.maps[0].structure?.parts.regions.length && blkscope.maps[0].structure.parts));
+		const parts = await until('the structure', () =>
+			page.evaluate(() => blkscope.maps[0].structure?.parts.regions.length && blkscope.maps[0].structure.parts),
+		);
 		const words = parts.regions.map((r) => r.words).join('; ');
 		check(/inode table/.test(words) && /journal/.test(words), words);
 		const journal = parts.regions.find((r) => r.class === 'journal');

@@ -143,7 +143,8 @@ const deed = (h) => (h.error ? `${h.op} failed: ${h.error}` : VERB[h.op] || h.op
 
 function tellHistory(b, about, digits) {
 	const list = $('block-history');
-	$('block-count').textContent = b.history.length ? `${countWords(b.history.length + (b.more || 0))} requests` : '';
+	const n = b.history.length + (b.more || 0);
+	$('block-count').textContent = n ? `${countWords(n)} request${n > 1 ? 's' : ''}` : '';
 	list.replaceChildren(
 		...b.history.slice(0, 100).map((h) => {
 			const go = make(

@@ -80,36 +80,48 @@ function fitCanvas(canvas) {
 
 const span = () => Math.max(see.length, 1);
 
-/* Each place has the hue of the class that happened most, stronger the more happened. */
-function heatImage(heat, rows) {
-	const image = new ImageData(heat.bins, rows.length),
-		{ data } = image;
-	const hues = ['read', 'write', 'trim', 'zero', 'flush'].map((c) =>
-		rgbOf(c === 'flush' ? see.palette.flush : see.palette.classes[c]),
-	);
+/* Each place has the hue of the class that happened most, stronger the more happened.  rows: for each row of the picture, the
+ * rows of the table that it sums; across: so many bins are one column. */
+function heatImage(heat, rows, across) {
+	const w = Math.ceil(heat.bins / across);
+	const image = new ImageData(w, rows.length);
+	const names = ['read', 'write', 'trim', 'zero', 'flush'];
+	const hues = names.map((c) => rgbOf(c === 'flush' ? see.palette.flush : see.palette.classes[c]));
 	const ground = rgbOf(see.palette.untouched);
+	const sums = heat.table.map(() => new Float64Array(w * rows.length));
 	let most = 1;
-	for (const table of heat.table) for (let i = 0; i < table.length; i++) most = Math.max(most, table[i]);
-	rows.forEach((row, y) => {
-		for (let x = 0; x < heat.bins; x++) {
-			let best = -1,
-				n = 0;
-			heat.table.forEach((table, c) => {
-				if (table[row * heat.bins + x] > n) {
-					n = table[row * heat.bins + x];
-					best = c;
+	heat.table.forEach((table, c) => {
+		rows.forEach((of, y) => {
+			for (const row of of) {
+				for (let bin = 0; bin < heat.bins; bin++) {
+					const n = table[row * heat.bins + bin];
+					if (n) most = Math.max(most, (sums[c][y * w + Math.floor(bin / across)] += n));
 				}
-			});
-			const colour = best < 0 ? ground : mix(ground, hues[best], 0.6 + (0.4 * Math.log(1 + n)) / Math.log(1 + most));
-			data.set([...colour, 255], 4 * (y * heat.bins + x));
-		}
+			}
+		});
 	});
+	for (let i = 0; i < w * rows.length; i++) {
+		let best = -1;
+		for (let c = 0; c < sums.length; c++) if (sums[c][i] > (best < 0 ? 0 : sums[best][i])) best = c;
+		const strength = best < 0 ? 0 : 0.6 + (0.4 * Math.log(1 + sums[best][i])) / Math.log(1 + most);
+		image.data.set([...(best < 0 ? ground : mix(ground, hues[best], strength)), 255], 4 * i);
+	}
 	const canvas = document.createElement('canvas');
-	canvas.width = heat.bins;
+	canvas.width = w;
 	canvas.height = rows.length;
 	canvas.getContext('2d').putImageData(image, 0, 0);
-	return canvas;
+	return { canvas, across, rows: rows.length * rows[0].length }; /* bins in a column; rows of the table in all */
 }
+
+/* Neighbours are summed until each is seen: two pixels high, one wide. */
+function grouped(n, room, least) {
+	const each = Math.max(1, Math.ceil((n * least) / Math.max(room, 1))),
+		groups = [];
+	for (let i = 0; i < n; i += each) groups.push(Array.from({ length: Math.min(each, n - i) }, (_, k) => i + k));
+	return groups;
+}
+
+const acrossFor = (heat, w) => Math.max(1, Math.ceil(span() / heat.bin / Math.max(w, 1)));
 
 function putHeat(c, heat, image, x, y, w, h) {
 	c.imageSmoothingEnabled = false;
@@ -117,15 +129,10 @@ function putHeat(c, heat, image, x, y, w, h) {
 	c.beginPath();
 	c.rect(x, y, w, h);
 	c.clip();
-	/* the last row may reach beyond the disk */
-	const rows = heat.rowBytes ? Math.max(1, see.session.disks[see.disk].size / heat.rowBytes) : image.height;
-	c.drawImage(
-		image,
-		x + (heat.start / span()) * w,
-		y,
-		Math.max(1, ((heat.bin * heat.bins) / span()) * w),
-		(h * image.height) / Math.min(rows, image.height),
-	);
+	/* the last row may reach beyond the disk, and the last column beyond the newest */
+	const rows = heat.rowBytes ? Math.max(1, see.session.disks[see.disk].size / heat.rowBytes) : image.rows;
+	const wide = ((heat.bin * image.across * image.canvas.width) / span()) * w;
+	c.drawImage(image.canvas, x + (heat.start / span()) * w, y, Math.max(1, wide), (h * image.rows) / rows);
 	c.restore();
 }
 
@@ -161,7 +168,11 @@ function drawBar() {
 				putHeat(
 					l,
 					books.offset,
-					heatImage(books.offset, [...Array(books.offset.rows).keys()]),
+					heatImage(
+						books.offset,
+						grouped(books.offset.rows, bottom - top, 2 * size.dpr),
+						acrossFor(books.offset, size.w),
+					),
 					0,
 					top,
 					size.w,
@@ -310,7 +321,19 @@ function drawLatency(c, size, chart) {
 		last = used[used.length - 1],
 		rows = [];
 	for (let row = last; row >= first; row--) rows.push(row);
-	putHeat(c, heat, heatImage(heat, rows), 0, 0, size.w, size.h);
+	putHeat(
+		c,
+		heat,
+		heatImage(
+			heat,
+			rows.map((r) => [r]),
+			acrossFor(heat, size.w),
+		),
+		0,
+		0,
+		size.w,
+		size.h,
+	);
 	tellChart(chart, `${durationWords(2 ** first)} to ${durationWords(2 ** (last + 1))}`);
 }
 
