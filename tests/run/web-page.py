@@ -102,7 +102,8 @@ def make_file_system(d):
 
 
 def main_of_node():
-    node, chromium = shutil.which('node'), shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+    node = os.environ.get('NODE') or shutil.which('node')
+    chromium = shutil.which('chromium') or shutil.which('google-chrome')
     if not node:
         skip('no node')
     if not chromium:
@@ -112,11 +113,12 @@ def main_of_node():
         make_logs(d)
         make_recording(d)
         make_file_system(d)
-        env = dict(os.environ, SRC=SRC, FIXTURES=d, BIN=BIN, NODE_MODULES_OF=MODULES, CHROMIUM=chromium, FIREFOX=shutil.which('firefox-esr') or '',
-                   HOME=d, SLOWER=str(SLOWER))
+        env = dict(os.environ, SRC=SRC, FIXTURES=d, BIN=BIN, NODE_MODULES_OF=MODULES, CHROMIUM=chromium,
+                   FIREFOX=shutil.which('firefox-esr') or '', HOME=d, SLOWER=str(SLOWER))
         sys.stdout.flush()
         script = '/measure.mjs' if '--measure' in sys.argv else '/run.mjs'
-        sys.exit(subprocess.run([node, WEB + script] + sys.argv[1:], env=env, stdin=subprocess.DEVNULL, timeout=230 * SLOWER).returncode)
+        p = subprocess.run([node, WEB + script] + sys.argv[1:], env=env, stdin=subprocess.DEVNULL, timeout=230 * SLOWER)
+        sys.exit(p.returncode)
 
 
 main_of_node()

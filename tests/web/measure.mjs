@@ -8,6 +8,7 @@ import { BIN, browserEnds, DIR, openPage, serve, until } from './rig.mjs';
 
 const SECONDS = Number(process.argv[3] || 10),
 	RATE = 400000; // lines in a second: 200,000 requests that begin and end
+const GENLOG = `${BIN}/../bench/bench-genlog`;
 
 const percentile = (values, p) => {
 	const sorted = [...values].sort((a, b) => a - b);
@@ -61,39 +62,32 @@ function report(name, w, age) {
 
 const screen = { viewport: { width: 1920, height: 1080 } };
 
-{
-	// playing
-	const log = `${DIR}/play.log`,
-		out = openSync(log, 'w');
-	await new Promise((r) =>
-		spawn(`${BIN}/../bench/bench-genlog`, ['--lines=2000000', `--rate=${RATE / 4}`, '--size=2G'], {
-			stdio: ['ignore', out, 'inherit'],
-		}).on('exit', r),
+// Everything is random all over the disk, so that no two neighbours are alike: the largest answers there are.
+for (const size of ['64M', '2G']) {
+	const log = `${DIR}/play.log`, out = openSync(log, 'w');
+	const ended = new Promise((r) =>
+		spawn(GENLOG, ['--lines=2000000', `--rate=${RATE / 4}`, `--size=${size}`], { stdio: ['ignore', out, 'inherit'] }).on('exit', r),
 	);
 	closeSync(out);
-	const server = await serve(log),
-		page = await openPage(server.url, screen);
+	await ended;
+	const server = await serve(log), page = await openPage(server.url, screen);
 	await page.keyboard.press('Home');
 	await page.click('#play');
-	report('playing 50,000 requests/s of 2 GiB', await watch(page, SECONDS));
+	report(`playing 50,000 requests/s of ${size}`, await watch(page, SECONDS));
 	await page.context().close();
 	await server.stop();
 }
 
-{
-	// live
-	const log = `${DIR}/growing.log`,
-		out = openSync(log, 'w');
-	const writer = spawn(`${BIN}/../bench/bench-genlog`, ['--live', `--rate=${RATE}`, `--lines=${RATE * (SECONDS + 6)}`, '--size=2G'], {
-		stdio: ['ignore', out, 'inherit'],
-	});
+for (const size of ['64M', '2G']) {
+	const log = `${DIR}/growing.log`, out = openSync(log, 'w');
+	const lines = `--lines=${RATE * (SECONDS + 6)}`;
+	const writer = spawn(GENLOG, ['--live', `--rate=${RATE}`, lines, `--size=${size}`], { stdio: ['ignore', out, 'ignore'] });
 	closeSync(out);
 	const ended = new Promise((r) => writer.on('exit', r));
-	const server = await serve(log),
-		page = await openPage(server.url, screen);
+	const server = await serve(log), page = await openPage(server.url, screen);
 	await until('it is live', () => page.evaluate(() => blkscope.see.live && blkscope.maps[0].frame.events > 0));
 	await new Promise((r) => setTimeout(r, 1500));
-	report('live, 200,000 requests/s of 2 GiB', await watch(page, SECONDS), true);
+	report(`live, 200,000 requests/s of ${size}`, await watch(page, SECONDS), true);
 	await ended;
 	await page.context().close();
 	await server.stop();
