@@ -301,7 +301,7 @@ free_steps:
 static bool wants_web(char **argv)
 {
 	for (; *argv && strcmp(*argv, "--") != 0; argv++)
-		if (strcmp(*argv, "--web") == 0 || strncmp(*argv, "--web=", 6) == 0)
+		if (strcmp(*argv, "--web") == 0 || strncmp(*argv, "--web=", 6) == 0 || strncmp(*argv, "--export=", 9) == 0)
 			return true;
 	return false;
 }
