@@ -63,6 +63,10 @@ def make_logs(d):
     for n in range(40):
         log.request('Write', n * 4096, 4096)
     log.save(d + '/live.more')
+    for name, block in (('log', 0), ('new', 128)):
+        log = Log(1 << 26)
+        log.request('Write', block * 4096, 4096)
+        log.save(d + '/replaced.' + name)
 
 
 def make_recording(d):

@@ -64,13 +64,18 @@ const screen = { viewport: { width: 1920, height: 1080 } };
 
 // Everything is random all over the disk, so that no two neighbours are alike: the largest answers there are.
 for (const size of ['64M', '2G']) {
-	const log = `${DIR}/play.log`, out = openSync(log, 'w');
+	const log = `${DIR}/play.log`,
+		out = openSync(log, 'w');
 	const ended = new Promise((r) =>
-		spawn(GENLOG, ['--lines=2000000', `--rate=${RATE / 4}`, `--size=${size}`], { stdio: ['ignore', out, 'inherit'] }).on('exit', r),
+		spawn(GENLOG, ['--lines=2000000', `--rate=${RATE / 4}`, `--size=${size}`], { stdio: ['ignore', out, 'inherit'] }).on(
+			'exit',
+			r,
+		),
 	);
 	closeSync(out);
 	await ended;
-	const server = await serve(log), page = await openPage(server.url, screen);
+	const server = await serve(log),
+		page = await openPage(server.url, screen);
 	await page.keyboard.press('Home');
 	await page.click('#play');
 	report(`playing 50,000 requests/s of ${size}`, await watch(page, SECONDS));
@@ -79,12 +84,14 @@ for (const size of ['64M', '2G']) {
 }
 
 for (const size of ['64M', '2G']) {
-	const log = `${DIR}/growing.log`, out = openSync(log, 'w');
+	const log = `${DIR}/growing.log`,
+		out = openSync(log, 'w');
 	const lines = `--lines=${RATE * (SECONDS + 6)}`;
 	const writer = spawn(GENLOG, ['--live', `--rate=${RATE}`, lines, `--size=${size}`], { stdio: ['ignore', out, 'ignore'] });
 	closeSync(out);
 	const ended = new Promise((r) => writer.on('exit', r));
-	const server = await serve(log), page = await openPage(server.url, screen);
+	const server = await serve(log),
+		page = await openPage(server.url, screen);
 	await until('it is live', () => page.evaluate(() => blkscope.see.live && blkscope.maps[0].frame.events > 0));
 	await new Promise((r) => setTimeout(r, 1500));
 	report(`live, 200,000 requests/s of ${size}`, await watch(page, SECONDS), true);

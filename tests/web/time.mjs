@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Time: the scrub bar, playing, steps, marks, live.
+import { renameSync } from 'node:fs';
 import { append, check, DIR, goTo, lines, painted, same, settled, test, until, withPage } from './rig.mjs';
 
 const t = (page) => page.evaluate(() => blkscope.see.t / 1e9);
@@ -97,6 +98,19 @@ test('a_growing_log_is_followed', () =>
 		await page.click('#live');
 		await until('the last write', async () => !['none', 'outside'].includes((await painted(page)).units[more.length / 2 - 1]));
 		await until('what is told of it', async () => (await page.textContent('#events')) !== '0');
+	}));
+
+test('a_replaced_file_is_begun_anew', () =>
+	withPage(`${DIR}/replaced.log`, {}, async (page) => {
+		await until('the old one', async () => (await painted(page)).units[0] === 'write');
+		renameSync(`${DIR}/replaced.new`, `${DIR}/replaced.log`);
+		await until('the new one', async () => {
+			const units = await painted(page).then(
+				(p) => p.units,
+				() => [],
+			); // the page may just be loading
+			return units[128] === 'write' && units[0] === 'none';
+		});
 	}));
 
 test('pictures_over_time_are_drawn', () =>

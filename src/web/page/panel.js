@@ -117,9 +117,9 @@ function tellBlock(b, about) {
 	$('block-body').hidden = false;
 	$('unpin').hidden = !about.pinned;
 	$('block-name').textContent = b.words || (b.volume ? 'not known' : stateWords(b));
-	$('block-name').style.color = (b.class !== 'nothing' && see.palette.structure[b.class]) || '';
+	$('block-name').style.color = (!['nothing', 'data'].includes(b.class) && see.palette.structure[b.class]) || '';
 	put($('block-path'), b.path || '');
-	$('block-path').hidden = !b.path;
+	$('block-path').hidden = !b.path || b.words.includes(b.path);
 	const of = see.session.disks.length > 1 ? ` of ${about.map.disk.name}` : '';
 	put($('block-at'), `${hexWords(b.at)} · ${bytesWords(b.at)} · ${bytesWords(b.len)}${of}`);
 	put($('block-volume'), [b.volume, ...(b.flags || [])].filter((x) => x).join(' · '));
@@ -167,26 +167,24 @@ function tellHistory(b, about, digits) {
 	if (b.more) list.append(make('li', 'faint', `and ${countWords(b.more)} before`));
 }
 
-/* 16 bytes a line: offset, hexadecimal, text. */
+/* 16 bytes a line, or 8 where there is less room: offset, hexadecimal, text; lines that are the same are told once. */
 function tellHex(b) {
-	const lines = [],
-		bytes = (b.hex || '').match(/../g) || [];
-	for (let i = 0; i < bytes.length; i += 16) {
-		const part = bytes.slice(i, i + 16),
-			same = i >= 16 && part.join() === bytes.slice(i - 16, i).join();
-		if (same) {
+	const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+	const each = $('block').clientWidth > 74 * 0.84 * 0.62 * rem ? 16 : 8,
+		bytes = (b.hex || '').match(/../g) || [],
+		lines = [];
+	const letter = (n) => (n >= 32 && n < 127 ? String.fromCharCode(n) : '·');
+	let before = '';
+	for (let i = 0; i < bytes.length; i += each) {
+		const part = bytes.slice(i, i + each),
+			now = part.join(' ');
+		if (now === before) {
 			if (lines[lines.length - 1] !== '*') lines.push('*');
 			continue;
 		}
-		const text = part
-			.map((h) => {
-				const n = parseInt(h, 16);
-				return n >= 32 && n < 127 ? String.fromCharCode(n) : '·';
-			})
-			.join('');
-		lines.push(
-			`${i.toString(16).padStart(4, '0')}  ${part.slice(0, 8).join(' ')}  ${part.slice(8).join(' ')}`.padEnd(56) + text,
-		);
+		before = now;
+		const text = part.map((h) => letter(parseInt(h, 16))).join('');
+		lines.push(`${i.toString(16).padStart(4, '0')}  ${now.padEnd(3 * each)} ${text}`);
 	}
 	$('block-hex').textContent = lines.join('\n');
 	$('block-hex').hidden = !lines.length;
