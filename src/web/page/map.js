@@ -8,8 +8,8 @@ import { changed, momentWords, see } from './see.js';
 
 const UNIT_MIN = 4; /* device pixels: a unit is cut further when its parts have as many */
 const ZOOM_MAX = 96; /* device pixels of the smallest unit, greatest */
-const IDLE_MS = 40; /* between two questions when nothing happens */
-const SILENT_MS = 200; /* the same, of a file that does not grow */
+const WAIT_MS = 8; /* until the same is asked again; twice as long each time that nothing is new */
+const SILENT_MS = 200; /* at most */
 const STRUCTURE_MS = 700;
 
 export class DiskMap {
@@ -193,8 +193,8 @@ export class DiskMap {
 			const same = this.frame && key === this.shown && f.events === this.frame.events && f.t === this.frame.t;
 			this.shown = key;
 			this.take(f, view, asked, !!words.live);
-			if (f.behind || (see.live && (same || !this.glows)))
-				this.notBefore = performance.now() + (f.behind || f.live ? IDLE_MS : SILENT_MS);
+			this.quiet = see.live && same ? Math.min((this.quiet || WAIT_MS / 2) * 2, SILENT_MS) : 0;
+			this.notBefore = performance.now() + (f.behind ? 5 * WAIT_MS : this.quiet);
 			this.failed(null);
 		} catch (e) {
 			this.notBefore = performance.now() + 1000;
@@ -254,12 +254,7 @@ export class DiskMap {
 		}
 		const { pixels, table } = this,
 			cells = f.cells;
-		let glow = 0;
-		for (let i = 0; i < cells.length; i++) {
-			pixels[i] = table[cells[i]];
-			glow |= cells[i];
-		}
-		this.glows = glow > 255;
+		for (let i = 0; i < cells.length; i++) pixels[i] = table[cells[i]];
 		this.offCtx.putImageData(this.image, 0, 0);
 		this.dirty = true;
 	}
