@@ -13,6 +13,7 @@ static const struct {
 	{ "at", "serve a disk as it was at a moment of a recording" },
 	{ "convert", "read what happened to a disk in one format, write it in another" },
 	{ "diff", "compare two recordings, or logs, of the same work" },
+	{ "explain", "say what each byte of a disk is for: partitions, file systems, files" },
 	{ "mark", "set a mark in a recording that is being made" },
 	{ "replay", "play a recording against any NBD server" },
 	{ "report", "say in numbers what happened to a disk: text, JSON, or a page with plots" },

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/parse.h"
 #include "base/say.h"
+#include "cmd/view_contents.h"
 #include "cmd/become.h"
 #include "view/output.h"
 #include "view/window.h"
@@ -27,6 +28,8 @@ struct command {
 	double speed, replay;
 	bool fullscreen, replaying, stats;
 	struct look_options look;
+	struct view_contents disk;
+	struct contents contents;
 	struct steps steps;
 };
 
@@ -53,12 +56,14 @@ static const char usage[] =
 	"  --palette=NAME      default or classic\n"
 	"  --hilbert           order blocks along a Hilbert curve\n"
 	"  --width=N           pixels of the map in a row\n"
+	"  --structure         show what the parts of the disk are (of a recording with data, or --disk)\n"
+	"  --disk=IMAGE        the disk's bytes, when the file has none: an image, a device or a URI\n"
 	"  --help, --version\n"
 	"\n"
 	"Keys of the window: F1.  Manual: nbdview(1).\n";
 
 enum { O_REPLAY = 256, O_FULLSCREEN, O_STATS, O_PNG, O_STRIP, O_VIDEO, O_FPS, O_SPEED, O_DUMP, O_SUMMARY, O_AT, O_STEPS,
-       O_PALETTE, O_HILBERT, O_WIDTH, O_HELP, O_VERSION };
+       O_PALETTE, O_HILBERT, O_WIDTH, O_STRUCTURE, O_DISK, O_HELP, O_VERSION };
 
 static const struct option_name {
 	const char *name;
@@ -72,6 +77,7 @@ static const struct option_name {
 	{ "summary", no_argument, O_SUMMARY }, { "at", required_argument, O_AT },
 	{ "steps", required_argument, O_STEPS }, { "palette", required_argument, O_PALETTE },
 	{ "hilbert", no_argument, O_HILBERT }, { "width", required_argument, O_WIDTH },
+	{ "structure", no_argument, O_STRUCTURE }, { "disk", required_argument, O_DISK },
 	{ "help", no_argument, O_HELP }, { "version", no_argument, O_VERSION },
 };
 
@@ -168,6 +174,12 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		return 0;
 	case O_WIDTH:
 		return parse_unsigned("width", arg, 1, MAP_COLS_MAX, &c->look.cols, e);
+	case O_STRUCTURE:
+		c->look.structure = true;
+		return 0;
+	case O_DISK:
+		c->disk.image = arg;
+		return 0;
 	default:
 		return err_set(e, "try nbdview --help");
 	}
@@ -199,6 +211,9 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 	c->sized = optind < argc;
 	if (c->sized && parse_size("SIZE", argv[optind], &c->size, e) < 0)
 		return -1;
+	c->disk.recording = c->log;
+	c->contents = view_contents(&c->disk);
+	c->look.contents = &c->contents;
 	bool one_at = c->modes & (1u << MODE_PNG | 1u << MODE_DUMP);
 	if (c->n_at && !(c->modes & (1u << MODE_PNG | 1u << MODE_DUMP | 1u << MODE_STRIP)))
 		return err_set(e, "--at goes with --png, --dump or --strip");
@@ -266,6 +281,15 @@ static int make_outputs(struct command *c, struct play *p, struct err *e)
 	return c->video ? output_video(p, &c->look, &v, c->video, e) : 0;
 }
 
+static bool has_contents(const struct command *c, const struct play *p, struct err *e)
+{
+	if (!c->look.structure || c->disk.image || (p->tape.is_rec && p->tape.rec.info.data == REC_DATA_YES))
+		return true;
+	err_set(e, "%s: --structure needs the disk's bytes, and a %s has none: give --disk=IMAGE", p->path,
+		p->tape.is_rec ? "recording without data" : "log");
+	return false;
+}
+
 static int run(struct command *c, struct err *e)
 {
 	struct play p;
@@ -285,7 +309,7 @@ static int run(struct command *c, struct err *e)
 		r = window_run(&p, &c->look, &w, e);
 	} else {
 		p.ride = c->modes & (1u << MODE_PNG | 1u << MODE_DUMP) && !c->n_at;
-		if (play_scan_all(&p, e) == 0) {
+		if (play_scan_all(&p, e) == 0 && has_contents(c, &p, e)) {
 			steps_sort(&c->steps, p.start);
 			r = make_outputs(c, &p, e);
 		}

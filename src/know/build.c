@@ -80,6 +80,11 @@ struct know_volume *know_volume_set(struct know_build *b, unsigned volume)
 	return &b->map->volume[volume];
 }
 
+unsigned know_volumes(const struct know_build *b)
+{
+	return (unsigned)b->map->volumes;
+}
+
 void know_fill(struct know_build *b, unsigned volume, enum know_kind kind)
 {
 	b->extra[volume].fill = (uint8_t)kind;
@@ -313,7 +318,7 @@ static void free_build(struct know_build *b)
 	free(b);
 }
 
-static struct know_build *new_build(const struct know_disk *d)
+struct know_build *know_begin(const struct know_disk *d)
 {
 	struct know_build *b = calloc(1, sizeof *b);
 	struct know_map *m = calloc(1, sizeof *m);
@@ -340,26 +345,32 @@ static struct know_build *new_build(const struct know_disk *d)
 	return b;
 }
 
-struct know_map *know_disk_map(const struct know_disk *d, struct err *e)
+struct know_map *know_end(struct know_build *b, struct err *e)
 {
-	struct know_build *b = new_build(d);
+	struct know_map *m = b ? b->map : NULL;
 
-	if (!b) {
-		err_set(e, "out of memory");
-		return NULL;
+	if (b) {
+		know_apps(b);
+		know_flatten(b);
 	}
-	struct know_map *m = b->map;
-	for (unsigned v = 0; !know_stopped(b) && v < m->volumes; v++)
-		know_look(b, v);
-	know_apps(b);
-	know_flatten(b);
-	if (b->no_memory || b->told) {
-		err_set(e, b->no_memory ? "out of memory" : "told to stop");
+	if (!b || b->no_memory || b->told) {
+		err_set(e, !b || b->no_memory ? "out of memory" : "told to stop");
 		know_free(m);
 		m = NULL;
 	}
-	free_build(b);
+	if (b)
+		free_build(b);
 	return m;
+}
+
+struct know_map *know_disk_map(const struct know_disk *d, struct err *e)
+{
+	struct know_build *b = know_begin(d);
+
+	for (unsigned v = 0; b && !know_stopped(b) && v < b->map->volumes; v++)
+		if (!b->map->volume[v].format)
+			know_look(b, v);
+	return know_end(b, e);
 }
 
 void know_free(struct know_map *m)

@@ -20,7 +20,9 @@ enum know_layer {
 const struct know_volume *know_volume(const struct know_build *b, unsigned volume);
 /* To be changed by its decoder: format, name, id, block, dirty. */
 struct know_volume *know_volume_set(struct know_build *b, unsigned volume);
-/* A volume in another; its decoders run later.  Its number, or -1: too many, or it is not inside. */
+unsigned know_volumes(const struct know_build *b); /* how many there are by now */
+/* A volume in another; its decoders run later, unless it has a format by then.  What a decoder leaves empty of name and id stays as it was
+ * set here.  Its number, or -1: too many, or it is not inside. */
 int know_add_volume(struct know_build *b, unsigned parent, uint64_t off, uint64_t len, unsigned partition);
 
 /* What is in no region of it: KNOW_UNKNOWN unless told otherwise. */

@@ -68,7 +68,8 @@ bool know_exfat(struct know_build *b, unsigned volume)
 		return false;
 	if (!is_boot(s)) { /* the second one is behind the first, whose sectors may be of any size */
 		uint64_t at = 512 * REGION;
-		while (at <= 4096 * REGION && (know_read(b, volume, at, sizeof s, s) != 0 || !is_boot(s) || at >> s[B_SECTOR_SHIFT] != REGION))
+		while (at <= 4096 * REGION &&
+			(know_read(b, volume, at, sizeof s, s) != 0 || !is_boot(s) || at >> s[B_SECTOR_SHIFT] != REGION))
 			at *= 2;
 		if (at > 4096 * REGION)
 			return false;

@@ -124,10 +124,10 @@ static void group(struct run *r, uint64_t g)
 {
 	struct ext *x = r->x;
 	uint64_t first = ext_group_first(x, g), blocks = ext_group_blocks(x, g), n = (blocks + x->s.ratio - 1) / x->s.ratio;
-	bool uninit = ext_bitmap_uninit(x, 0, g);
-	const uint8_t *p = uninit ? NULL : ext_bitmap(x, 0, g);
+	bool uninit = ext_bitmap_uninit(x, 0, g), here = first < x->have;
+	const uint8_t *p = uninit || !here ? NULL : ext_bitmap(x, 0, g);
 
-	if (uninit)
+	if (uninit && here)
 		extend(r, true, first, blocks); /* but for what lies in it by geometry, which covers this */
 	else if (p)
 		bits(r, p, n, first, first + blocks);
@@ -145,7 +145,7 @@ void ext_free_space(struct ext *x)
 	r.next[1] = r.end[0];
 	r.end[1] = MAX(r.end[1], r.end[0]);
 	for (uint64_t g = 0; g < x->groups && !know_stopped(x->b); g++)
-		if (x->group[g].ok && ext_group_first(x, g) < x->have)
+		if (x->group[g].ok)
 			group(&r, g);
 	flush(&r);
 }

@@ -153,26 +153,47 @@ static bool zero(const uint8_t *p, size_t n)
 	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-/* All blocks of the log.  Behind many zeroes, which no log ever wrote, one block of each piece is enough to see that there are more. */
+/* n blocks of the log that follow each other on the disk; how many of them at the end are zeroes, those before included. */
+static uint64_t look_at_some(struct journal *j, uint32_t i, uint64_t at, uint64_t n, uint64_t quiet)
+{
+	uint32_t size = j->x->s.block;
+
+	if (!read_blocks(j, at, n, j->x->piece))
+		return quiet;
+	for (uint64_t k = 0; k < n; k++) {
+		const uint8_t *p = j->x->piece + k * size;
+		quiet = zero(p, size) ? quiet + 1 : 0;
+		look_at(j, i + (uint32_t)k, p);
+	}
+	return quiet;
+}
+
+static bool zero_at(struct journal *j, uint32_t i)
+{
+	const uint8_t *p = peek(j, i);
+	return p && zero(p, j->x->s.block);
+}
+
+/* All blocks of the log.  Behind so many zeroes that no transaction has them, it was never written: then leaps of growing width, back to
+ * where the last one began when there is something after all. */
 static void look_at_log(struct journal *j)
 {
-	struct ext *x = j->x;
-	uint32_t size = x->s.block, i = j->s.first, end = MIN(j->s.end, j->blocks);
+	uint32_t i = j->s.first, end = MIN(j->s.end, j->blocks), most = EXT_PIECE / j->x->s.block;
 	uint64_t n, quiet = 0;
 
-	while (i < end && !know_stopped(x->b)) {
-		uint64_t at = where(j, i, &n);
-		n = MIN(n, (uint64_t)(end - i));
+	while (i < end && !know_stopped(j->x->b)) {
+		for (uint64_t leap = most; quiet >= QUIET / j->x->s.block && i < end; leap *= 2) {
+			uint32_t to = (uint32_t)MIN(i + leap, (uint64_t)end - 1);
+			if (!zero_at(j, to))
+				quiet = 0;
+			else
+				i = to + 1;
+		}
+		uint64_t at = i < end ? where(j, i, &n) : 0;
+		n = i < end ? MIN(n, (uint64_t)(end - i)) : 0;
 		if (at) {
-			n = MIN(n, (uint64_t)EXT_PIECE / size);
-			bool one = quiet >= QUIET / size && read_blocks(j, at, 1, x->piece) && zero(x->piece, size);
-			if (!one && !read_blocks(j, at, n, x->piece))
-				one = true;
-			for (uint64_t k = 0; k < n && !one; k++) {
-				const uint8_t *p = x->piece + k * size;
-				quiet = zero(p, size) ? quiet + 1 : 0;
-				look_at(j, i + (uint32_t)k, p);
-			}
+			n = MIN(n, (uint64_t)most);
+			quiet = look_at_some(j, i, at, n, quiet);
 		}
 		i += (uint32_t)n;
 	}

@@ -7,8 +7,8 @@
 #include "know/fat.h"
 
 enum {
-	B_SECTOR = 11, B_PER_CLUSTER = 13, B_RESERVED = 14, B_FATS = 16, B_ROOT_ENTRIES = 17, B_SECTORS16 = 19, B_MEDIA = 21, B_FAT_LEN16 = 22,
-	B_SECTORS32 = 32,
+	B_SECTOR = 11, B_PER_CLUSTER = 13, B_RESERVED = 14, B_FATS = 16, B_ROOT_ENTRIES = 17, B_SECTORS16 = 19, B_MEDIA = 21,
+	B_FAT_LEN16 = 22, B_SECTORS32 = 32,
 	B16_STATE = 37, B16_SIGNATURE = 38, B16_SERIAL = 39,
 	B_FAT_LEN32 = 36, B32_FLAGS = 40, B_ROOT = 44, B_INFO = 48, B_BACKUP = 50, B32_STATE = 65, B32_SIGNATURE = 66, B32_SERIAL = 67,
 	STATE_DIRTY = 1,
@@ -24,11 +24,13 @@ struct layout {
 
 static bool parse(const uint8_t *s, struct fat *f, struct layout *l)
 {
-	uint32_t sector = get_le16(s + B_SECTOR), per = s[B_PER_CLUSTER], sectors = get_le16(s + B_SECTORS16), len = get_le16(s + B_FAT_LEN16);
+	uint32_t sector = get_le16(s + B_SECTOR), per = s[B_PER_CLUSTER];
+	uint32_t sectors = get_le16(s + B_SECTORS16), len = get_le16(s + B_FAT_LEN16);
 
 	if ((s[0] != 0xeb && s[0] != 0xe9) || get_le16(s + 510) != 0xaa55 || (s[B_MEDIA] < 0xf8 && s[B_MEDIA] != 0xf0))
 		return false;
-	if (sector < 512 || sector > 4096 || sector & (sector - 1) || !per || per & (per - 1) || !get_le16(s + B_RESERVED) || !s[B_FATS] || s[B_FATS] > 4)
+	if (sector < 512 || sector > 4096 || sector & (sector - 1) || !per || per & (per - 1) || !get_le16(s + B_RESERVED) ||
+		!s[B_FATS] || s[B_FATS] > 4)
 		return false;
 	bool wide = !len;
 	if (!sectors)
@@ -50,7 +52,8 @@ static bool parse(const uint8_t *s, struct fat *f, struct layout *l)
 	if (wide) {
 		l->info = get_le16(s + B_INFO) == 0xffff ? 0 : get_le16(s + B_INFO);
 		l->backup = get_le16(s + B_BACKUP) == 0xffff ? 0 : get_le16(s + B_BACKUP);
-		if (get_le16(s + B32_FLAGS) & 0x80 && (get_le16(s + B32_FLAGS) & 15) < l->fats) /* one FAT is in use, and it is not always the first */
+		/* One FAT may be in use, and that is not always the first. */
+		if (get_le16(s + B32_FLAGS) & 0x80 && (get_le16(s + B32_FLAGS) & 15) < l->fats)
 			f->table += (get_le16(s + B32_FLAGS) & 15) * l->fat_len;
 	}
 	uint64_t needed = ((uint64_t)f->clusters + 2) * f->bits / 8;
@@ -63,8 +66,8 @@ static bool find_boot(struct fat *f, struct layout *l, uint8_t s[512])
 		return false;
 	if (parse(s, f, l))
 		return true;
-	for (uint64_t at = BACKUP_USUAL * 512; at <= BACKUP_USUAL * 4096; at *= 2)
-		if (know_volume(f->b, f->volume)->len >= at + 512 && know_read(f->b, f->volume, at, 512, s) == 0 && parse(s, f, l) && f->bits == 32 &&
+	for (uint64_t at = BACKUP_USUAL * 512; at <= BACKUP_USUAL * 4096 && at + 512 <= know_volume(f->b, f->volume)->len; at *= 2)
+		if (know_read(f->b, f->volume, at, 512, s) == 0 && parse(s, f, l) && f->bits == 32 &&
 			(uint64_t)l->backup * l->sector == at) {
 			know_note(f->b, f->volume, "the boot sector is not one of FAT: its backup is");
 			return true;
@@ -138,11 +141,14 @@ static void add_fats(const struct fat *f, const struct layout *l, uint8_t *buf)
 		for (uint64_t done = 0; same && at != f->table && done < l->fat_len && !know_stopped(f->b); done += FAT_CHUNK / 2) {
 			size_t n = (size_t)MIN(l->fat_len - done, (uint64_t)FAT_CHUNK / 2);
 			same = know_read(f->b, f->volume, f->table + done, n, buf) == 0 &&
-				know_read(f->b, f->volume, at + done, n, buf + FAT_CHUNK / 2) == 0 && memcmp(buf, buf + FAT_CHUNK / 2, n) == 0;
+				know_read(f->b, f->volume, at + done, n, buf + FAT_CHUNK / 2) == 0 &&
+				memcmp(buf, buf + FAT_CHUNK / 2, n) == 0;
 		}
 		if (!same)
-			know_note(f->b, f->volume, "FAT %u is not the same as FAT %u", i + 1, (unsigned)((f->table - l->reserved) / l->fat_len) + 1);
-		know_add_plain(f->b, f->volume, KNOW_LAYER_PLAIN, KNOW_FAT, at, l->fat_len, i + 1, (at != f->table ? KNOW_COPY : 0) | (same ? 0 : KNOW_BAD));
+			know_note(f->b, f->volume, "FAT %u is not the same as FAT %u", i + 1,
+				(unsigned)((f->table - l->reserved) / l->fat_len) + 1);
+		know_add_plain(f->b, f->volume, KNOW_LAYER_PLAIN, KNOW_FAT, at, l->fat_len, i + 1,
+			(at != f->table ? KNOW_COPY : 0) | (same ? 0 : KNOW_BAD));
 	}
 }
 

@@ -113,7 +113,7 @@ uint32_t fat_claim(struct fat *f, const struct fat_chain *chain)
 	add_run(f, chain, first, run, (uint64_t)(n - run) * f->cluster, flags);
 	if (n < want || !chain->unchained) {
 		if (fat_is_cluster(f, c) && fat_bit(f->reached, c))
-			fat_complain(f, "the chain from cluster %" PRIu32 " runs into cluster %" PRIu32 ", which belongs to itself or to another",
+			fat_complain(f, "the chain from cluster %" PRIu32 " runs into cluster %" PRIu32 ", of itself or another",
 				chain->first, c);
 		else if (n < want)
 			fat_complain(f, "the chain from cluster %" PRIu32 " has %" PRIu32 " clusters, and its file needs %" PRIu64,
@@ -146,12 +146,14 @@ void fat_entry(struct fat *f, const struct know_file *file, const char *name, co
 		return;
 	if (file->flags & KNOW_DELETED) {
 		if (grow(&f->gone, sizeof *f->gone, f->gones, &f->gone_room))
-			f->gone[f->gones++] = (struct fat_gone){ .file = index, .first = chain->first, .len = dir ? 1 : file->size, .dir = dir };
+			f->gone[f->gones++] = (struct fat_gone){ .file = index, .first = chain->first,
+				.len = dir ? 1 : file->size, .dir = dir };
 		return;
 	}
 	if (dir) {
 		if (grow(&f->dir, sizeof *f->dir, f->dirs, &f->dir_room))
-			f->dir[f->dirs++] = (struct fat_dir){ .file = index, .first = chain->first, .len = chain->len, .unchained = chain->unchained };
+			f->dir[f->dirs++] = (struct fat_dir){ .file = index, .first = chain->first, .len = chain->len,
+				.unchained = chain->unchained };
 		return;
 	}
 	mine.file = index;

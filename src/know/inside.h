@@ -56,12 +56,16 @@ struct know_build {
 
 /* Room for one more in an array of *room elements, at most max; false: there is none, and the build says so. */
 bool know_room(struct know_build *b, void *array, size_t *room, size_t used, size_t max, size_t size);
+/* What know_disk_map() does before the decoders, and after them; NULL: no memory, which know_end() tells. */
+struct know_build *know_begin(const struct know_disk *d);
+struct know_map *know_end(struct know_build *b, struct err *e);
+
 bool know_ask(struct know_build *b); /* stop()?  Now and then */
 
 /* Stable, by key; linear in n, whatever the keys are.  tmp: n of them. */
 void know_sort(struct know_key *k, struct know_key *tmp, size_t n);
 
-bool know_look(struct know_build *b, unsigned volume); /* formats.c: who knows it?  False: nobody */
+void know_look(struct know_build *b, unsigned volume); /* formats.c: who knows it? */
 void know_apps(struct know_build *b);                  /* apps.c: those who look into files */
 void know_flatten(struct know_build *b);               /* flatten.c: makes map->region */
 

@@ -91,7 +91,7 @@ enum know_kind {
 	KNOW_KINDS
 };
 
-enum know_label_part { KNOW_LABEL_ITSELF, KNOW_LABEL_METADATA, KNOW_LABEL_WRITE_BITMAP, KNOW_LABEL_BAD_BLOCKS };
+enum know_label_part { KNOW_LABEL_ITSELF, KNOW_LABEL_METADATA, KNOW_LABEL_WRITE_BITMAP, KNOW_LABEL_BAD_BLOCKS, KNOW_LABEL_RESERVED };
 
 /* For colours, outlines and sentences: few. */
 enum know_class {

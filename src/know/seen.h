@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SEEN_MAX = 1 << 24 }; /* numbers in a set */
+enum { SEEN_MAX = 1 << 23 }; /* numbers in a set */
 
 struct seen {                 /* zeroes: empty */
 	uint64_t *key;        /* room places, open hash, ours; 0: empty, so a number is kept plus one */
@@ -17,11 +17,12 @@ bool seen_add(struct seen *s, uint64_t number);
 void seen_free(struct seen *s); /* as before the first seen_add() */
 
 /* What is to be visited yet, the last that was added first. */
+struct know_todo_node {
+	uint64_t at;
+	unsigned level;
+};
 struct know_todo {
-	struct know_todo_node {
-		uint64_t at;
-		unsigned level;
-	} *node;              /* count, ours */
+	struct know_todo_node *node; /* count, ours */
 	size_t count, room;
 };
 bool todo_add(struct know_todo *t, uint64_t at, unsigned level); /* false: no memory */

@@ -13,7 +13,7 @@ enum {
 	H_LEN = 100, H_PAGE = 16, H_CHANGES = 24, H_FREE = 32, H_AUTO_VACUUM = 52,
 	WAL_LEN = 32, W_PAGE = 8, W_SALT = 16, W_SUM = 24,
 	FRAME_LEN = 24, F_SALT = 8, F_SUM = 16,
-	JOURNAL_LEN = 28, J_COUNT = 8, J_SECTOR = 20, J_PAGE = 24,
+	JOURNAL_LEN = 28, J_COUNT = 8, J_NONCE = 12, J_SECTOR = 20, J_PAGE = 24,
 };
 
 static const char db_magic[16] = "SQLite format 3";
@@ -102,7 +102,8 @@ static bool database(struct know_build *b, const struct know_content *c, const u
 		add(b, c, kinds[n] ? kinds[n] : KNOW_DB_PAGE, at, (uint64_t)n * page - at, n, KNOW_NOWHERE, 0);
 	}
 	if (all > pages) {
-		know_note(b, c->volume, "a database has %" PRIu64 " pages: those behind the first %" PRIu32 " are not told apart", all, pages);
+		know_note(b, c->volume, "a database has %" PRIu64 " pages: those behind the first %" PRIu32 " are not told apart",
+			all, pages);
 		add(b, c, KNOW_DB_PAGE, (uint64_t)pages * page, c->size - (uint64_t)pages * page, pages + 1ull, KNOW_NOWHERE, 0);
 	}
 	free(kinds);
@@ -193,22 +194,46 @@ static bool wal(struct know_build *b, const struct know_content *c, const uint8_
 	return true;
 }
 
-/* What pages were before a transaction.  One that is over has a header of zeroes, or is cut to nothing, or deleted. */
+/* Every 200th byte of a page, from its end. */
+static bool page_sum_is(const uint8_t *record, uint32_t page, uint32_t nonce)
+{
+	for (uint32_t i = page; i > 200;) {
+		i -= 200;
+		nonce += record[4 + i];
+	}
+	return get_be32(record + 4 + page) == nonce;
+}
+
+/* What pages were before a transaction, in parts that each begin with a header at a sector.  The count in it is written when the part is
+ * synced: what is behind it does not count yet.  A transaction that is over has a header of zeroes, or no journal. */
 static bool rollback(struct know_build *b, const struct know_content *c, const uint8_t *h)
 {
-	uint32_t page = get_be32(h + J_PAGE), sector = get_be32(h + J_SECTOR), count = get_be32(h + J_COUNT);
-	uint64_t at = sector, len = page + 8ull;
-	uint8_t number[4];
+	uint32_t page = get_be32(h + J_PAGE), sector = get_be32(h + J_SECTOR), pages = 0;
+	uint64_t at = 0, len = page + 8ull;
+	uint8_t head[JOURNAL_LEN], *record;
 
-	if (!is_page_size(page) || sector < 32 || sector > 65536 || sector & (sector - 1) || sector > c->size)
+	if (!is_page_size(page) || sector < 32 || sector > 65536 || sector & (sector - 1) || !(record = malloc(len)))
 		return false;
 	const struct know_content *db = find_database(b, c, "-journal");
-	add(b, c, KNOW_ROLLBACK_HEADER, 0, sector, 0, KNOW_NOWHERE, 0);
-	for (uint32_t n = 0; n < MIN(count, (uint32_t)PAGES_MAX) && c->size - at >= len && !know_stopped(b); n++, at += len) {
-		if (know_read_content(b, c, at, 4, number) != 0 || !get_be32(number))
-			break;
-		add(b, c, KNOW_ROLLBACK_PAGE, at, len, get_be32(number), place(b, db, (get_be32(number) - 1ull) * page), 0);
+	while (pages < PAGES_MAX && at < c->size && c->size - at >= sector && know_read_content(b, c, at, sizeof head, head) == 0 &&
+		memcmp(head, journal_magic, sizeof journal_magic) == 0 && !know_stopped(b)) {
+		uint32_t count = get_be32(head + J_COUNT), nonce = get_be32(head + J_NONCE);
+		add(b, c, KNOW_ROLLBACK_HEADER, at, sector, 0, KNOW_NOWHERE, 0);
+		at += sector;
+		for (uint32_t n = 0; pages < PAGES_MAX && c->size - at >= len; n++, pages++) {
+			if (know_read_content(b, c, at, len, record) != 0)
+				break;
+			uint32_t number = get_be32(record);
+			bool right = number && page_sum_is(record, page, nonce);
+			if (!right && n >= count)
+				break;
+			add(b, c, KNOW_ROLLBACK_PAGE, at, len, number, place(b, db, (number - 1ull) * page),
+				right && n < count ? 0 : KNOW_BAD);
+			at += len;
+		}
+		at = (at + sector - 1) / sector * sector;
 	}
+	free(record);
 	return true;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Text as it stands on disks, made fit to be shown. */
+#include "know/text.h"
 #include <stdio.h>
 #include <string.h>
-#include "know/text.h"
+#include "know/build.h"
 
 /* Code points that move the cursor, turn the direction of writing or do not exist. */
 static bool shown(uint32_t c)

@@ -2,8 +2,9 @@
 /* text: words put together in the room that there is, and bytes of disks made fit to be shown.  Pure functions. */
 #pragma once
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include "base/util.h"
-#include "know/build.h"
 
 struct text {
 	char *to;             /* room bytes, the caller's; a C string after each call */

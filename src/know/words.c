@@ -140,9 +140,35 @@ static void add_file(struct text *t, const struct know_map *m, uint32_t file)
 		text_add(t, " (inode %" PRIu64 ")", f->inode);
 }
 
+struct tree {
+	uint64_t number;
+	const char *of;
+};
+
+/* Of XFS a magic number, of btrfs the tree's own. */
+static void add_tree(struct text *t, const struct know_map *m, const struct know_region *r)
+{
+	static const struct tree xfs[] = { { 0x41423342, "free space by place" }, { 0x41423343, "free space by size" },
+		{ 0x49414233, "inodes" }, { 0x46494233, "free inodes" }, { 0x524d4233, "owners" }, { 0x52334643, "shared blocks" } };
+	static const struct tree btrfs[] = { { 1, "roots" }, { 2, "extents" }, { 3, "chunks" }, { 4, "devices" }, { 5, "files" },
+		{ 7, "checksums" }, { 8, "quotas" }, { 9, "UUIDs" }, { 10, "free space" }, { 11, "block groups" },
+		{ -(uint64_t)9, "relocation" } };
+	bool is_xfs = strcmp(unit_of(m, r), "AG") == 0;
+	const struct tree *trees = is_xfs ? xfs : btrfs;
+
+	for (size_t i = 0; i < (is_xfs ? ARRAY_LEN(xfs) : ARRAY_LEN(btrfs)); i++)
+		if (trees[i].number == r->number) {
+			text_add(t, "node of the tree of %s", trees[i].of);
+			return;
+		}
+	text_add(t, "tree node");
+	if (!is_xfs && r->number)
+		text_add(t, " of %s %" PRId64, r->number >= 256 && r->number < 1ull << 63 ? "subvolume" : "tree", (int64_t)r->number);
+}
+
 static void add_words(struct text *t, const struct know_map *m, const struct know_region *r, bool deeper)
 {
-	static const char *const label[] = { "label", "metadata", "write-intent bitmap", "list of bad blocks" };
+	static const char *const label[] = { "label", "metadata", "write-intent bitmap", "list of bad blocks", "reserved" };
 	const char *words = r->kind < KNOW_KINDS ? know_kinds[r->kind].words : "unknown";
 	const struct know_region *home;
 
@@ -176,9 +202,20 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 	case KNOW_GPT_ENTRIES:
 		text_add(t, "%s%s", r->flags & KNOW_COPY ? "second " : "", words);
 		return;
+	case KNOW_TREE_NODE:
+		add_tree(t, m, r);
+		return;
 	case KNOW_LABEL:
 		text_add(t, "%s", r->number < ARRAY_LEN(label) ? label[r->number] : words);
 		return;
+	case KNOW_MEMBER: {
+		const struct know_volume *v = r->volume < m->volumes ? &m->volume[r->volume] : NULL;
+		bool array = v && v->format && strncmp(v->format, "md", 2) == 0;
+		text_add(t, "part of %s%s%s", array ? "array" : "logical volume", v && v->name[0] ? " " : "", v ? v->name : "");
+		if (array && r->number < UINT16_MAX - 8u) /* the greatest stand for spares and the like */
+			text_add(t, ", disk %" PRIu64 " of %s", r->number, v->format);
+		return;
+	}
 	case KNOW_JOURNAL_DESC:
 	case KNOW_JOURNAL_COMMIT:
 		text_add(t, "%s, transaction %" PRIu64, words, r->number);
@@ -197,7 +234,8 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 	case KNOW_DB_FREE:
 	case KNOW_WAL_FRAME:
 	case KNOW_ROLLBACK_PAGE:
-		text_add(t, r->kind == KNOW_WAL_FRAME || r->kind == KNOW_ROLLBACK_PAGE ? "%s, page %" PRIu64 ", in" : "%s %" PRIu64 " of", words, r->number);
+		text_add(t, r->kind == KNOW_WAL_FRAME || r->kind == KNOW_ROLLBACK_PAGE ? "%s, page %" PRIu64 ", in" : "%s %" PRIu64 " of",
+			words, r->number);
 		add_file(t, m, r->file);
 		return;
 	case KNOW_DB_HEADER:

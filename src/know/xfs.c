@@ -13,7 +13,7 @@ enum {
 	S_LEN = 264,
 	RO_FINOBT = 1, RO_RMAP = 2, RO_REFLINK = 4, IN_FTYPE = 1, IN_SPARSE = 2, F2_FTYPE = 0x200,
 	/* AGF */
-	F_LEN = 12, F_BNO = 16, F_CNT = 20, F_RMAP = 24, F_BNO_LEVELS = 28, F_CNT_LEVELS = 32, F_RMAP_LEVELS = 36, F_FIRST = 40, F_LAST = 44,
+	F_LEN = 12, F_BNO = 16, F_CNT = 20, F_RMAP = 24, F_BNO_LEVELS = 28, F_CNT_LEVELS = 32, F_RMAP_LEVELS = 36, F_FIRST = 40,
 	F_COUNT = 48, F_REFCOUNT = 88, F_REFCOUNT_LEVELS = 92, F_CRC = 216,
 	/* AGI */
 	I_ROOT = 20, I_LEVELS = 24, I_CRC = 312, I_FREE_ROOT = 328, I_FREE_LEVELS = 332,
@@ -159,5 +159,6 @@ bool know_xfs(struct know_build *b, unsigned volume)
 	free(x.inode);
 	seen_free(&x.seen);
 	seen_free(&x.seen_names);
+	seen_free(&x.seen_data);
 	return true;
 }

@@ -34,6 +34,7 @@ struct xfs {
 	bool finobt, rmap, refcount;
 	uint8_t *bytes;       /* ours: a block of a tree, a directory's block */
 	struct seen seen, seen_names; /* blocks of trees, and first inodes of chunks; the former in the second pass */
+	struct seen seen_data; /* where extents begin, when files may share them */
 	struct xfs_inode_file *inode; /* inodes, ours; sorted once all are there */
 	size_t inodes, inode_room;
 	unsigned complaints;
@@ -66,7 +67,8 @@ struct xfs_extent {
 	bool unwritten;
 };
 typedef void xfs_see(struct xfs *x, const struct xfs_extent *e, void *arg);
-/* The extents of an inode's data or attribute fork, in order; those that make no sense are left out.  node: is told of each block of the btree. */
+/* The extents of an inode's data or attribute fork, in order; those that make no sense are left out.
+ * node: is told of each block of the btree; may be NULL. */
 void xfs_fork(struct xfs *x, const uint8_t *inode, bool attr, struct seen *seen, xfs_see *see, xfs_see *node, void *arg);
 
 void xfs_chunk(struct xfs *x, uint32_t ag, const uint8_t *rec); /* a record of the inode btree */

@@ -80,8 +80,10 @@ static void gather(struct xfs *x, const struct xfs_extent *e, void *arg)
 			d->have = 0;
 			d->from = at - in;
 		}
-		if (in != d->have || know_read(x->b, x->volume, xfs_at(x, e->ag, e->block + i), x->block, x->bytes + in) != 0)
+		const uint8_t *p = in == d->have ? know_peek(x->b, x->volume, xfs_at(x, e->ag, e->block + i), x->block) : NULL;
+		if (!p)
 			continue;
+		memcpy(x->bytes + in, p, x->block);
 		d->have += x->block;
 		if (d->have == x->dir_block) {
 			read_block(x, d, x->bytes);
@@ -115,8 +117,10 @@ static void read_dir(struct xfs *x, const struct xfs_inode_file *i, uint8_t *ino
 	uint64_t ag = i->inode >> (x->ag_log + x->per_block_log), in = i->inode & ((1ull << (x->ag_log + x->per_block_log)) - 1);
 	struct dir d = { .file = i->file };
 
-	if (know_read(x->b, x->volume, xfs_at(x, ag, 0) + (in << x->inode_log), x->inode_size, inode) != 0)
+	const uint8_t *p = know_peek(x->b, x->volume, xfs_at(x, ag, 0) + (in << x->inode_log), x->inode_size);
+	if (!p)
 		return;
+	memcpy(inode, p, x->inode_size);
 	if (inode[I_FORMAT] == FORMAT_LOCAL)
 		read_short(x, &d, inode);
 	else

@@ -22,13 +22,16 @@ struct owner {
 static void add_extent(struct xfs *x, const struct xfs_extent *e, void *arg)
 {
 	const struct owner *o = arg;
-	struct know_region r = { .off = xfs_at(x, e->ag, e->block), .len = (uint64_t)e->count << x->block_log, .home = e->at << x->block_log,
-		.file = o->file, .kind = (uint8_t)o->kind, .flags = (uint8_t)(o->flags | (e->unwritten ? KNOW_UNWRITTEN : 0)) };
+	struct know_region r = { .off = xfs_at(x, e->ag, e->block), .len = (uint64_t)e->count << x->block_log,
+		.home = e->at << x->block_log, .file = o->file, .kind = (uint8_t)o->kind,
+		.flags = (uint8_t)(o->flags | (e->unwritten ? KNOW_UNWRITTEN : 0)) };
 
 	if (o->kind == KNOW_DIRECTORY && e->at << x->block_log >> DIR_LEAF_SHIFT)
 		r.kind = KNOW_DIR_INDEX;
 	if (o->kind == KNOW_XATTR)
 		r.home = KNOW_NOWHERE;
+	else if (x->refcount && !seen_add(&x->seen_data, r.off)) /* shared between files: the first has it */
+		return;
 	know_add(x->b, x->volume, KNOW_LAYER_PLAIN, &r);
 }
 
@@ -90,23 +93,25 @@ void xfs_chunk(struct xfs *x, uint32_t ag, const uint8_t *rec)
 {
 	uint32_t first = get_be32(rec), holes = x->sparse ? get_be16(rec + 4) : 0, per = 1u << x->per_block_log;
 	uint64_t free_ones = get_be64(rec + 8), base = (uint64_t)ag << (x->ag_log + x->per_block_log);
+	uint32_t step = holes ? PER_HOLE : PER_CHUNK; /* inodes that are read at once */
 	uint8_t *bytes;
 
-	if (!seen_add(&x->seen, 1ull << 63 | base | first) || !(bytes = malloc((size_t)PER_HOLE * x->inode_size)))
+	if (!seen_add(&x->seen, 1ull << 63 | base | first) || !(bytes = malloc((size_t)step << x->inode_log)))
 		return;
-	for (uint32_t i = 0; i < PER_CHUNK && !know_stopped(x->b); i += PER_HOLE) {
-		uint64_t at = xfs_at(x, ag, 0) + (((uint64_t)first + i) << x->inode_log);
+	for (uint32_t i = 0; i < PER_CHUNK && !know_stopped(x->b); i += step) {
+		uint64_t at = xfs_at(x, ag, 0) + (((uint64_t)first + i) << x->inode_log), len = (uint64_t)step << x->inode_log;
+		uint64_t used = step < PER_CHUNK ? ~free_ones >> i & ((1ull << step) - 1) : ~free_ones;
 		if (holes >> i / PER_HOLE & 1)
 			continue;
-		if (!xfs_valid(x, ag, (first + (uint64_t)i) / per, 1)) {
+		if (!xfs_valid(x, ag, (first + (uint64_t)i) / per, (len + x->block - 1) >> x->block_log)) {
 			xfs_complain(x, "AG %" PRIu32 ": inodes from %" PRIu32 " on are beyond its end", ag, first);
 			break;
 		}
-		know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_INODE_TABLE, at, (uint64_t)PER_HOLE << x->inode_log, base + first, 0);
-		if ((free_ones >> i & 15) == 15 || know_read(x->b, x->volume, at, (size_t)PER_HOLE << x->inode_log, bytes) != 0)
+		know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_INODE_TABLE, at, len, base + first, 0);
+		if (!used || know_read(x->b, x->volume, at, (size_t)len, bytes) != 0)
 			continue;
-		for (uint32_t j = 0; j < PER_HOLE; j++)
-			if (!(free_ones >> (i + j) & 1))
+		for (uint32_t j = 0; j < step; j++)
+			if (used >> j & 1)
 				one_inode(x, base + first + i + j, bytes + ((size_t)j << x->inode_log));
 	}
 	free(bytes);

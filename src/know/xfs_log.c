@@ -43,7 +43,8 @@ void xfs_log(struct xfs *x)
 		xfs_complain(x, "the log is not inside of the file system");
 		return;
 	}
-	uint64_t start = xfs_at(x, ag, block), len = (uint64_t)x->log_blocks << x->block_log, count = len / BASIC, low = 0, high = count - 1;
+	uint64_t start = xfs_at(x, ag, block), len = (uint64_t)x->log_blocks << x->block_log, count = len / BASIC;
+	uint64_t low = 0, high = count - 1;
 	know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_LOG, start, len, 0, 0);
 	/* The newest blocks lie before the first that is of the round before, or at the end when all are of one. */
 	uint32_t first = round_of(x, start, 0), last = round_of(x, start, high);

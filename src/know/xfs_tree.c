@@ -70,10 +70,12 @@ void xfs_walk(struct xfs *x, uint32_t ag, const struct xfs_tree *t, uint32_t roo
 			xfs_complain(x, "AG %" PRIu32 ": a btree leads to block %" PRIu64 ", which cannot be one of it", ag, n.at);
 			continue;
 		}
-		bool right = get_be32(bytes) == magic && get_be16(bytes + 4) == n.level, sum = !x->v5 || xfs_crc(bytes, x->block, SHORT_CRC);
+		bool right = get_be32(bytes) == magic && get_be16(bytes + 4) == n.level;
+		bool sum = !x->v5 || xfs_crc(bytes, x->block, SHORT_CRC);
 		uint32_t count = get_be16(bytes + 6), max = (x->block - head) / (n.level ? t->key + 4 : t->rec);
 		if (!right || !sum)
-			xfs_complain(x, "AG %" PRIu32 ": block %" PRIu64 " of a btree %s", ag, n.at, right ? "has a wrong checksum" : "is none");
+			xfs_complain(x, "AG %" PRIu32 ": block %" PRIu64 " of a btree %s", ag, n.at,
+				right ? "has a wrong checksum" : "is none");
 		know_add_plain(x->b, x->volume, KNOW_LAYER_PLAIN, KNOW_TREE_NODE, at, x->block, t->magic, right && sum ? 0 : KNOW_BAD);
 		if (!right)
 			continue;
@@ -96,7 +98,8 @@ static void see_extent(struct xfs *x, const uint8_t *p, xfs_see *see, void *arg)
 		.ag = (uint32_t)MIN(block >> x->ag_log, (uint64_t)UINT32_MAX), .block = (uint32_t)(block & ((1ull << x->ag_log) - 1)) };
 
 	if (!e.count || !xfs_valid(x, e.ag, e.block, e.count))
-		xfs_complain(x, "an extent of %" PRIu32 " blocks at block %" PRIu32 " of AG %" PRIu32 " is not possible", e.count, e.block, e.ag);
+		xfs_complain(x, "an extent of %" PRIu32 " blocks at block %" PRIu32 " of AG %" PRIu32 " is not possible",
+			e.count, e.block, e.ag);
 	else
 		see(x, &e, arg);
 }

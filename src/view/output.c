@@ -32,17 +32,52 @@ int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint6
 		map_min_cols(&p->model.map), map_max_cols(&p->model.map));
 }
 
+int output_structure(struct play *p, const struct look_options *o, struct structure *s, struct err *e)
+{
+	uint64_t events = play_recorded(p);
+	struct know_disk d;
+
+	if (!o->structure)
+		return 0;
+	if (!s->know || (o->contents->moves && s->events != events)) {
+		void *handle = o->contents->open(o->contents->arg, events, &d, e);
+		output_structure_free(s);
+		if (!handle) /* the disk was not there yet: nothing to show */
+			return o->contents->moves ? 0 : -1;
+		struct know_map *k = know_disk_map(&d, e);
+		o->contents->close(handle);
+		if (!k)
+			return -1;
+		s->know = k;
+		s->events = events;
+	}
+	if (outlines_make(&s->outlines, s->know, &p->model.map, o->hilbert))
+		return 0;
+	return err_set(e, "no memory for the outlines of a disk's parts");
+}
+
+void output_structure_free(struct structure *s)
+{
+	outlines_free(&s->outlines);
+	know_free(s->know);
+	*s = (struct structure){ 0 };
+}
+
 int output_png(struct play *p, const struct look_options *o, uint64_t at, const char *file, struct err *e)
 {
-	struct canvas c;
+	struct structure parts = { 0 };
+	struct canvas c = { 0 };
 	uint64_t now;
+	int r = -1;
 
-	if (output_seek(p, o, at, &now, e) < 0 || canvas_init(&c, PAINT_W, PAINT_H, e) < 0)
-		return -1;
-	struct scene s = output_scene(p, o, now);
-	paint_screen(&c, &p->model, &s);
-	int r = png_save(&c, file, e);
+	if (output_seek(p, o, at, &now, e) == 0 && output_structure(p, o, &parts, e) == 0 && canvas_init(&c, PAINT_W, PAINT_H, e) == 0) {
+		struct scene s = output_scene(p, o, now);
+		s.outlines = &parts.outlines;
+		paint_screen(&c, &p->model, &s);
+		r = png_save(&c, file, e);
+	}
 	canvas_free(&c);
+	output_structure_free(&parts);
 	return r;
 }
 

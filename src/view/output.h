@@ -5,6 +5,7 @@
  * that looks whole, and returns 0, or -1 with e set.  Times are ns since the log's start.
  * Main thread. */
 #pragma once
+#include "view/contents.h"
 #include "view/paint.h"
 #include "view/play.h"
 
@@ -13,7 +14,20 @@ struct look_options {
 	bool hilbert;
 	unsigned cols;       /* cells in a row; 0: the map's choice */
 	struct steps *steps; /* NULL: none */
+	bool structure;      /* show what the parts of the disk are */
+	const struct contents *contents; /* its bytes; NULL: nobody knows them */
 };
+
+/* What the parts of the disk are, at the moment that the model is at.  Zeroed it is none yet. */
+struct structure {
+	struct know_map *know; /* ours; NULL: none */
+	uint64_t events;       /* of the moment it is of */
+	struct outlines outlines;
+};
+
+/* Make it anew, if something happened since.  Nothing is done unless o asks for it. */
+int output_structure(struct play *p, const struct look_options *o, struct structure *s, struct err *e);
+void output_structure_free(struct structure *s);
 
 /* The captions: those that were asked for, else a recording's marks; NULL: none. */
 const struct steps *output_steps(const struct play *p, const struct look_options *o);

@@ -87,7 +87,9 @@ void paint_screen(struct canvas *c, const struct model *m, const struct scene *s
 	canvas_fill(c, (struct rect){ 0, 0, c->w, c->h }, s->palette->paper);
 	paint_caption(c, m, s, c->w);
 	paint_map(c, m, s, &l.grid, l.map.x, l.map.y, l.scale);
+	paint_outlines(c, s, l.map.x, l.map.y, l.scale);
 	paint_frame(c, m, s, l.map);
+	paint_outlines_legend(c, s, RULER, l.time.y - font_small.line - 10, c->w - RULER - MARGIN);
 	paint_ruler(c, m, s, &l);
 	paint_panel(c, m, s, &l);
 	paint_timeline(c, s, l.time);

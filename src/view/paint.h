@@ -8,6 +8,7 @@
 #include "view/curve.h"
 #include "view/glow.h"
 #include "view/model.h"
+#include "view/outlines.h"
 #include "view/palette.h"
 #include "view/steps.h"
 #include "view/timeline.h"
@@ -29,6 +30,7 @@ struct scene {
 	uint64_t bad, overlong, lost; /* lines in the whole log; of a recording: damaged chunks, and events */
 	bool recording;
 	uint64_t exposed; /* ns since 1970: reads since then stay lit; 0: they fade */
+	const struct outlines *outlines; /* NULL: none */
 };
 
 /* Where the map lies on a canvas. */
@@ -52,6 +54,8 @@ void paint_waiting(struct canvas *c, const struct scene *s, const char *why);
 /* ---- the parts, each in its own file ---- */
 void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y,
 	int scale);
+void paint_outlines(struct canvas *c, const struct scene *s, int x, int y, int scale);
+void paint_outlines_legend(struct canvas *c, const struct scene *s, int x, int y, int w);
 void paint_panel(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l);
 void paint_timeline(struct canvas *c, const struct scene *s, struct rect r);
 void paint_help(struct canvas *c, const struct scene *s);

@@ -229,6 +229,7 @@ static int peek(struct play *p, struct err *e)
 		return 1;
 	if (p->model.events >= p->events)
 		return 0;
+	p->next_number = p->cur.rec.place.number;
 	int got = cursor_next(&p->cur, &p->tape, p->scan.pos, &p->next, e);
 	p->has_next = got > 0;
 	return got;
@@ -416,6 +417,15 @@ bool play_torn(const struct play *p)
 	if (p->tape.is_rec)
 		return p->tape.rec.scanned < p->tape.rec.source.size;
 	return p->scan.len > p->scan.at || p->scan.reader.in_overlong;
+}
+
+uint64_t play_recorded(const struct play *p)
+{
+	if (!p->tape.is_rec || !p->has_model)
+		return 0;
+	if (p->has_next)
+		return p->next_number;
+	return (lacks(p, 0) ? &p->scan : &p->cur)->rec.place.number;
 }
 
 uint64_t play_behind(const struct play *p)

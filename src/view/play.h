@@ -53,6 +53,7 @@ struct play {
 	bool has_model;
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
+	uint64_t next_number; /* of a recording: its number there */
 	struct keep *keep; /* models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share */
 	struct keep own_keep;
 	const struct filter *filter; /* play_filter(), borrowed */
@@ -96,5 +97,7 @@ void play_rewind(struct play *p);
 
 /* Does the file end in the midst of a line or a chunk? */
 bool play_torn(const struct play *p);
+/* Events of a recording that the model has taken, as they are numbered there; 0: of a log. */
+uint64_t play_recorded(const struct play *p);
 /* Bytes that the file has now and the model has not taken. */
 uint64_t play_behind(const struct play *p);

@@ -108,14 +108,17 @@ static uint64_t moment(const struct play *p, const struct video_options *v, uint
 }
 
 static int film(struct play *p, const struct look_options *o, const struct video_options *v, struct canvas *c,
-	uint64_t frames, int fd, struct err *e)
+	struct structure *parts, uint64_t frames, int fd, struct err *e)
 {
 	uint64_t now;
 
 	for (uint64_t i = 0; i < frames; i++) {
 		if (output_seek(p, o, moment(p, v, i) - p->start, &now, e) < 0)
 			return -1;
+		if (i % v->fps == 0 && output_structure(p, o, parts, e) < 0) /* a second of film has one map of the disk's parts */
+			return -1;
 		struct scene s = output_scene(p, o, now);
+		s.outlines = &parts->outlines;
 		s.now = MIN(now, p->end + (uint64_t)((double)TAIL * v->speed));
 		paint_screen(c, &p->model, &s);
 		if (!write_all(fd, c->px, (size_t)c->w * (size_t)c->h * 3))
@@ -130,6 +133,7 @@ int output_video(struct play *p, const struct look_options *o, const struct vide
 {
 	double seconds = (double)(p->end - p->start) / (double)NS_PER_S / v->speed + (double)TAIL / (double)NS_PER_S;
 	double frames = seconds * v->fps + 1;
+	struct structure parts = { 0 };
 	struct canvas c = { 0 };
 	struct err died = { 0 };
 	uint64_t now;
@@ -142,7 +146,7 @@ int output_video(struct play *p, const struct look_options *o, const struct vide
 		return -1;
 	int r = start_ffmpeg(&c, v->fps, file, &pid, &fd, e);
 	if (!r) {
-		r = film(p, o, v, &c, (uint64_t)frames, fd, e);
+		r = film(p, o, v, &c, &parts, (uint64_t)frames, fd, e);
 		/* its exit status says more than our broken pipe */
 		if (finish_ffmpeg(pid, fd, &died) < 0) {
 			*e = died;
@@ -150,5 +154,6 @@ int output_video(struct play *p, const struct look_options *o, const struct vide
 		}
 	}
 	canvas_free(&c);
+	output_structure_free(&parts);
 	return r;
 }

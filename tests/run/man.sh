@@ -127,6 +127,7 @@ parameters_match plugin recording recording
 command_options report
 command_options diff
 command_options convert
+command_options explain
 command_options replay
 library_match
 [ "${MODE:-plain}" != plain ] || example_runs # the library of the others needs their sanitizer

@@ -88,12 +88,12 @@ _blkscope() {
 		serve=("$program" serve)
 		view=("$program" view)
 		if [ "$COMP_CWORD" = 1 ]; then
-			COMPREPLY=($(compgen -W 'at convert diff mark replay report serve view --help --version' -- "$cur"))
+			COMPREPLY=($(compgen -W 'at convert diff explain mark replay report serve view --help --version' -- "$cur"))
 		elif [ "${COMP_WORDS[1]}" = serve ]; then
 			_blkscope_serve "$cur" "$previous"
 		elif [ "${COMP_WORDS[1]}" = view ]; then
 			_blkscope_view "$cur"
-		elif [ "${COMP_WORDS[1]}" = report ] || [ "${COMP_WORDS[1]}" = diff ] || [ "${COMP_WORDS[1]}" = convert ] || [ "${COMP_WORDS[1]}" = replay ]; then
+		elif [[ ${COMP_WORDS[1]} =~ ^(report|diff|convert|replay|explain)$ ]]; then
 			_blkscope_numbers "$cur" "$program" "${COMP_WORDS[1]}"
 		fi
 		;;
