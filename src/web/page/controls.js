@@ -92,7 +92,7 @@ const THEMES = { default: 'Dark', light: 'Light', classic: 'Classic' };
 const systemLight = matchMedia('(prefers-color-scheme: light)');
 let chosen = null;
 
-export function setTheme(name, keep = true) {
+function setTheme(name, keep = true) {
 	const all = see.session.palettes,
 		wanted = name || (systemLight.matches ? 'light' : 'default');
 	const p = all.find((x) => x.name === wanted) || (wanted === 'light' && all.find((x) => x.name === 'classic')) || all[0];

@@ -6,7 +6,7 @@ const embedded = document.getElementById('answers');
 export const answers = embedded ? JSON.parse(embedded.textContent) : null;
 
 /* An answer that says no: what the server said, in one line. */
-export class Refusal extends Error {
+class Refusal extends Error {
 	constructor(status, text) {
 		super(text);
 		this.status = status; /* as HTTP has them; 0: nobody answered */
@@ -69,10 +69,9 @@ function decodeRuns(d, at, cells) {
 }
 
 export const OPS = ['read', 'write', 'trim', 'zero', 'flush'];
-export const CLASSES = ['read', 'write', 'trim', 'zero', 'error'];
 export const STRUCTURES = ['nothing', 'table', 'super', 'bitmap', 'inodes', 'journal', 'directory', 'tree', 'data', 'database'];
 
-export function decodeFrame(buffer) {
+function decodeFrame(buffer) {
 	const d = new DataView(buffer);
 	expectMagic(d, 'BSF1');
 	const flags = d.getUint32(4, true),
@@ -109,7 +108,7 @@ export function decodeFrame(buffer) {
 	return f;
 }
 
-export function decodeOverlay(buffer) {
+function decodeOverlay(buffer) {
 	const d = new DataView(buffer);
 	expectMagic(d, 'BSO1');
 	const w = d.getUint32(8, true),
@@ -157,7 +156,7 @@ async function unpack(owner) {
 }
 
 /* The last of the sorted numbers that is <= x; 0 when none is. */
-export function lastBefore(sorted, x) {
+function lastBefore(sorted, x) {
 	let low = 0,
 		high = sorted.length;
 	while (high - low > 1) {

@@ -77,7 +77,7 @@ async function applyFilter() {
 	}
 }
 
-export function clearFilter() {
+function clearFilter() {
 	box = null;
 	for (const i of [...boxesOf('op'), ...boxesOf('conn')]) i.checked = true;
 	for (const id of ['from', 'to', 'file']) el(id).value = '';
@@ -94,7 +94,7 @@ function tellBox() {
 }
 
 /* Draw on the map; then the dialog comes back. */
-export function drawRegion() {
+function drawRegion() {
 	el('filter').close();
 	el('selecting').hidden = false;
 	say('draw a rectangle on the map; Escape to give up');

@@ -93,7 +93,7 @@ function scaleFor(grid, w, h) {
 }
 
 /* As many in a row as makes them largest. */
-export function layout() {
+function layout() {
 	const main = document.getElementById('main'),
 		stacked = matchMedia('(max-width: 55rem)').matches,
 		dpr = devicePixelRatio || 1;
@@ -284,7 +284,7 @@ function boxOf(map, a, b) {
 }
 
 /* By units; the view follows. */
-export function moveCursor(map, dx, dy) {
+function moveCursor(map, dx, dy) {
 	const u = map.units(),
 		g = map.grid();
 	const at = map.cursor || map.pinned || { x: map.view.x, y: map.view.y };

@@ -28,7 +28,7 @@ const ROWS = [
 ];
 const counters = new Map();
 
-export function makeCounters() {
+function makeCounters() {
 	for (const [name, words] of ROWS) {
 		const sample = make('span', `sample sample-${name}`),
 			row = make('tr');
@@ -46,7 +46,7 @@ function put(cell, text) {
 	if (cell.textContent !== text) cell.textContent = text;
 }
 
-export function tellCounters() {
+function tellCounters() {
 	const f = active().frame;
 	if (!f) return;
 	for (const [name, o] of Object.entries(f.ops)) {

@@ -19,7 +19,6 @@ export const see = {
 	disk: 0, /* whose counters, timeline and panel are shown */
 	filter: null, /* { id, words, body }, or null: everything */
 	palette: null,
-	reduced: matchMedia('(prefers-reduced-motion: reduce)').matches,
 };
 
 const listeners = new Map();

@@ -147,7 +147,7 @@ function layerOf(canvas, size, draw) {
 	return layers.get(canvas);
 }
 
-export function barParts(size) {
+function barParts(size) {
 	const rem = parseFloat(getComputedStyle(bar).fontSize) * size.dpr;
 	return { rem, top: 1.45 * rem, bottom: size.h - 1.5 * rem };
 }
@@ -346,7 +346,7 @@ function tellChart(chart, words) {
 
 let hover = null;
 
-export function timeAt(e, element) {
+function timeAt(e, element) {
 	const r = element.getBoundingClientRect();
 	return Math.max(0, Math.min((e.clientX - r.left) / r.width, 1)) * span();
 }

@@ -88,7 +88,7 @@ export function parseBytes(text) {
 }
 
 /* A step of 1, 2 or 5 times a power of ten (of bytes: a power of two), at least so large. */
-export function niceStep(least) {
+function niceStep(least) {
 	const power = 10 ** Math.floor(Math.log10(Math.max(least, 1)));
 	return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= least);
 }
