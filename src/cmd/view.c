@@ -58,6 +58,9 @@ static const char usage[] =
 	"  --width=N           pixels of the map in a row\n"
 	"  --structure         show what the parts of the disk are (of a recording with data, or --disk)\n"
 	"  --disk=IMAGE        the disk's bytes, when the file has none: an image, a device or a URI\n"
+	"  --web[=ADDR:PORT]   serve a page to browsers: of one or more files, each may have a SIZE,\n"
+	"                      or of a server's Unix socket; the address is printed (127.0.0.1)\n"
+	"  --export=FILE       write that page with what it shows; --contents: with the disk's bytes\n"
 	"  --help, --version\n"
 	"\n"
 	"Keys of the window: F1.  Manual: nbdview(1).\n";
@@ -325,7 +328,7 @@ free_steps:
 static bool wants_web(char **argv)
 {
 	for (; *argv && strcmp(*argv, "--") != 0; argv++)
-		if (strcmp(*argv, "--web") == 0 || strncmp(*argv, "--web=", 6) == 0)
+		if (strcmp(*argv, "--web") == 0 || strncmp(*argv, "--web=", 6) == 0 || strncmp(*argv, "--export=", 9) == 0)
 			return true;
 	return false;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blkscope view --web: the page of a session, served to browsers. */
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -11,16 +12,19 @@
 #include "base/say.h"
 #include "cmd/disk.h"
 #include "cmd/server_file.h"
+#include "web/export.h"
 #include "web/http.h"
 
 struct command {
 	const char *where, *steps;
+	const char *page;      /* --export; NULL: serve */
+	bool contents;
 	struct disk *disk;     /* --disk, of the first file; NULL: none */
 	struct know_disk now;  /* it */
 	struct session session;
 };
 
-enum { O_WEB = 256, O_PALETTE, O_HILBERT, O_WIDTH, O_STEPS, O_DISK };
+enum { O_WEB = 256, O_PALETTE, O_HILBERT, O_WIDTH, O_STEPS, O_DISK, O_EXPORT, O_CONTENTS };
 
 static const struct option options[] = {
 	{ "web", optional_argument, NULL, O_WEB },
@@ -28,6 +32,8 @@ static const struct option options[] = {
 	{ "hilbert", no_argument, NULL, O_HILBERT },
 	{ "width", required_argument, NULL, O_WIDTH },
 	{ "disk", required_argument, NULL, O_DISK },
+	{ "export", required_argument, NULL, O_EXPORT },
+	{ "contents", no_argument, NULL, O_CONTENTS },
 	{ "steps", required_argument, NULL, O_STEPS },
 	{ 0 },
 };
@@ -51,6 +57,12 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		if (!(c->disk = disk_open(arg, NULL, e)))
 			return -1;
 		c->now = disk_to_know(c->disk);
+		return 0;
+	case O_EXPORT:
+		c->page = arg;
+		return 0;
+	case O_CONTENTS:
+		c->contents = true;
 		return 0;
 	case O_STEPS:
 		c->steps = arg;
@@ -85,17 +97,64 @@ static int open_disks(struct command *c, char **word, struct err *e)
 	return 0;
 }
 
-static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
+/* All of the files, as they are now. */
+static int read_all(struct session *s, struct err *e)
 {
+	for (size_t i = 0; i < s->disks; i++)
+		for (bool whole = false; !whole; usleep(whole ? 0 : 2000)) {
+			feed_lock(s->disk[i]);
+			whole = s->disk[i]->whole;
+			if (s->disk[i]->trouble[0])
+				err_set(e, "%s", s->disk[i]->trouble);
+			feed_unlock(s->disk[i]);
+			if (e->msg[0])
+				return -1;
+		}
+	return 0;
+}
+
+/* A page that is not whole does not stay. */
+static int export_to(struct command *c, struct err *e)
+{
+	struct buf b = { .limit = EXPORT_MAX };
+	FILE *f;
+
+	if (read_all(&c->session, e) < 0 || export_page(&c->session, c->contents, &b, e) < 0 || !(f = fopen(c->page, "we"))) {
+		buf_free(&b);
+		return e->msg[0] ? -1 : err_set(e, "%s: %s", c->page, strerror(errno));
+	}
+	bool ok = fwrite(b.p, 1, b.len, f) == b.len;
+	ok = fclose(f) == 0 && ok;
+	buf_free(&b);
+	if (ok)
+		return 0;
+	err_set(e, "%s: %s", c->page, strerror(errno));
+	unlink(c->page);
+	return -1;
+}
+
+static int serve(struct command *c, const sigset_t *end, struct err *e)
+{
+	struct http *h = http_start(&c->session, c->where, e);
 	int sig, r = -1;
-	int ready = session_init(&c->session, c->steps, e) == 0 && open_disks(c, files, e) == 0;
-	struct http *h = ready ? http_start(&c->session, c->where, e) : NULL;
 
 	if (h && (printf("%s\n", http_address(h)) < 0 || fflush(stdout)))
 		err_set(e, "cannot write to stdout");
 	else if (h)
 		r = sigwait(end, &sig);
+	atomic_store(&c->session.ending, true);
 	http_stop(h);
+	return r;
+}
+
+static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
+{
+	int r = session_init(&c->session, c->steps, e) == 0 && open_disks(c, files, e) == 0 ? 0 : -1;
+
+	if (c->page)
+		pthread_sigmask(SIG_UNBLOCK, end, NULL);
+	if (r == 0)
+		r = c->page ? export_to(c, e) : serve(c, end, e);
 	session_close(&c->session);
 	disk_close(c->disk);
 	return r;

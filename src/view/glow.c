@@ -17,7 +17,13 @@ static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum cla
 {
 	static const enum class rank[] = { CL_ERROR, CL_WRITE, CL_TRIM, CL_ZERO, CL_READ };
 	unsigned best = 0;
+	uint64_t newest = 0;
 
+	/* most cells have been at rest for long */
+	for (int i = 0; i < CLASSES; i++)
+		newest = MAX(newest, c->last[i]);
+	if (!c->reading && (!newest || (now > newest && (now - newest) / FADE_HALF > 8)))
+		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
 		unsigned f = rank[i] == CL_READ && c->reading ? 256 : fade(now, c->last[rank[i]]);
 		if (f > best) {

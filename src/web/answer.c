@@ -22,6 +22,9 @@ static const struct {
 	{ "series", false, JSON, answer_series, W(DISK) | W(BINS) | W(FILTER) },
 	{ "block", false, JSON, answer_block, W(DISK) | MOMENT | GRID | W(AT) | W(PX) | W(PY) | W(FILTER) },
 	{ "step", false, JSON, answer_step, W(DISK) | MOMENT | W(BY) | W(WAY) | W(FILTER) },
+	{ "overlay", false, BINARY, answer_overlay, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(FILTER) },
+	{ "structure", false, JSON, answer_structure, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(FILTER) },
+	{ "export", false, "text/html; charset=utf-8", answer_export, W(CONTENTS) },
 	{ "filter", true, JSON, answer_filter, 0 },
 	{ "files", false, JSON, answer_files, W(DISK) | MOMENT | W(LIKE) },
 	{ "marks", false, JSON, answer_marks, W(DISK) },
@@ -100,6 +103,7 @@ int session_add(struct session *s, const char *path, const uint64_t *size, const
 int session_init(struct session *s, const char *steps, struct err *e)
 {
 	sieves_init(&s->sieves);
+	pthread_mutex_init(&s->exporting, NULL);
 	return marks_init(&s->marks, steps, e);
 }
 
@@ -112,6 +116,7 @@ void session_close(struct session *s)
 		feed_close(s->disk[i]);
 	}
 	marks_free(&s->marks);
+	pthread_mutex_destroy(&s->exporting);
 	s->disks = 0;
 }
 

@@ -6,14 +6,6 @@
 #include "web/answers.h"
 #include "web/json.h"
 
-struct spot {
-	uint64_t off, len;
-	uint32_t x, y;     /* when it was asked for in a grid */
-	bool in_grid;
-	uint64_t start;    /* of the session */
-	uint64_t now;      /* of the picture */
-};
-
 /* ---- where, and in which state ---- */
 
 /* False: the answer says why not. */
@@ -80,7 +72,7 @@ static bool put_model(struct session *s, struct feed *d, const struct ask *q, st
 
 /* ---- who touched it ---- */
 
-static void put_touch(struct buf *b, const struct touch *t, uint64_t start)
+void answer_put_touch(struct buf *b, const struct touch *t, uint64_t start)
 {
 	const char *error = t->err ? strerrorname_np(t->err) : "";
 
@@ -107,13 +99,13 @@ static void put_history(struct buf *b, const struct history *h, const struct spo
 		writer = &h->writer;
 	buf_printf(b, ",\"writer\":");
 	if (writer)
-		put_touch(b, writer, p->start);
+		answer_put_touch(b, writer, p->start);
 	else
 		buf_printf(b, "null");
 	buf_printf(b, ",\"history\":[");
 	for (unsigned i = 0; i < n; i++) {
 		buf_printf(b, i ? ",\n" : "");
-		put_touch(b, history_at(h, i), p->start);
+		answer_put_touch(b, history_at(h, i), p->start);
 	}
 	buf_printf(b, "],\"more\":%" PRIu64, h->count - n);
 }
@@ -165,7 +157,7 @@ char *answer_volume(const struct know_map *m, unsigned volume, char *to, size_t 
 	return to;
 }
 
-static void put_region(struct buf *b, const struct know_map *m, uint64_t off)
+void answer_put_region(struct buf *b, const struct know_map *m, uint64_t off)
 {
 	const struct know_region *r = m && off < m->size ? know_find(m, off) : NULL;
 	char text[1024];
@@ -184,12 +176,12 @@ static void put_known(struct past *past, const struct moment *m, const struct sp
 	bool ready;
 	struct known *k = past_map(past, m, &ready, &e);
 
-	put_region(b, k ? k->map : NULL, p->off);
+	answer_put_region(b, k ? k->map : NULL, p->off);
 	buf_printf(b, ",\"known\":%s", ready ? "true" : "false");
 	past_give_back(past, k);
 }
 
-static void put_bytes(struct past *past, const struct moment *m, const struct spot *p, struct buf *b)
+void answer_put_bytes(struct past *past, const struct moment *m, const struct spot *p, struct buf *b)
 {
 	uint8_t bytes[PAST_READ_MAX];
 	struct err e = { 0 };
@@ -214,7 +206,7 @@ void answer_block(struct session *s, const struct ask *q, struct answer *a)
 	struct extras *x = &s->extra[q->query->n[Q_DISK]];
 	put_deeds(d, &x->deeds, &p, &a->body);
 	put_known(x->past, &m, &p, &a->body);
-	put_bytes(x->past, &m, &p, &a->body);
+	answer_put_bytes(x->past, &m, &p, &a->body);
 	if (!buf_add(&a->body, "}\n", 2))
 		answer_error(a, 503, "out of memory");
 }

@@ -62,7 +62,7 @@ static bool shape_of(const struct play *p, struct map *shape)
 	return true;
 }
 
-static void put_shape(const struct session *s, const struct play *p, struct buf *b)
+static void put_shape(const struct session *s, const struct play *p, bool exporting, struct buf *b)
 {
 	struct map m;
 
@@ -75,10 +75,10 @@ static void put_shape(const struct session *s, const struct play *p, struct buf 
 		map_set_cols(&m, s->cols);
 	buf_printf(b, "\"size\":%" PRIu64 ",\"block\":%" PRIu64 ",\"blocks\":%" PRIu64 ",\"cell\":%" PRIu64 ",\"cells\":%" PRIu32
 		",\"cols\":%u,\"rows\":%u,\"minCols\":%u,\"maxCols\":%u,\"zoom\":%u,", m.size, m.block, m.blocks, m.block * m.per_cell, m.cells,
-		m.cols, m.rows, map_min_cols(&m), map_max_cols(&m), units_zoom_max(&m));
+		m.cols, m.rows, exporting ? m.cols : map_min_cols(&m), exporting ? m.cols : map_max_cols(&m), exporting ? 0 : units_zoom_max(&m));
 }
 
-static void put_disk(const struct session *s, const struct feed *d, struct buf *b)
+static void put_disk(const struct session *s, const struct feed *d, const struct past *past, bool exporting, struct buf *b)
 {
 	const struct play *p = &d->ahead;
 	bool data = p->tape.is_rec && p->tape.rec.info.data == REC_DATA_YES;
@@ -86,9 +86,9 @@ static void put_disk(const struct session *s, const struct feed *d, struct buf *
 	buf_printf(b, "{\"name\":");
 	json_string(b, d->name);
 	buf_printf(b, ",\"kind\":\"%s\",\"data\":%s,\"live\":%s,", p->tape.is_rec ? "recording" : "log", data ? "true" : "false",
-		feed_live(d) ? "true" : "false");
-	put_shape(s, p, b);
-	buf_printf(b, "\"events\":%" PRIu64 ",\"structure\":%s}", p->events, data ? "true" : "false");
+		feed_live(d) && !exporting ? "true" : "false");
+	put_shape(s, p, exporting, b);
+	buf_printf(b, "\"events\":%" PRIu64 ",\"structure\":%s}", p->events, data || past_is_now(past) ? "true" : "false");
 }
 
 /* What the person should know of a file. */
@@ -149,7 +149,7 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 		struct feed *d = s->disk[i];
 		feed_lock(d);
 		buf_printf(&disks, i ? ",\n" : "");
-		put_disk(s, d, &disks);
+		put_disk(s, d, s->extra[i].past, q->exporting, &disks);
 		put_notes(d, &notes, &comma);
 		put_connections(d, i, &connections);
 		live |= feed_live(d);
@@ -158,7 +158,8 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 	}
 	buf_printf(b, "{\"title\":");
 	json_string(b, s->disks ? s->disk[0]->name : "");
-	buf_printf(b, ",\"live\":%s,\"length\":%" PRIu64 ",\"wall\":\"%" PRIu64 "\",\"hilbert\":%s,\n\"disks\":[", live ? "true" : "false", end - start,
+	buf_printf(b, ",\"export\":%s,\"live\":%s,\"length\":%" PRIu64 ",\"wall\":\"%" PRIu64 "\",\"hilbert\":%s,\n\"disks\":[", q->exporting ? "true" : "false",
+		live && !q->exporting ? "true" : "false", end - start,
 		start, s->hilbert ? "true" : "false");
 	buf_add(b, disks.p, disks.len);
 	buf_printf(b, "],\n\"connections\":[");

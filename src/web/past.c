@@ -33,7 +33,8 @@ struct past {
 	struct known *map[PAST_MAPS]; /* the one used last is the first */
 	bool wanted;          /* a map, of: */
 	uint64_t events;
-	struct err trouble;   /* of the last map */
+	struct err trouble;   /* of the last map that was not to be had, after so many events: */
+	uint64_t failed;
 	uint64_t made;        /* ns, monotonic: the last map; */
 	uint64_t maps;        /* so many were made */
 	bool stopping;
@@ -140,6 +141,11 @@ int past_read(struct past *p, const struct moment *m, uint64_t off, uint32_t len
 	return rc;
 }
 
+bool past_is_now(const struct past *p)
+{
+	return p->now.read;
+}
+
 bool past_has(struct past *p)
 {
 	if (p->now.read)
@@ -239,9 +245,13 @@ static void *make_maps(void *arg)
 		struct know_map *map = make(p, events, &e);
 		pthread_mutex_lock(&p->lock);
 		p->made = monotonic_ns();
-		p->trouble = e;
-		if (map)
+		if (map) {
 			keep(p, map, events);
+			p->trouble.msg[0] = '\0';
+		} else {
+			p->trouble = e;
+			p->failed = events;
+		}
 		rest(p, p->made - began);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -327,13 +337,13 @@ struct known *past_map(struct past *p, const struct moment *m, bool *ready, stru
 
 	*ready = false;
 	pthread_mutex_lock(&p->lock);
-	if (find_wanted(p, m, &events, e) == 0) {
+	if (find_wanted(p, m, &events, e) == 0 && p->trouble.msg[0] && p->failed == events) {
+		*e = p->trouble;
+	} else if (!e->msg[0]) {
 		k = choose(p, events);
 		*ready = k && k->events == events;
 		if (k)
 			k->refs++;
-		else
-			*e = p->trouble;
 		if (!*ready) {
 			p->wanted = true;
 			p->events = events;

@@ -21,8 +21,9 @@ struct past;
 struct past *past_start(struct feed *feed, const struct know_disk *now, struct err *e);
 void past_stop(struct past *p); /* NULL is fine */
 /* Is there anything to be had? */
-bool past_has(struct past *p);
-/* The map of a moment, or the nearest one there is; *ready: it is that moment's.  NULL: there is none yet, and e may say why not.
+bool past_has(struct past *p); /* takes the feed's lock */
+bool past_is_now(const struct past *p); /* of the disk as it is now */
+/* The map of a moment, or the nearest one there is; *ready: it is that moment's.  NULL: there is none yet, or e says why it is not to be had.
  * To be given back.  What is not ready is being made. */
 struct known *past_map(struct past *p, const struct moment *m, bool *ready, struct err *e);
 void past_give_back(struct past *p, struct known *k); /* NULL is fine */

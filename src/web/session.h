@@ -25,6 +25,8 @@ struct session {
 	size_t disks;
 	struct marks marks;
 	struct sieves sieves;
+	pthread_mutex_t exporting;
+	atomic_bool ending;    /* set it when answers that take long are to be given up */
 	const struct palette *palette; /* that the page begins with */
 	bool hilbert;
 	unsigned cols;         /* 0: the map's choice */
@@ -42,6 +44,7 @@ struct ask {
 	const struct query *query;
 	const char *body;      /* body_len bytes; NULL: none */
 	size_t body_len;
+	bool exporting;        /* for a page that is opened without a server */
 	struct sieve *sieve;   /* session_answer()'s own */
 };
 

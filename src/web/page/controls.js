@@ -2,7 +2,7 @@
 /* controls: the buttons around the pictures, marks, the story, and what a screen reader is told. */
 import { answers, ask } from './data.js';
 import { digitsFor, spokenTime, timeWords } from './words.js';
-import { changed, goLive, goTo, on, play, see, setSpeed, SPEEDS, stepBy } from './see.js';
+import { changed, follows, goLive, goTo, on, play, see, setSpeed, SPEEDS, stepBy } from './see.js';
 import { active, maps } from './maps.js';
 import { books, markBefore } from './time.js';
 import { blockWords, make } from './panel.js';
@@ -12,7 +12,8 @@ const byId = (id) => document.getElementById(id);
 /* --- the clock and how it moves --- */
 
 function tellMotion() {
-	const playing = see.way > 0, back = see.way < 0;
+	const playing = see.way > 0,
+		back = see.way < 0;
 	byId('play').setAttribute('aria-label', playing ? 'Pause' : 'Play');
 	byId('play').classList.toggle('on', playing);
 	byId('back').classList.toggle('on', back);
@@ -24,13 +25,13 @@ function tellMotion() {
 }
 
 function tellTime() {
-	const digits = digitsFor(see.length), words = timeWords(see.t, digits);
-	if (byId('clock').textContent !== words)
-		byId('clock').textContent = words;
+	const digits = digitsFor(see.length),
+		words = timeWords(see.t, digits);
+	if (byId('clock').textContent !== words) byId('clock').textContent = words;
 	byId('length').textContent = `of ${timeWords(see.length, digits)}`;
-	const mark = markBefore(see.t), step = mark ? mark.text : '';
-	if (byId('step-name').textContent !== step)
-		byId('step-name').textContent = step;
+	const mark = markBefore(see.t),
+		step = mark ? mark.text : '';
+	if (byId('step-name').textContent !== step) byId('step-name').textContent = step;
 	tellLists();
 }
 
@@ -65,8 +66,7 @@ export function seekBy(seconds) {
 /* --- how it looks --- */
 
 export function setOrder(order) {
-	if (answers && order === 'hilbert' && !(answers.curve || []).length)
-		return;
+	if (answers && order === 'hilbert' && !(answers.curve || []).length) return;
 	see.order = order;
 	byId('order').setAttribute('aria-pressed', String(order === 'hilbert'));
 	byId('width').disabled = order !== 'row';
@@ -82,8 +82,7 @@ export function setStructure(yes) {
 }
 
 export function setCols(cols) {
-	for (const m of maps)
-		m.cols = Math.max(m.disk.minCols, Math.min(cols, m.disk.maxCols));
+	for (const m of maps) m.cols = Math.max(m.disk.minCols, Math.min(cols, m.disk.maxCols));
 	byId('width').value = String(active().cols);
 	changed('cols');
 }
@@ -93,22 +92,20 @@ const THEMES = { default: 'Dark', light: 'Light', classic: 'Classic' };
 const systemLight = matchMedia('(prefers-color-scheme: light)');
 let chosen = null;
 
-export function setTheme(name, keep = true) {
-	const all = see.session.palettes, wanted = name || (systemLight.matches ? 'light' : 'default');
+function setTheme(name, keep = true) {
+	const all = see.session.palettes,
+		wanted = name || (systemLight.matches ? 'light' : 'default');
 	const p = all.find((x) => x.name === wanted) || (wanted === 'light' && all.find((x) => x.name === 'classic')) || all[0];
 	chosen = name;
 	see.palette = p;
 	const root = document.documentElement;
-	for (const k of ['paper', 'untouched', 'frame', 'ink', 'faint', 'warn', 'flush'])
-		root.style.setProperty(`--${k}`, p[k]);
-	for (const [k, v] of Object.entries(p.classes))
-		root.style.setProperty(`--class-${k}`, v);
+	for (const k of ['paper', 'untouched', 'frame', 'ink', 'faint', 'warn', 'flush']) root.style.setProperty(`--${k}`, p[k]);
+	for (const [k, v] of Object.entries(p.classes)) root.style.setProperty(`--class-${k}`, v);
 	root.style.colorScheme = p.name === 'default' ? 'dark' : 'light';
 	root.dataset.theme = p.name;
 	byId('theme').value = name || '';
 	try {
-		if (keep)
-			localStorage.setItem('blkscope-theme', name || '');
+		if (keep) localStorage.setItem('blkscope-theme', name || '');
 	} catch {
 		/* a page that may keep nothing: so be it */
 	}
@@ -118,8 +115,7 @@ export function setTheme(name, keep = true) {
 function makeThemes() {
 	const select = byId('theme');
 	select.append(new Option('Auto', ''));
-	for (const p of see.session.palettes)
-		select.append(new Option(THEMES[p.name] || p.name, p.name));
+	for (const p of see.session.palettes) select.append(new Option(THEMES[p.name] || p.name, p.name));
 	select.addEventListener('change', () => setTheme(select.value || null));
 	systemLight.addEventListener('change', () => chosen || setTheme(null, false));
 	let kept = null;
@@ -133,7 +129,8 @@ function makeThemes() {
 }
 
 export function nextTheme() {
-	const names = [...byId('theme').options].map((o) => o.value), i = names.indexOf(chosen || '');
+	const names = [...byId('theme').options].map((o) => o.value),
+		i = names.indexOf(chosen || '');
 	setTheme(names[(i + 1) % names.length] || null);
 	say(`colours: ${byId('theme').selectedOptions[0].textContent}`);
 }
@@ -149,40 +146,50 @@ export async function askStory() {
 		sentences = [];
 	}
 	byId('story').hidden = !sentences.length;
-	fillList(byId('story-list'), sentences, (s) => s.text, (s) => goTo(s.t));
+	fillList(
+		byId('story-list'),
+		sentences,
+		(s) => s.text,
+		(s) => goTo(s.t),
+	);
 }
 
 function fillList(list, items, text, go) {
 	const digits = digitsFor(see.length) > 3 ? digitsFor(see.length) : 1;
-	list.replaceChildren(...items.map((item) => {
-		const b = make('button', 'jump', make('span', 'when', timeWords(item.t, digits)), make('span', 'what', text(item)));
-		b.type = 'button';
-		b.addEventListener('click', () => {
-			see.way = 0;
-			go(item);
-			changed('motion');
-		});
-		return make('li', '', b);
-	}));
+	list.replaceChildren(
+		...items.map((item) => {
+			const b = make('button', 'jump', make('span', 'when', timeWords(item.t, digits)), make('span', 'what', text(item)));
+			b.type = 'button';
+			b.addEventListener('click', () => {
+				see.way = 0;
+				go(item);
+				changed('motion');
+			});
+			return make('li', '', b);
+		}),
+	);
 	tellLists();
 }
 
 /* The entry that the moment lies in. */
 function tellLists() {
-	for (const [id, items] of [['marks-list', books.marks], ['story-list', sentences]]) {
+	for (const [id, items] of [
+		['marks-list', books.marks],
+		['story-list', sentences],
+	]) {
 		let i = -1;
 		items.forEach((item, n) => (i = item.t <= see.t ? n : i));
 		[...byId(id).children].forEach((li, n) => {
 			const now = n === i && items[n];
 			if (now && !li.classList.contains('now')) {
 				const pane = li.parentElement; /* the list scrolls, the page does not */
-				pane.scrollTop += Math.max(0, li.offsetTop + li.offsetHeight - pane.scrollTop - pane.clientHeight) - Math.max(0, pane.scrollTop - li.offsetTop);
+				pane.scrollTop +=
+					Math.max(0, li.offsetTop + li.offsetHeight - pane.scrollTop - pane.clientHeight) -
+					Math.max(0, pane.scrollTop - li.offsetTop);
 			}
 			li.classList.toggle('now', !!now);
-			if (now)
-				li.setAttribute('aria-current', 'step');
-			else
-				li.removeAttribute('aria-current');
+			if (now) li.setAttribute('aria-current', 'step');
+			else li.removeAttribute('aria-current');
 		});
 	}
 }
@@ -214,8 +221,7 @@ function saySoon(words, after) {
 const troubleWords = () => maps.map((m) => m.trouble).filter((x) => x)[0] || '';
 
 export function makeControls() {
-	for (const s of SPEEDS)
-		byId('speed').append(new Option(`${s}×`, s));
+	for (const s of SPEEDS) byId('speed').append(new Option(`${s}×`, s));
 	byId('speed').addEventListener('change', () => setSpeed(Number(byId('speed').value)));
 	byId('play').addEventListener('click', () => toggle(1));
 	byId('back').addEventListener('click', () => toggle(-1));
@@ -224,12 +230,13 @@ export function makeControls() {
 		b.addEventListener('click', () => step(by, way));
 	}
 	byId('live').addEventListener('click', goLive);
-	byId('live').hidden = !see.session.live;
+	byId('live').hidden = !follows;
 	byId('order').addEventListener('click', () => setOrder(see.order === 'row' ? 'hilbert' : 'row'));
 	byId('order').hidden = !!answers && !(answers.curve || []).length;
 	byId('structure').addEventListener('click', () => setStructure(!see.structure));
 	byId('structure').hidden = !see.session.disks.some((d) => d.structure);
-	const d = see.session.disks[0], width = byId('width');
+	const d = see.session.disks[0],
+		width = byId('width');
 	width.min = String(d.minCols);
 	width.max = String(d.maxCols);
 	width.value = String(d.cols);
@@ -246,17 +253,27 @@ export function makeControls() {
 	byId('title').textContent = see.session.title;
 	document.title = `${see.session.title} · blkscope`;
 	makeThemes();
-	for (const note of see.session.notes || [])
-		byId('notes').append(make('li', '', note));
+	for (const note of see.session.notes || []) byId('notes').append(make('li', '', note));
 	byId('notes').hidden = !(see.session.notes || []).length;
 	on('motion', tellMotion);
+	on('frame', () => byId('live').classList.toggle('growing', !!active().frame?.live));
 	on('t length books', tellTime);
 	on('books', () => {
 		byId('marks').hidden = !books.marks.length;
-		fillList(byId('marks-list'), books.marks, (m) => m.text, (m) => goTo(m.t));
+		fillList(
+			byId('marks-list'),
+			books.marks,
+			(m) => m.text,
+			(m) => goTo(m.t),
+		);
 	});
 	on('disk', askStory);
-	on('told', () => saySoon(() => `${see.live ? 'live, ' : ''}${spokenTime(see.t)}${markBefore(see.t) ? `, ${markBefore(see.t).text}` : ''}`, 400));
+	on('told', () =>
+		saySoon(
+			() => `${see.live ? 'live, ' : ''}${spokenTime(see.t)}${markBefore(see.t) ? `, ${markBefore(see.t).text}` : ''}`,
+			400,
+		),
+	);
 	on('told-cursor', () => saySoon(blockWords, 350));
 	on('trouble', () => {
 		byId('trouble').hidden = !troubleWords();

@@ -6,9 +6,10 @@ import { colourTable, outlines, textures } from './paint.js';
 import { bytesShort } from './words.js';
 import { changed, momentWords, see } from './see.js';
 
-const UNIT_MIN = 4;      /* device pixels: a unit is cut further when its parts have as many */
-const ZOOM_MAX = 96;     /* device pixels of the smallest unit, greatest */
-const IDLE_MS = 40;      /* between two questions when nothing happens */
+const UNIT_MIN = 4; /* device pixels: a unit is cut further when its parts have as many */
+const ZOOM_MAX = 96; /* device pixels of the smallest unit, greatest */
+const WAIT_MS = 8; /* until the same is asked again; twice as long each time that nothing is new */
+const SILENT_MS = 200; /* at most */
 const STRUCTURE_MS = 700;
 
 export class DiskMap {
@@ -18,11 +19,11 @@ export class DiskMap {
 		this.canvas = canvas;
 		this.ctx = canvas.getContext('2d');
 		this.cols = this.disk.cols;
-		this.cursor = null;     /* { x, y } in cells, may be fractions */
-		this.pinned = null;     /* the same */
-		this.box = null;        /* a region that is being drawn: [x, y, w, h] in cells */
-		this.gutter = 0;        /* device pixels left of the map */
-		this.view = null;       /* { s: device pixels of a cell, x, y: in cells, of the upper left corner } */
+		this.cursor = null; /* { x, y } in cells, may be fractions */
+		this.pinned = null; /* the same */
+		this.box = null; /* a region that is being drawn: [x, y, w, h] in cells */
+		this.gutter = 0; /* device pixels left of the map */
+		this.view = null; /* { s: device pixels of a cell, x, y: in cells, of the upper left corner } */
 		this.off = document.createElement('canvas');
 		this.frame = null;
 		this.structure = null;
@@ -34,8 +35,7 @@ export class DiskMap {
 
 	/* Cells across and down. */
 	grid() {
-		if (see.order === 'row')
-			return { w: this.cols, h: Math.max(1, Math.ceil(this.disk.cells / this.cols)) };
+		if (see.order === 'row') return { w: this.cols, h: Math.max(1, Math.ceil(this.disk.cells / this.cols)) };
 		const side = curveSide(this.disk.cells);
 		return { w: side * Math.max(1, Math.ceil(this.disk.cells / (side * side))), h: side };
 	}
@@ -46,8 +46,7 @@ export class DiskMap {
 		const fitted = !this.view || this.view.s <= this.fit;
 		this.gutter = gutter;
 		this.fit = scale;
-		if (fitted)
-			this.view = { s: scale, x: 0, y: 0 };
+		if (fitted) this.view = { s: scale, x: 0, y: 0 };
 		this.keepInside();
 		this.dirty = true;
 	}
@@ -66,9 +65,11 @@ export class DiskMap {
 	}
 
 	keepInside() {
-		const v = this.view, g = this.grid();
+		const v = this.view,
+			g = this.grid();
 		v.s = Math.max(this.fit, Math.min(v.s, Math.max(ZOOM_MAX, this.fit) * 2 ** this.disk.zoom));
-		const w = (this.canvas.width - this.gutter) / v.s, h = this.canvas.height / v.s;
+		const w = (this.canvas.width - this.gutter) / v.s,
+			h = this.canvas.height / v.s;
 		v.x = Math.max(0, Math.min(v.x, g.w - w));
 		v.y = Math.max(0, Math.min(v.y, g.h - h));
 	}
@@ -76,14 +77,14 @@ export class DiskMap {
 	/* A place of the canvas, in CSS pixels, to cells. */
 	cellAt(x, y) {
 		const k = this.canvas.width / Math.max(1, this.canvas.clientWidth);
-		return { x: this.view.x + (x * k - this.gutter) / this.view.s, y: this.view.y + y * k / this.view.s };
+		return { x: this.view.x + (x * k - this.gutter) / this.view.s, y: this.view.y + (y * k) / this.view.s };
 	}
 
 	/* The unit of a place; null: not on the map. */
 	unitAt(place) {
-		const u = this.units(), g = this.grid();
-		if (!place || place.x < 0 || place.y < 0 || place.x >= g.w || place.y >= g.h)
-			return null;
+		const u = this.units(),
+			g = this.grid();
+		if (!place || place.x < 0 || place.y < 0 || place.x >= g.w || place.y >= g.h) return null;
 		return { x: Math.floor(place.x * u), y: Math.floor(place.y * u) };
 	}
 
@@ -92,8 +93,7 @@ export class DiskMap {
 		at = at || this.cursor || this.cellAt(this.canvas.clientWidth / 2, this.canvas.clientHeight / 2);
 		const before = v.s;
 		v.s *= factor;
-		if (v.s < this.fit)
-			v.s = this.fit;
+		if (v.s < this.fit) v.s = this.fit;
 		this.keepInside();
 		const k = before / v.s; /* what lies below the pointer stays there */
 		v.x = at.x - (at.x - v.x) * k;
@@ -116,7 +116,7 @@ export class DiskMap {
 
 	/* Device pixels of a line that is seen as well on a projector as on a phone. */
 	lineWidth() {
-		return parseFloat(getComputedStyle(document.documentElement).fontSize) / 15 * (devicePixelRatio || 1);
+		return (parseFloat(getComputedStyle(document.documentElement).fontSize) / 15) * (devicePixelRatio || 1);
 	}
 
 	moved() {
@@ -126,11 +126,12 @@ export class DiskMap {
 
 	/* The view follows the cursor. */
 	reveal(place) {
-		const v = this.view, w = (this.canvas.width - this.gutter) / v.s, h = this.canvas.height / v.s, step = 1 / this.units();
-		if (place.x < v.x || place.x + step > v.x + w)
-			v.x = place.x - w / 2;
-		if (place.y < v.y || place.y + step > v.y + h)
-			v.y = place.y - h / 2;
+		const v = this.view,
+			w = (this.canvas.width - this.gutter) / v.s,
+			h = this.canvas.height / v.s,
+			step = 1 / this.units();
+		if (place.x < v.x || place.x + step > v.x + w) v.x = place.x - w / 2;
+		if (place.y < v.y || place.y + step > v.y + h) v.y = place.y - h / 2;
 		this.keepInside();
 		this.dirty = true;
 	}
@@ -142,32 +143,46 @@ export class DiskMap {
 	}
 
 	viewWords() {
-		const v = this.view, u = this.units(), g = this.grid();
-		const x = Math.max(0, Math.floor(v.x * u)), y = Math.max(0, Math.floor(v.y * u));
+		const v = this.view,
+			u = this.units(),
+			g = this.grid();
+		const x = Math.max(0, Math.floor(v.x * u)),
+			y = Math.max(0, Math.floor(v.y * u));
 		const right = Math.min(g.w * u, Math.ceil((v.x + (this.canvas.width - this.gutter) / v.s) * u));
 		const bottom = Math.min(g.h * u, Math.ceil((v.y + this.canvas.height / v.s) * u));
 		return { ...this.gridWords(), x, y, w: Math.max(1, right - x), h: Math.max(1, bottom - y) };
 	}
 
+	/* The question whose answer should be seen now. */
+	wanted() {
+		const view = this.viewWords(),
+			words = { ...view, ...momentWords(), keep: see.keep ? 1 : null };
+		return { view, words, key: JSON.stringify(words) };
+	}
+
+	/* Is what is seen what is wanted? */
+	settled() {
+		return !!this.frame && !this.asking && !this.dirty && !this.frame.behind && this.shown === this.wanted().key;
+	}
+
 	/* Called for each picture; asks when there is something new to ask and nothing is on its way. */
 	tick(now) {
-		if (!this.view)
-			return;
-		if (!this.asking && now >= (this.notBefore || 0)) {
-			const view = this.viewWords(), words = { ...view, ...momentWords(), keep: see.keep ? 1 : null };
-			const key = JSON.stringify(words);
-			if (key !== this.shown || see.live || (this.frame && this.frame.behind))
-				this.askFrame(key, words, view);
-		}
+		if (!this.view) return;
+		this.next(now);
 		if (see.structure && this.disk.structure && !this.askingStructure && now >= (this.structureNotBefore || 0)) {
-			const view = this.viewWords(), words = { ...view, ...momentWords() };
+			const view = this.viewWords(),
+				words = { ...view, ...momentWords() };
 			delete words.event;
 			const key = JSON.stringify(words);
-			if (key !== this.structureShown || see.live)
-				this.askStructure(key, words, view);
+			if (key !== this.structureShown || see.live) this.askStructure(key, words, view);
 		}
-		if (this.dirty)
-			this.draw(now);
+		if (this.dirty) this.draw(now);
+	}
+
+	next(now) {
+		if (this.asking || now < (this.notBefore || 0)) return;
+		const { view, words, key } = this.wanted();
+		if (key !== this.shown || see.live || (this.frame && this.frame.behind)) this.askFrame(key, words, view);
 	}
 
 	async askFrame(key, words, view) {
@@ -177,28 +192,32 @@ export class DiskMap {
 			const f = await askFrame(words);
 			const same = this.frame && key === this.shown && f.events === this.frame.events && f.t === this.frame.t;
 			this.shown = key;
-			this.take(f, view, asked);
-			if ((see.live && (same || !this.glows)) || f.behind)
-				this.notBefore = performance.now() + IDLE_MS;
+			this.take(f, view, asked, !!words.live);
+			this.quiet = see.live && same ? Math.min((this.quiet || WAIT_MS / 2) * 2, SILENT_MS) : 0;
+			this.notBefore = performance.now() + (f.behind ? 5 * WAIT_MS : this.quiet);
 			this.failed(null);
 		} catch (e) {
 			this.notBefore = performance.now() + 1000;
 			this.failed(e, words);
 		}
 		this.asking = false;
+		if (!document.hidden) this.next(performance.now()); /* while this one waits to be drawn */
 	}
 
 	failed(e, words) {
 		const text = e ? e.message : '';
-		if (e && e.status === 410 && words.filter !== undefined)
-			changed('forgotten');
+		if (e && e.status === 410 && words.filter !== undefined) changed('forgotten');
 		if (this.trouble !== text) {
 			this.trouble = text;
 			changed('trouble');
 		}
 	}
 
-	take(f, view, asked) {
+	take(f, view, asked, live) {
+		if (this.frame && f.replaced !== this.frame.replaced) {
+			location.reload(); /* another file, maybe of another disk: all is asked again */
+			return;
+		}
 		this.frame = f;
 		this.stats.answers++;
 		this.askedAt = asked;
@@ -208,12 +227,11 @@ export class DiskMap {
 			see.length = f.newest;
 			changed('length');
 		}
-		if (see.live && this.index === see.disk) {
-			see.t = f.t;
+		if (live && see.live && this.index === see.disk) {
+			see.t = Math.min(f.t, see.length); /* flashes fade on after the last event */
 			changed('t');
 		}
-		if (this.index === see.disk)
-			changed('frame');
+		if (this.index === see.disk) changed('frame');
 	}
 
 	setPalette(palette) {
@@ -226,8 +244,7 @@ export class DiskMap {
 
 	paintCells() {
 		const f = this.frame;
-		if (!f || !this.table)
-			return;
+		if (!f || !this.table) return;
 		if (!this.image || this.image.width !== f.w || this.image.height !== f.h) {
 			this.image = new ImageData(f.w, f.h);
 			this.pixels = new Uint32Array(this.image.data.buffer);
@@ -235,13 +252,9 @@ export class DiskMap {
 			this.off.height = f.h;
 			this.offCtx = this.off.getContext('2d');
 		}
-		const { pixels, table } = this, cells = f.cells;
-		let glow = 0;
-		for (let i = 0; i < cells.length; i++) {
-			pixels[i] = table[cells[i]];
-			glow |= cells[i];
-		}
-		this.glows = glow > 255;
+		const { pixels, table } = this,
+			cells = f.cells;
+		for (let i = 0; i < cells.length; i++) pixels[i] = table[cells[i]];
 		this.offCtx.putImageData(this.image, 0, 0);
 		this.dirty = true;
 	}
@@ -251,12 +264,10 @@ export class DiskMap {
 		try {
 			const [overlay, parts] = await Promise.all([askOverlay(words), ask('structure', words)]);
 			this.structure = { overlay, parts, view };
-			if (!overlay.behind && parts.ready !== false)
-				this.structureShown = key;
+			if (!overlay.behind && parts.ready !== false) this.structureShown = key;
 			this.layer = null;
 			this.dirty = true;
-			if (this.index === see.disk)
-				changed('structure');
+			if (this.index === see.disk) changed('structure');
 		} catch {
 			this.structureShown = key; /* frame tells of a server that is gone */
 		}
@@ -268,7 +279,8 @@ export class DiskMap {
 
 	/* From units of a picture to the canvas: pixels of a unit, and where unit 0 lies. */
 	placeOf(view) {
-		const u = 2 ** view.zoom, p = this.view.s / u;
+		const u = 2 ** view.zoom,
+			p = this.view.s / u;
 		return { p, x: this.gutter - this.view.x * this.view.s, y: -this.view.y * this.view.s };
 	}
 
@@ -278,43 +290,35 @@ export class DiskMap {
 		ctx.setTransform(1, 0, 0, 1, 0, 0);
 		ctx.fillStyle = this.palette.paper;
 		ctx.fillRect(0, 0, canvas.width, canvas.height);
-		if (!this.frame)
-			return;
+		if (!this.frame) return;
 		ctx.save();
 		ctx.beginPath();
-		ctx.rect(this.gutter, 0, canvas.width - this.gutter, canvas.height);
+		ctx.rect(this.gutter && this.gutter - 3 * this.lineWidth(), 0, canvas.width, canvas.height);
 		ctx.clip();
 		const s = this.source;
 		if (s.order === see.order && (s.cols === null || s.cols === this.cols)) {
 			const at = this.placeOf(s);
 			ctx.imageSmoothingEnabled = false;
 			ctx.drawImage(this.off, at.x + s.x * at.p, at.y + s.y * at.p, s.w * at.p, s.h * at.p);
-			if (at.p >= 5)
-				this.drawTextures(at);
+			if (at.p >= 4) this.drawTextures(at);
 		}
-		if (see.structure && this.structure)
-			this.drawStructure();
-		if (this.box)
-			this.drawBox();
-		if (this.pinned)
-			this.drawCursor(this.pinned, true);
-		if (this.cursor)
-			this.drawCursor(this.cursor, false);
+		if (see.structure && this.structure) this.drawStructure();
+		if (this.box) this.drawBox();
+		if (this.pinned) this.drawCursor(this.pinned, true);
+		if (this.cursor) this.drawCursor(this.cursor, false);
 		ctx.restore();
-		if (this.gutter)
-			this.drawRuler();
+		if (this.gutter) this.drawRuler();
 		if (this.askedAt) {
 			this.stats.draws++;
-			if (this.stats.lag.length < 100000)
-				this.stats.lag.push(performance.now() - this.askedAt);
+			if (this.stats.lag.length < 100000) this.stats.lag.push(performance.now() - this.askedAt);
 			this.askedAt = 0;
 		}
 	}
 
 	drawTextures(at) {
-		const { ctx, frame, source } = this, size = Math.round(at.p);
-		if (!this.tiles || this.tiles.size !== size)
-			this.tiles = { size, of: textures(ctx, size, this.palette) };
+		const { ctx, frame, source } = this,
+			size = Math.round(at.p);
+		if (!this.tiles || this.tiles.size !== size) this.tiles = { size, of: textures(ctx, size, this.palette) };
 		const { cells, w, h } = frame;
 		for (const state of [2, 3]) {
 			const tile = this.tiles.of[state];
@@ -323,14 +327,18 @@ export class DiskMap {
 			ctx.beginPath();
 			for (let y = 0; y < h; y++) {
 				for (let x = 0, i = y * w; x < w; x++, i++) {
-					if ((cells[i] & 7) !== state || cells[i] >> 8 > 100)
-						continue;
+					if ((cells[i] & 7) !== state || cells[i] >> 8 > 100) continue;
 					const from = x;
 					while (x + 1 < w && (cells[i + 1] & 7) === state && cells[i + 1] >> 8 <= 100) {
 						x++;
 						i++;
 					}
-					ctx.rect(at.x + (source.x + from) * at.p, at.y + (source.y + y) * at.p, (x + 1 - from) * at.p, at.p);
+					ctx.rect(
+						at.x + (source.x + from) * at.p,
+						at.y + (source.y + y) * at.p,
+						(x + 1 - from) * at.p,
+						at.p,
+					);
 				}
 			}
 			ctx.fill();
@@ -338,9 +346,9 @@ export class DiskMap {
 	}
 
 	drawStructure() {
-		const { ctx, canvas } = this, v = this.structure.view;
-		if (v.order !== see.order || (v.cols !== null && v.cols !== this.cols))
-			return;
+		const { ctx, canvas } = this,
+			v = this.structure.view;
+		if (v.order !== see.order || (v.cols !== null && v.cols !== this.cols)) return;
 		const key = `${this.view.s} ${this.view.x} ${this.view.y} ${canvas.width} ${canvas.height}`;
 		if (!this.layer || this.layer.key !== key) {
 			this.layer = this.layer || { canvas: document.createElement('canvas') };
@@ -353,35 +361,40 @@ export class DiskMap {
 	}
 
 	paintStructure(c, v) {
-		const at = this.placeOf(v), dpr = devicePixelRatio || 1, k = this.lineWidth(), thin = Math.max(2, Math.round(1.5 * k));
+		const at = this.placeOf(v),
+			dpr = devicePixelRatio || 1,
+			k = this.lineWidth(),
+			thin = Math.max(2, Math.round(1.5 * k));
 		if (!this.structure.paths || this.structure.scale !== at.p) {
 			this.structure.paths = outlines(this.structure.overlay, at.p);
 			this.structure.scale = at.p;
 		}
 		c.translate(at.x + v.x * at.p, at.y + v.y * at.p);
-		for (const pass of [0, 1]) { /* a line of paper below each line: it is seen on every colour */
+		for (const pass of [0, 1]) {
+			/* a line of paper below each line: it is seen on every colour */
 			for (const [cls, path] of this.structure.paths) {
 				c.strokeStyle = pass ? this.palette.structure[STRUCTURES[cls]] || this.palette.frame : this.palette.paper;
 				c.globalAlpha = pass ? 1 : 0.6;
-			c.lineWidth = pass ? thin : thin + 2 * k;
+				c.lineWidth = pass ? thin : thin + 2 * k;
 				c.stroke(path);
 			}
 		}
 		c.setTransform(1, 0, 0, 1, 0, 0);
-		const size = Math.round(parseFloat(getComputedStyle(this.canvas).fontSize) * 0.82 * dpr), taken = [];
+		const size = Math.round(parseFloat(getComputedStyle(this.canvas).fontSize) * 0.82 * dpr),
+			taken = [];
 		c.font = `600 ${size}px system-ui, sans-serif`;
 		c.textBaseline = 'middle';
 		for (const r of this.structure.parts.regions || []) {
 			const [bx, by, bw, bh] = r.box;
-			const w = c.measureText(r.words).width, room = 0.6 * size;
-			const left = Math.max(at.x + bx * at.p, this.gutter), middle = at.y + (by + bh / 2) * at.p;
-			if (bh * at.p < size * 0.28 || middle < size / 2 || middle > this.canvas.height - size / 2)
-				continue;
+			const w = c.measureText(r.words).width,
+				room = 0.6 * size;
+			const left = Math.max(at.x + bx * at.p, this.gutter),
+				middle = at.y + (by + bh / 2) * at.p;
+			if (bh * at.p < size * 0.28 || middle < size / 2 || middle > this.canvas.height - size / 2) continue;
 			/* inside when it fits; else right beside it */
 			const inside = bw * at.p >= w + 2 * room && bh * at.p >= size * 1.15;
 			let x = inside ? left + room : Math.max(left, at.x + (bx + bw) * at.p) + room;
-			if (x + w + room > this.canvas.width)
-				x = this.canvas.width - w - room;
+			if (x + w + room > this.canvas.width) x = this.canvas.width - w - room;
 			const mine = [x - room, middle - size * 0.75, x + w + room, middle + size * 0.75];
 			if (x < this.gutter || taken.some((o) => mine[0] < o[2] && o[0] < mine[2] && mine[1] < o[3] && o[1] < mine[3]))
 				continue;
@@ -399,10 +412,12 @@ export class DiskMap {
 
 	drawCursor(place, pinned) {
 		const unit = this.unitAt(place);
-		if (!unit)
-			return;
-		const { ctx } = this, p = this.view.s / this.units(), at = this.placeOf({ zoom: this.depth() });
-		const k = this.lineWidth(), grow = Math.max(k, (7 * k - p) / 2);
+		if (!unit) return;
+		const { ctx } = this,
+			p = this.view.s / this.units(),
+			at = this.placeOf({ zoom: this.depth() });
+		const k = this.lineWidth(),
+			grow = Math.max(k, (7 * k - p) / 2);
 		const rect = [at.x + unit.x * p - grow, at.y + unit.y * p - grow, p + 2 * grow, p + 2 * grow];
 		ctx.lineWidth = 4.5 * k;
 		ctx.strokeStyle = this.palette.paper;
@@ -413,7 +428,9 @@ export class DiskMap {
 	}
 
 	drawBox() {
-		const { ctx } = this, at = this.placeOf({ zoom: 0 }), s = this.view.s;
+		const { ctx } = this,
+			at = this.placeOf({ zoom: 0 }),
+			s = this.view.s;
 		const [x, y, w, h] = this.box;
 		ctx.fillStyle = this.palette.ink;
 		ctx.globalAlpha = 0.16;
@@ -426,21 +443,20 @@ export class DiskMap {
 
 	/* Offsets of the rows; along a curve rows have none. */
 	drawRuler() {
-		const { ctx, canvas, view: v } = this, dpr = devicePixelRatio || 1;
-		if (see.order !== 'row')
-			return;
-		const size = Math.round(parseFloat(getComputedStyle(canvas).fontSize) * 0.8 * dpr), row = this.cols * this.disk.cell;
+		const { ctx, canvas, view: v } = this,
+			dpr = devicePixelRatio || 1;
+		if (see.order !== 'row') return;
+		const size = Math.round(parseFloat(getComputedStyle(canvas).fontSize) * 0.8 * dpr),
+			row = this.cols * this.disk.cell;
 		let step = 1; /* rows */
-		while (step * v.s < size * 2.6)
-			step *= 2;
+		while (step * v.s < size * 2.6) step *= 2;
 		ctx.font = `${size}px system-ui, sans-serif`;
 		ctx.textAlign = 'right';
 		ctx.textBaseline = 'middle';
 		ctx.fillStyle = this.palette.faint;
 		for (let r = Math.ceil(v.y / step) * step; r * row < this.disk.size; r += step) {
 			const y = (r - v.y) * v.s;
-			if (y > canvas.height - size / 2)
-				break;
+			if (y > canvas.height - size / 2) break;
 			ctx.fillText(bytesShort(r * row), this.gutter - 7 * dpr, Math.max(size / 2, y));
 			ctx.fillRect(this.gutter - 4 * dpr, Math.round(y), 4 * dpr, Math.max(1, Math.round(dpr)));
 		}

@@ -10,9 +10,13 @@ const CLICK = 5; /* CSS pixels that a finger may move in a click */
 
 export function makeMaps() {
 	see.session.disks.forEach((disk, i) => {
-		const figure = document.createElement('figure'), caption = document.createElement('figcaption');
-		const name = document.createElement('button'), about = document.createElement('span'), surface = document.createElement('div');
-		const canvas = document.createElement('canvas'), wait = document.createElement('span');
+		const figure = document.createElement('figure'),
+			caption = document.createElement('figcaption');
+		const name = document.createElement('button'),
+			about = document.createElement('span'),
+			surface = document.createElement('div');
+		const canvas = document.createElement('canvas'),
+			wait = document.createElement('span');
 		figure.className = 'disk';
 		name.type = 'button';
 		name.className = 'disk-name';
@@ -61,8 +65,7 @@ export function makeMaps() {
 }
 
 export function choose(i) {
-	if (see.disk === i)
-		return;
+	if (see.disk === i) return;
 	see.disk = i;
 	changed('disk');
 	changed('frame');
@@ -73,37 +76,51 @@ export const active = () => maps[see.disk];
 
 function tellScale() {
 	for (const m of maps) {
-		const d = m.disk, unit = d.cell / 4 ** m.depth();
+		const d = m.disk,
+			unit = d.cell / 4 ** m.depth();
 		const row = see.order === 'row' ? `, a row is ${bytesShort(d.cell * m.cols)}` : '';
-		m.about.textContent = maps.length > 1 ? bytesWords(d.size) : `${bytesWords(d.size)} · a square is ${unit <= d.block ? `a block of ${bytesWords(d.block)}` : bytesWords(unit)}${row}`;
+		const square = unit <= d.block ? `a block of ${bytesWords(d.block)}` : bytesWords(unit);
+		m.about.textContent = maps.length > 1 ? bytesWords(d.size) : `${bytesWords(d.size)} · a square is ${square}${row}`;
 		m.surface.style.touchAction = m.zoomed() || selecting ? 'none' : 'pan-y';
 	}
 }
 
 /* Device pixels of a cell when the whole disk fits: whole ones, so that all are of one size, unless that wastes much room. */
 function scaleFor(grid, w, h) {
-	const s = Math.min(w / grid.w, h / grid.h, 64), whole = Math.floor(s);
+	const s = Math.min(w / grid.w, h / grid.h, 64),
+		whole = Math.floor(s);
 	return whole >= 0.93 * s ? whole : s;
 }
 
 /* As many in a row as makes them largest. */
-export function layout() {
-	const main = document.getElementById('main'), stacked = matchMedia('(max-width: 55rem)').matches, dpr = devicePixelRatio || 1;
-	const rem = parseFloat(getComputedStyle(document.documentElement).fontSize), gap = 1.25 * rem, n = maps.length;
-	const style = getComputedStyle(main), inner = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+function layout() {
+	const main = document.getElementById('main'),
+		stacked = matchMedia('(max-width: 55rem)').matches,
+		dpr = devicePixelRatio || 1;
+	const rem = parseFloat(getComputedStyle(document.documentElement).fontSize),
+		gap = 1.25 * rem,
+		n = maps.length;
+	const style = getComputedStyle(main),
+		inner = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
 	const width = stacked ? inner : inner - 23 * rem - gap;
 	const height = stacked ? innerHeight * 0.62 : main.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-	const gutter = see.order === 'row' ? 2.6 * rem : 0, caption = 2.1 * rem;
+	const air = 0.6 * rem; /* for the ring of the focus */
+	const gutter = see.order === 'row' ? 3.2 * rem : 0,
+		caption = 2.1 * rem;
 	let best = null;
 	for (let across = 1; across <= n; across++) {
-		const down = Math.ceil(n / across), grids = maps.map((m) => m.grid());
-		const w = (width - gap * (across - 1)) / across - gutter, h = (height - gap * (down - 1)) / down - caption;
+		const down = Math.ceil(n / across),
+			grids = maps.map((m) => m.grid());
+		const w = (width - gap * (across - 1)) / across - gutter,
+			h = (height - air - gap * (down - 1)) / down - caption;
 		const scale = Math.min(...grids.map((g) => scaleFor(g, w * dpr, h * dpr)));
-		if (!best || scale > best.scale * 1.05)
-			best = { across, scale };
+		if (!best || scale > best.scale * 1.05) best = { across, scale };
 	}
 	for (const m of maps) {
-		const g = m.grid(), left = Math.round(gutter * dpr), w = left + Math.max(1, Math.ceil(g.w * best.scale)), h = Math.max(1, Math.ceil(g.h * best.scale));
+		const g = m.grid(),
+			left = Math.round(gutter * dpr),
+			w = left + Math.max(1, Math.ceil(g.w * best.scale)),
+			h = Math.max(1, Math.ceil(g.h * best.scale));
 		m.resize(w, h, left, best.scale);
 		m.canvas.style.width = `${w / dpr}px`;
 		m.canvas.style.height = `${h / dpr}px`;
@@ -140,13 +157,13 @@ function setCursor(map, place) {
 const sameGrid = (a, b) => a.grid().w === b.grid().w && a.grid().h === b.grid().h;
 
 export function pin(map, place) {
-	const unit = map.unitAt(place), old = map.pinned && map.unitAt(map.pinned);
+	const unit = map.unitAt(place),
+		old = map.pinned && map.unitAt(map.pinned);
 	for (const m of maps) {
 		m.pinned = null;
 		m.dirty = true;
 	}
-	if (unit && !(old && old.x === unit.x && old.y === unit.y))
-		map.pinned = place;
+	if (unit && !(old && old.x === unit.x && old.y === unit.y)) map.pinned = place;
 	choose(map.index);
 	changed('cursor');
 }
@@ -162,29 +179,33 @@ export function unpin() {
 }
 
 function listen(map) {
-	const { surface } = map, down = new Map();
-	let moved = 0, spread = 0, start = null;
+	const { surface } = map,
+		down = new Map();
+	let moved = 0,
+		spread = 0,
+		start = null;
 	const place = (e) => {
 		const r = map.canvas.getBoundingClientRect();
 		return map.cellAt(e.clientX - r.left, e.clientY - r.top);
 	};
 	const middle = () => {
 		const all = [...down.values()];
-		return { clientX: all.reduce((n, e) => n + e.clientX, 0) / all.length, clientY: all.reduce((n, e) => n + e.clientY, 0) / all.length };
+		return {
+			clientX: all.reduce((n, e) => n + e.clientX, 0) / all.length,
+			clientY: all.reduce((n, e) => n + e.clientY, 0) / all.length,
+		};
 	};
 	const apart = () => {
 		const [a, b] = [...down.values()];
 		return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
 	};
 	surface.addEventListener('pointerdown', (e) => {
-		if (e.button)
-			return;
+		if (e.button) return;
 		down.set(e.pointerId, e);
 		surface.setPointerCapture(e.pointerId);
 		moved = 0;
 		start = place(e);
-		if (down.size === 2)
-			spread = apart();
+		if (down.size === 2) spread = apart();
 	});
 	surface.addEventListener('pointermove', (e) => {
 		const before = down.get(e.pointerId);
@@ -195,7 +216,8 @@ function listen(map) {
 		moved += Math.hypot(e.clientX - before.clientX, e.clientY - before.clientY);
 		const from = middle();
 		down.set(e.pointerId, e);
-		const to = middle(), k = map.canvas.width / Math.max(1, map.canvas.clientWidth) / map.view.s;
+		const to = middle(),
+			k = map.canvas.width / Math.max(1, map.canvas.clientWidth) / map.view.s;
 		if (selecting) {
 			map.box = boxOf(map, start, place(e));
 			map.dirty = true;
@@ -209,10 +231,10 @@ function listen(map) {
 		}
 	});
 	const up = (e) => {
-		if (!down.delete(e.pointerId) || down.size)
-			return;
+		if (!down.delete(e.pointerId) || down.size) return;
 		if (e.type === 'pointerup' && selecting) {
-			const f = selecting, box = map.box;
+			const f = selecting,
+				box = map.box;
 			map.box = null;
 			map.dirty = true;
 			selectBox(null);
@@ -226,11 +248,15 @@ function listen(map) {
 	surface.addEventListener('pointercancel', up);
 	surface.addEventListener('pointerleave', () => down.size || setCursor(map, null));
 	surface.addEventListener('dblclick', (e) => map.zoomBy(4, place(e)));
-	surface.addEventListener('wheel', (e) => {
-		e.preventDefault();
-		const lines = e.deltaMode === 1 ? 30 : e.deltaMode === 2 ? 300 : 1;
-		map.zoomBy(2 ** (-e.deltaY * lines * (e.ctrlKey ? 3 : 1) / 250), place(e));
-	}, { passive: false });
+	surface.addEventListener(
+		'wheel',
+		(e) => {
+			e.preventDefault();
+			const lines = e.deltaMode === 1 ? 30 : e.deltaMode === 2 ? 300 : 1;
+			map.zoomBy(2 ** ((-e.deltaY * lines * (e.ctrlKey ? 3 : 1)) / 250), place(e));
+		},
+		{ passive: false },
+	);
 	surface.addEventListener('keydown', (e) => {
 		const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
 		if (way && !e.ctrlKey && !e.altKey && !e.metaKey) {
@@ -244,23 +270,26 @@ function listen(map) {
 	});
 	surface.addEventListener('focus', () => {
 		choose(map.index);
-		if (!map.cursor && surface.matches(':focus-visible'))
-			moveCursor(map, 0, 0);
+		if (!map.cursor && surface.matches(':focus-visible')) moveCursor(map, 0, 0);
 	});
 }
 
 /* Whole cells, cut to the map. */
 function boxOf(map, a, b) {
-	const g = map.grid(), clamp = (v, n) => Math.max(0, Math.min(Math.floor(v), n - 1));
-	const x = [clamp(a.x, g.w), clamp(b.x, g.w)].sort((p, q) => p - q), y = [clamp(a.y, g.h), clamp(b.y, g.h)].sort((p, q) => p - q);
+	const g = map.grid(),
+		clamp = (v, n) => Math.max(0, Math.min(Math.floor(v), n - 1));
+	const x = [clamp(a.x, g.w), clamp(b.x, g.w)].sort((p, q) => p - q),
+		y = [clamp(a.y, g.h), clamp(b.y, g.h)].sort((p, q) => p - q);
 	return [x[0], y[0], x[1] - x[0] + 1, y[1] - y[0] + 1];
 }
 
 /* By units; the view follows. */
-export function moveCursor(map, dx, dy) {
-	const u = map.units(), g = map.grid();
+function moveCursor(map, dx, dy) {
+	const u = map.units(),
+		g = map.grid();
 	const at = map.cursor || map.pinned || { x: map.view.x, y: map.view.y };
-	const x = Math.max(0, Math.min(Math.floor(at.x * u) + dx, g.w * u - 1)), y = Math.max(0, Math.min(Math.floor(at.y * u) + dy, g.h * u - 1));
+	const x = Math.max(0, Math.min(Math.floor(at.x * u) + dx, g.w * u - 1)),
+		y = Math.max(0, Math.min(Math.floor(at.y * u) + dy, g.h * u - 1));
 	const place = { x: (x + 0.5) / u, y: (y + 0.5) / u };
 	setCursor(map, place);
 	map.reveal(place);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* page: the beginning, and what is done for each picture. */
 import { answers, ask } from './data.js';
-import { advance, changed, goTo, see, speedFor } from './see.js';
+import { advance, changed, follows, see, speedFor } from './see.js';
 import { makeMaps, maps } from './maps.js';
 import { tickTime } from './time.js';
 import { makePanel, tickPanel } from './panel.js';
@@ -14,8 +14,7 @@ let before = 0;
 function tick(now) {
 	advance(before ? now - before : 0);
 	before = now;
-	for (const m of maps)
-		m.tick(now);
+	for (const m of maps) m.tick(now);
 	tickTime(now);
 	tickPanel(now);
 	requestAnimationFrame(tick);
@@ -32,29 +31,25 @@ async function start() {
 	}
 	const empty = see.session.disks.find((d) => !d.cells);
 	trouble.hidden = !empty;
-	if (empty) { /* a log whose first client is still to come */
+	if (empty) {
+		/* a log whose first client is still to come */
 		trouble.textContent = `${empty.name}: waiting for its first connection`;
 		setTimeout(start, 300);
 		return;
 	}
 	see.order = see.session.hilbert && (!answers || answers.curve) ? 'hilbert' : 'row';
 	see.length = see.session.length;
-	see.live = see.session.live;
+	see.live = follows;
 	see.speed = speedFor(see.length);
 	makePanel();
 	makeMaps();
 	makeControls();
 	makeDialogs();
 	makeKeys();
-	if (see.live)
-		see.t = see.length;
-	else
-		goTo(see.length, { quiet: true });
+	see.t = see.length;
 	askStory();
-	if (see.order !== 'row')
-		setOrder(see.order);
-	for (const what of ['motion', 't', 'disk', 'view'])
-		changed(what);
+	if (see.order !== 'row') setOrder(see.order);
+	for (const what of ['motion', 't', 'disk', 'view']) changed(what);
 	document.documentElement.classList.add('ready');
 	requestAnimationFrame(tick);
 }

@@ -3,7 +3,7 @@
 
 export function rgbOf(hex) {
 	const n = parseInt(hex.slice(1), 16);
-	return [n >> 16, n >> 8 & 255, n & 255];
+	return [n >> 16, (n >> 8) & 255, n & 255];
 }
 
 /* weight: 0 is a, 1 is b. */
@@ -11,7 +11,7 @@ export function mix(a, b, weight) {
 	return a.map((v, i) => Math.round(v + (b[i] - v) * weight));
 }
 
-const pack = (c) => (255 << 24 | c[2] << 16 | c[1] << 8 | c[0]) >>> 0;
+const pack = (c) => ((255 << 24) | (c[2] << 16) | (c[1] << 8) | c[0]) >>> 0;
 
 const BASE_OF = [null, 'write', 'trim', 'zero'];
 const FLASH_OF = [null, 'read', 'write', 'trim', 'zero', 'error'];
@@ -21,16 +21,21 @@ const SHARE = [1, 0.8, 0.62, 0.48]; /* all blocks of the unit, half, an eighth, 
  * outside of the disk is transparent.  Classes are never mixed, but for the glow that fades into what stays. */
 export function colourTable(palette) {
 	const table = new Uint32Array(65536);
-	const untouched = rgbOf(palette.untouched), ink = rgbOf(palette.ink);
+	const untouched = rgbOf(palette.untouched),
+		ink = rgbOf(palette.ink);
 	for (let what = 0; what < 256; what++) {
-		const state = what & 7, flash = FLASH_OF[what >> 3 & 7];
-		if (state > 3)
-			continue;
+		const state = what & 7,
+			flash = FLASH_OF[(what >> 3) & 7];
+		if (state > 3) continue;
 		const base = state ? mix(untouched, rgbOf(palette.classes[BASE_OF[state]]), SHARE[what >> 6]) : untouched;
 		/* a write on what is written must be seen, too: it glows towards the ink */
-		const glow = !flash ? base : flash === BASE_OF[state] ? mix(rgbOf(palette.classes[flash]), ink, 0.5) : rgbOf(palette.classes[flash]);
+		const glow = !flash
+			? base
+			: flash === BASE_OF[state]
+				? mix(rgbOf(palette.classes[flash]), ink, 0.5)
+				: rgbOf(palette.classes[flash]);
 		for (let strength = 0; strength < 256; strength++)
-			table[what | strength << 8] = pack(strength ? mix(base, glow, strength / 255) : base);
+			table[what | (strength << 8)] = pack(strength ? mix(base, glow, strength / 255) : base);
 	}
 	return table;
 }
@@ -45,7 +50,9 @@ export function textures(ctx, size, palette) {
 		draw(t);
 		return ctx.createPattern(tile, 'repeat');
 	};
-	return [null, null,
+	return [
+		null,
+		null,
 		make((t) => {
 			t.globalAlpha = 0.42;
 			t.lineWidth = Math.max(1, size / 6);
@@ -57,7 +64,8 @@ export function textures(ctx, size, palette) {
 			t.stroke();
 		}),
 		make((t) => {
-			const dot = Math.max(1, Math.round(size / 4)), at = Math.floor((size - dot) / 2);
+			const dot = Math.max(1, Math.round(size / 4)),
+				at = Math.floor((size - dot) / 2);
 			t.globalAlpha = 0.5;
 			t.fillRect(at, at, dot, dot);
 		}),
@@ -66,10 +74,10 @@ export function textures(ctx, size, palette) {
 
 /* The edges between units of different class, as one path for each class: a line belongs to what it surrounds. */
 export function outlines(overlay, scale) {
-	const paths = new Map(), { w, h, cells } = overlay;
+	const paths = new Map(),
+		{ w, h, cells } = overlay;
 	const path = (c) => {
-		if (!paths.has(c))
-			paths.set(c, new Path2D());
+		if (!paths.has(c)) paths.set(c, new Path2D());
 		return paths.get(c);
 	};
 	const edge = (x0, y0, x1, y1, c) => {
@@ -78,26 +86,28 @@ export function outlines(overlay, scale) {
 		p.lineTo(x1 * scale, y1 * scale);
 	};
 	for (let y = 0; y <= h; y++) {
-		let from = 0, owner = 0; /* an edge goes on as long as its owner is the same */
+		let from = 0,
+			owner = 0; /* an edge goes on as long as its owner is the same */
 		for (let x = 0; x <= w; x++) {
-			const a = x < w && y > 0 ? cells[(y - 1) * w + x] & 255 : 0, b = x < w && y < h ? cells[y * w + x] & 255 : 0;
+			const a = x < w && y > 0 ? cells[(y - 1) * w + x] & 255 : 0,
+				b = x < w && y < h ? cells[y * w + x] & 255 : 0;
 			const now = x < w && a !== b && y > 0 && y < h ? strongest(a, b) : 0;
 			if (now !== owner) {
-				if (owner)
-					edge(from, y, x, y, owner);
+				if (owner) edge(from, y, x, y, owner);
 				from = x;
 				owner = now;
 			}
 		}
 	}
 	for (let x = 1; x < w; x++) {
-		let from = 0, owner = 0;
+		let from = 0,
+			owner = 0;
 		for (let y = 0; y <= h; y++) {
-			const a = y < h ? cells[y * w + x - 1] & 255 : 0, b = y < h ? cells[y * w + x] & 255 : 0;
+			const a = y < h ? cells[y * w + x - 1] & 255 : 0,
+				b = y < h ? cells[y * w + x] & 255 : 0;
 			const now = y < h && a !== b ? strongest(a, b) : 0;
 			if (now !== owner) {
-				if (owner)
-					edge(x, from, x, y, owner);
+				if (owner) edge(x, from, x, y, owner);
 				from = y;
 				owner = now;
 			}
@@ -108,6 +118,6 @@ export function outlines(overlay, scale) {
 
 /* Of two neighbours, the one that is rarer on a disk: its outline is what one wants to see. */
 function strongest(a, b) {
-	const rank = (c) => c === 0 ? 0 : c === 8 ? 1 : 2;
+	const rank = (c) => (c === 0 ? 0 : c === 8 ? 1 : 2);
 	return rank(a) === rank(b) ? Math.min(a, b) : rank(a) > rank(b) ? a : b;
 }

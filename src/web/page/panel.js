@@ -10,41 +10,48 @@ const $ = (id) => document.getElementById(id);
 /* A new element: its tag, its class, its text or children. */
 export function make(tag, cls = '', ...inside) {
 	const e = document.createElement(tag);
-	if (cls)
-		e.className = cls;
+	if (cls) e.className = cls;
 	e.append(...inside);
 	return e;
 }
 
 /* --- counters; they are the legend, too --- */
 
-const ROWS = [['write', 'write'], ['read', 'read'], ['trim', 'trim'], ['zero', 'zero'], ['flush', 'flush'], ['error', 'error'], ['untouched', 'never changed']];
+const ROWS = [
+	['write', 'write'],
+	['read', 'read'],
+	['trim', 'trim'],
+	['zero', 'zero'],
+	['flush', 'flush'],
+	['error', 'error'],
+	['untouched', 'never changed'],
+];
 const counters = new Map();
 
-export function makeCounters() {
+function makeCounters() {
 	for (const [name, words] of ROWS) {
-		const sample = make('span', `sample sample-${name}`), row = make('tr');
-		const head = make('th', '', sample, words), cells = [1, 2, 3, 4].map(() => make('td'));
+		const sample = make('span', `sample sample-${name}`),
+			row = make('tr');
+		const head = make('th', '', sample, words),
+			cells = [1, 2, 3, 4].map(() => make('td'));
 		head.scope = 'row';
-		if (name === 'untouched')
-			head.colSpan = 5;
-		row.append(head, ...name === 'untouched' ? [] : cells);
+		if (name === 'untouched') head.colSpan = 5;
+		row.append(head, ...(name === 'untouched' ? [] : cells));
 		$('counters').append(row);
 		counters.set(name, cells);
 	}
 }
 
 function put(cell, text) {
-	if (cell.textContent !== text)
-		cell.textContent = text;
+	if (cell.textContent !== text) cell.textContent = text;
 }
 
-export function tellCounters() {
+function tellCounters() {
 	const f = active().frame;
-	if (!f)
-		return;
+	if (!f) return;
 	for (const [name, o] of Object.entries(f.ops)) {
-		const cells = counters.get(name), bytes = name !== 'flush';
+		const cells = counters.get(name),
+			bytes = name !== 'flush';
 		put(cells[0], countWords(o.n));
 		put(cells[1], bytes ? bytesWords(o.bytes) : '');
 		put(cells[2], o.rate ? countWords(o.rate) : '');
@@ -58,29 +65,32 @@ export function tellCounters() {
 
 /* --- the block --- */
 
-let asking = false, shown = '', notBefore = 0, block = null;
+let blockAsked = false,
+	blockKey = '',
+	blockNotBefore = 0,
+	block = null;
 
 /* What is to be told of: where it is pinned, else where the pointer is. */
 function subject() {
-	const pinned = maps.find((m) => m.pinned), map = pinned || pointed;
-	if (!map)
-		return null;
+	const pinned = maps.find((m) => m.pinned),
+		map = pinned || pointed;
+	if (!map) return null;
 	const unit = map.unitAt(pinned ? map.pinned : map.cursor);
 	return unit && { map, pinned: !!pinned, words: { ...map.gridWords(), px: unit.x, py: unit.y } };
 }
 
 export async function tickPanel(now) {
-	if (asking || now < notBefore)
-		return;
-	const about = subject(), words = about && { ...about.words, ...momentWords() };
+	if (blockAsked || now < blockNotBefore) return;
+	const about = subject(),
+		words = about && { ...about.words, ...momentWords() };
 	const key = about ? JSON.stringify([words, about.pinned]) : '';
-	if (key === shown && !(about && see.live && block && block.newest !== about.map.frame?.events))
-		return;
+	const wait = block && (block.ready === false || block.known === false);
+	if (key === blockKey && !(about && (wait || (see.live && block && block.newest !== about.map.frame?.events)))) return;
 	if (!about) {
-		shown = '';
+		blockKey = '';
 		return; /* the last one stays readable */
 	}
-	asking = true;
+	blockAsked = true;
 	delete words.filter; /* a block's history is all of it */
 	try {
 		block = await ask('block', words);
@@ -89,16 +99,16 @@ export async function tickPanel(now) {
 	} catch (e) {
 		$('block-name').textContent = e.message;
 	}
-	shown = key;
-	notBefore = performance.now() + (see.way || see.live ? 150 : 0);
-	asking = false;
+	blockKey = key;
+	blockNotBefore = performance.now() + (see.way || see.live || block?.ready === false || block?.known === false ? 150 : 0);
+	blockAsked = false;
 }
 
 const VERB = { read: 'read', write: 'written', trim: 'trimmed', zero: 'zeroed', flush: 'flushed' };
 
 function connectionName(disk, id) {
 	const c = see.session.connections.find((x) => x.disk === disk && x.id === id);
-	return c && c.name ? `${c.name} (connection ${id})` : `connection ${id}`;
+	return c && c.name ? `${c.name} (connection ${id})` : id ? `connection ${id}` : 'an unknown connection';
 }
 
 function tellBlock(b, about) {
@@ -107,59 +117,74 @@ function tellBlock(b, about) {
 	$('block-body').hidden = false;
 	$('unpin').hidden = !about.pinned;
 	$('block-name').textContent = b.words || (b.volume ? 'not known' : stateWords(b));
-	$('block-name').style.color = b.words && see.palette.structure[b.class] || '';
+	$('block-name').style.color = (!['nothing', 'data'].includes(b.class) && see.palette.structure[b.class]) || '';
 	put($('block-path'), b.path || '');
-	$('block-path').hidden = !b.path;
-	put($('block-at'), `${hexWords(b.at)} · ${bytesWords(b.at)} · ${bytesWords(b.len)}${see.session.disks.length > 1 ? ` of ${about.map.disk.name}` : ''}`);
+	$('block-path').hidden = !b.path || b.words.includes(b.path);
+	const of = see.session.disks.length > 1 ? ` of ${about.map.disk.name}` : '';
+	put($('block-at'), `${hexWords(b.at)} · ${bytesWords(b.at)} · ${bytesWords(b.len)}${of}`);
 	put($('block-volume'), [b.volume, ...(b.flags || [])].filter((x) => x).join(' · '));
-	const digits = digitsFor(see.length), w = b.writer;
-	put($('block-state'), w ? `${stateWords(b)} by ${connectionName(about.map.index, w.conn)} at ${timeWords(w.t, digits)}` : stateWords(b));
+	const digits = digitsFor(see.length),
+		w = b.writer;
+	put(
+		$('block-state'),
+		w ? `${stateWords(b)} by ${connectionName(about.map.index, w.conn)} at ${timeWords(w.t, digits)}` : stateWords(b),
+	);
 	tellHistory(b, about, digits);
 	tellHex(b);
 }
 
 function stateWords(b) {
 	const counts = Object.entries(b.blocks || {}).filter(([, n]) => n);
-	if (counts.length < 2)
-		return b.state === 'untouched' ? 'never changed' : b.state;
+	if (counts.length < 2) return b.state === 'untouched' ? 'never changed' : b.state;
 	return counts.map(([state, n]) => `${countWords(n)} ${state === 'untouched' ? 'never changed' : state}`).join(', ');
 }
 
+const deed = (h) => (h.error ? `${h.op} failed: ${h.error}` : VERB[h.op] || h.op);
+
 function tellHistory(b, about, digits) {
 	const list = $('block-history');
-	$('block-count').textContent = b.history.length ? `${countWords(b.history.length + (b.more || 0))} requests` : '';
-	list.replaceChildren(...b.history.slice(0, 100).map((h) => {
-		const go = make('button', 'jump', make('span', `sample sample-${h.error ? 'error' : h.op}`), make('span', 'when', timeWords(h.t, digits)),
-			make('span', 'what', `${h.error ? `${h.op} failed: ${h.error}` : VERB[h.op] || h.op}, ${bytesWords(h.len)} at ${hexWords(h.at)}`));
-		go.type = 'button';
-		go.title = connectionName(about.map.index, h.conn);
-		if (h.t > b.t)
-			go.classList.add('later');
-		go.addEventListener('click', () => {
-			see.way = 0;
-			goTo(h.t);
-		});
-		return make('li', '', go);
-	}));
-	if (b.more)
-		list.append(make('li', 'faint', `and ${countWords(b.more)} before`));
+	const n = b.history.length + (b.more || 0);
+	$('block-count').textContent = n ? `${countWords(n)} request${n > 1 ? 's' : ''}` : '';
+	list.replaceChildren(
+		...b.history.slice(0, 100).map((h) => {
+			const go = make(
+				'button',
+				'jump',
+				make('span', `sample sample-${h.error ? 'error' : h.op}`),
+				make('span', 'when', timeWords(h.t, digits)),
+				make('span', 'what', `${deed(h)}, ${bytesWords(h.len)} at ${hexWords(h.at)}`),
+			);
+			go.type = 'button';
+			go.title = connectionName(about.map.index, h.conn);
+			if (h.t > b.t) go.classList.add('later');
+			go.addEventListener('click', () => {
+				see.way = 0;
+				goTo(h.t);
+			});
+			return make('li', '', go);
+		}),
+	);
+	if (b.more) list.append(make('li', 'faint', `and ${countWords(b.more)} before`));
 }
 
-/* 16 bytes a line: offset, hexadecimal, text. */
+/* 16 bytes a line, or 8 where there is less room: offset, hexadecimal, text; lines that are the same are told once. */
 function tellHex(b) {
-	const lines = [], bytes = (b.hex || '').match(/../g) || [];
-	for (let i = 0; i < bytes.length; i += 16) {
-		const part = bytes.slice(i, i + 16), same = i >= 16 && part.join() === bytes.slice(i - 16, i).join();
-		if (same) {
-			if (lines[lines.length - 1] !== '*')
-				lines.push('*');
+	const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+	const each = $('block').clientWidth > 74 * 0.84 * 0.62 * rem ? 16 : 8,
+		bytes = (b.hex || '').match(/../g) || [],
+		lines = [];
+	const letter = (n) => (n >= 32 && n < 127 ? String.fromCharCode(n) : '·');
+	let before = '';
+	for (let i = 0; i < bytes.length; i += each) {
+		const part = bytes.slice(i, i + each),
+			now = part.join(' ');
+		if (now === before) {
+			if (lines[lines.length - 1] !== '*') lines.push('*');
 			continue;
 		}
-		const text = part.map((h) => {
-			const n = parseInt(h, 16);
-			return n >= 32 && n < 127 ? String.fromCharCode(n) : '·';
-		}).join('');
-		lines.push(`${i.toString(16).padStart(4, '0')}  ${part.slice(0, 8).join(' ')}  ${part.slice(8).join(' ')}`.padEnd(56) + text);
+		before = now;
+		const text = part.map((h) => letter(parseInt(h, 16))).join('');
+		lines.push(`${i.toString(16).padStart(4, '0')}  ${now.padEnd(3 * each)} ${text}`);
 	}
 	$('block-hex').textContent = lines.join('\n');
 	$('block-hex').hidden = !lines.length;
@@ -174,9 +199,8 @@ export function makePanel() {
 
 /* For the live region: what the cursor is on. */
 export function blockWords() {
-	if (!block)
-		return '';
-	return [block.words || '', block.path || '', `offset ${bytesWords(block.at)}`, $('block-state').textContent].filter((x) => x).join(', ');
+	if (!block) return '';
+	return [block.words || '', block.path || '', `offset ${bytesWords(block.at)}`, $('block-state').textContent]
+		.filter((x) => x)
+		.join(', ');
 }
-
-export const blockShown = () => shown;

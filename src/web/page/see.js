@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* see: what is being looked at: the moment, the way it moves, the order, the filter.  Not what the disks are: that is asked
  * for.  Whoever changes it says so by changed(), and those who showed it are told. */
-import { ask } from './data.js';
+import { answers, ask } from './data.js';
+
+export const follows = !answers; /* a file may grow; an exported page does not */
 
 export const see = {
-	session: null,      /* as the server tells it */
-	t: 0,               /* ns: the moment that is wanted */
-	event: null,        /* exactly so many events, or null: all up to t */
-	length: 0,          /* ns: the newest there is */
-	live: false,        /* follow the newest */
-	way: 0,             /* playing: 1, backwards: -1, standing: 0 */
-	speed: 1,           /* recorded seconds in a second */
+	session: null, /* as the server tells it */
+	t: 0, /* ns: the moment that is wanted */
+	event: null, /* exactly so many events, or null: all up to t */
+	length: 0, /* ns: the newest there is */
+	live: false, /* follow the newest */
+	way: 0, /* playing: 1, backwards: -1, standing: 0 */
+	speed: 1, /* recorded seconds in a second */
 	order: 'row',
-	structure: true,    /* outlines and labels */
-	keep: false,        /* reads stay lit */
-	disk: 0,            /* whose counters, timeline and panel are shown */
-	filter: null,       /* { id, words, body }, or null: everything */
+	structure: true, /* outlines and labels */
+	keep: false, /* reads stay lit */
+	disk: 0, /* whose counters, timeline and panel are shown */
+	filter: null, /* { id, words, body }, or null: everything */
 	palette: null,
-	reduced: matchMedia('(prefers-reduced-motion: reduce)').matches,
 };
 
 const listeners = new Map();
 
 export function on(what, f) {
-	for (const w of what.split(' '))
-		listeners.set(w, [...(listeners.get(w) || []), f]);
+	for (const w of what.split(' ')) listeners.set(w, [...(listeners.get(w) || []), f]);
 }
 
 export function changed(what) {
-	for (const f of listeners.get(what) || [])
-		f();
+	for (const f of listeners.get(what) || []) f();
 }
 
 /* --- the moment --- */
@@ -43,8 +42,7 @@ export function goTo(t, { event = null, quiet = false } = {}) {
 		changed('motion');
 	}
 	changed('t');
-	if (!quiet)
-		changed('told');
+	if (!quiet) changed('told');
 }
 
 export function goLive() {
@@ -58,10 +56,8 @@ export function goLive() {
 }
 
 export function play(way) {
-	if (way > 0 && see.t >= see.length)
-		see.t = 0; /* again from the beginning */
-	if (way < 0 && see.t <= 0)
-		see.t = see.length;
+	if (way > 0 && see.t >= see.length) see.t = 0; /* again from the beginning */
+	if (way < 0 && see.t <= 0) see.t = see.length;
 	see.way = way;
 	see.event = null;
 	see.live = false;
@@ -71,14 +67,12 @@ export function play(way) {
 
 /* dt: ms since the picture before. */
 export function advance(dt) {
-	if (!see.way)
-		return;
+	if (!see.way) return;
 	see.t += see.way * see.speed * Math.min(dt, 250) * 1e6;
 	if (see.t >= see.length) {
 		see.t = see.length;
 		see.way = 0;
-		if (see.session.live)
-			goLive();
+		if (follows) goLive();
 		changed('motion');
 	} else if (see.t <= 0) {
 		see.t = 0;

@@ -3,11 +3,13 @@
  * of a click is where the picture goes. */
 import { ask, decodeHeat, OPS } from './data.js';
 import { mix, rgbOf } from './paint.js';
-import { bytesShort, bytesWords, countShort, digitsFor, durationWords, niceTimeStep, spokenTime, timeWords } from './words.js';
+import { bytesWords, countShort, digitsFor, durationWords, niceTimeStep, spokenTime, timeWords } from './words.js';
 import { changed, filterWords, goTo, on, see } from './see.js';
 
 export const books = { offset: null, latency: null, series: null, marks: [] }; /* of the disk that is shown */
-const bar = document.getElementById('scrub'), barCanvas = bar.querySelector('canvas'), tip = document.getElementById('scrub-tip');
+const bar = document.getElementById('scrub'),
+	barCanvas = bar.querySelector('canvas'),
+	tip = document.getElementById('scrub-tip');
 const charts = [
 	{ id: 'chart-ops', of: 'ops', unit: (n) => `${countShort(Math.round(n))}/s`, words: 'Operations per second' },
 	{ id: 'chart-bytes', of: 'bytes', unit: (n) => `${bytesWords(n)}/s`, words: 'Bytes per second' },
@@ -17,7 +19,9 @@ const charts = [
 
 /* --- asking: one round at a time, again as the session grows --- */
 
-let asking = false, askedFor = '', notBefore = 0;
+let asking = false,
+	askedFor = '',
+	notBefore = 0;
 
 export async function tickTime(now) {
 	const key = JSON.stringify([see.disk, filterWords()]);
@@ -25,9 +29,14 @@ export async function tickTime(now) {
 	if (!asking && old && now >= notBefore) {
 		asking = true;
 		try {
-			const words = { disk: see.disk, ...filterWords() }, length = see.length;
-			const [offset, latency, series, marks] = await Promise.all([ask('heat', { ...words, what: 'offset' }),
-				ask('heat', { ...words, what: 'latency' }), ask('series', words), ask('marks', { disk: see.disk })]);
+			const words = { disk: see.disk, ...filterWords() },
+				length = see.length;
+			const [offset, latency, series, marks] = await Promise.all([
+				ask('heat', { ...words, what: 'offset' }),
+				ask('heat', { ...words, what: 'latency' }),
+				ask('series', words),
+				ask('marks', { disk: see.disk }),
+			]);
 			Object.assign(books, { offset: decodeHeat(offset), latency: decodeHeat(latency), series, marks, length });
 			askedFor = key;
 			changed('books');
@@ -44,7 +53,8 @@ export async function tickTime(now) {
 	}
 }
 
-let dirty = true, layers = new Map(); /* what does not change with the moment */
+let dirty = true,
+	layers = new Map(); /* what does not change with the moment */
 
 on('books palette resized disk length', () => {
 	layers.clear();
@@ -57,7 +67,9 @@ addEventListener('resize', () => changed('resized'));
 /* --- drawing --- */
 
 function fitCanvas(canvas) {
-	const dpr = devicePixelRatio || 1, w = Math.round(canvas.clientWidth * dpr), h = Math.round(canvas.clientHeight * dpr);
+	const dpr = devicePixelRatio || 1,
+		w = Math.round(canvas.clientWidth * dpr),
+		h = Math.round(canvas.clientHeight * dpr);
 	if (canvas.width !== w || canvas.height !== h) {
 		canvas.width = w;
 		canvas.height = h;
@@ -68,34 +80,48 @@ function fitCanvas(canvas) {
 
 const span = () => Math.max(see.length, 1);
 
-/* Each place has the hue of the class that happened most, stronger the more happened. */
-function heatImage(heat, rows) {
-	const image = new ImageData(heat.bins, rows.length), { data } = image;
-	const hues = ['read', 'write', 'trim', 'zero', 'flush'].map((c) => rgbOf(c === 'flush' ? see.palette.flush : see.palette.classes[c]));
+/* Each place has the hue of the class that happened most, stronger the more happened.  rows: for each row of the picture, the
+ * rows of the table that it sums; across: so many bins are one column. */
+function heatImage(heat, rows, across) {
+	const w = Math.ceil(heat.bins / across);
+	const image = new ImageData(w, rows.length);
+	const names = ['read', 'write', 'trim', 'zero', 'flush'];
+	const hues = names.map((c) => rgbOf(c === 'flush' ? see.palette.flush : see.palette.classes[c]));
 	const ground = rgbOf(see.palette.untouched);
+	const sums = heat.table.map(() => new Float64Array(w * rows.length));
 	let most = 1;
-	for (const table of heat.table)
-		for (let i = 0; i < table.length; i++)
-			most = Math.max(most, table[i]);
-	rows.forEach((row, y) => {
-		for (let x = 0; x < heat.bins; x++) {
-			let best = -1, n = 0;
-			heat.table.forEach((table, c) => {
-				if (table[row * heat.bins + x] > n) {
-					n = table[row * heat.bins + x];
-					best = c;
+	heat.table.forEach((table, c) => {
+		rows.forEach((of, y) => {
+			for (const row of of) {
+				for (let bin = 0; bin < heat.bins; bin++) {
+					const n = table[row * heat.bins + bin];
+					if (n) most = Math.max(most, (sums[c][y * w + Math.floor(bin / across)] += n));
 				}
-			});
-			const colour = best < 0 ? ground : mix(ground, hues[best], 0.6 + 0.4 * Math.log(1 + n) / Math.log(1 + most));
-			data.set([...colour, 255], 4 * (y * heat.bins + x));
-		}
+			}
+		});
 	});
+	for (let i = 0; i < w * rows.length; i++) {
+		let best = -1;
+		for (let c = 0; c < sums.length; c++) if (sums[c][i] > (best < 0 ? 0 : sums[best][i])) best = c;
+		const strength = best < 0 ? 0 : 0.6 + (0.4 * Math.log(1 + sums[best][i])) / Math.log(1 + most);
+		image.data.set([...(best < 0 ? ground : mix(ground, hues[best], strength)), 255], 4 * i);
+	}
 	const canvas = document.createElement('canvas');
-	canvas.width = heat.bins;
+	canvas.width = w;
 	canvas.height = rows.length;
 	canvas.getContext('2d').putImageData(image, 0, 0);
-	return canvas;
+	return { canvas, across, rows: rows.length * rows[0].length }; /* bins in a column; rows of the table in all */
 }
+
+/* Neighbours are summed until each is seen: two pixels high, one wide. */
+function grouped(n, room, least) {
+	const each = Math.max(1, Math.ceil((n * least) / Math.max(room, 1))),
+		groups = [];
+	for (let i = 0; i < n; i += each) groups.push(Array.from({ length: Math.min(each, n - i) }, (_, k) => i + k));
+	return groups;
+}
+
+const acrossFor = (heat, w) => Math.max(1, Math.ceil(span() / heat.bin / Math.max(w, 1)));
 
 function putHeat(c, heat, image, x, y, w, h) {
 	c.imageSmoothingEnabled = false;
@@ -103,7 +129,10 @@ function putHeat(c, heat, image, x, y, w, h) {
 	c.beginPath();
 	c.rect(x, y, w, h);
 	c.clip();
-	c.drawImage(image, x + heat.start / span() * w, y, Math.max(1, heat.bin * heat.bins / span() * w), h);
+	/* the last row may reach beyond the disk, and the last column beyond the newest */
+	const rows = heat.rowBytes ? Math.max(1, see.session.disks[see.disk].size / heat.rowBytes) : image.rows;
+	const wide = ((heat.bin * image.across * image.canvas.width) / span()) * w;
+	c.drawImage(image.canvas, x + (heat.start / span()) * w, y, Math.max(1, wide), (h * image.rows) / rows);
 	c.restore();
 }
 
@@ -118,28 +147,45 @@ function layerOf(canvas, size, draw) {
 	return layers.get(canvas);
 }
 
-export function barParts(size) {
+function barParts(size) {
 	const rem = parseFloat(getComputedStyle(bar).fontSize) * size.dpr;
 	return { rem, top: 1.45 * rem, bottom: size.h - 1.5 * rem };
 }
 
 function drawBar() {
-	const size = fitCanvas(barCanvas), c = barCanvas.getContext('2d'), { rem, top, bottom } = barParts(size), p = see.palette;
-	if (!p || !size.w)
-		return;
-	c.drawImage(layerOf(barCanvas, size, (l) => {
-		l.fillStyle = p.paper;
-		l.fillRect(0, 0, size.w, size.h);
-		l.fillStyle = p.untouched;
-		l.fillRect(0, top, size.w, bottom - top);
-		if (books.offset)
-			putHeat(l, books.offset, heatImage(books.offset, [...Array(books.offset.rows).keys()]), 0, top, size.w, bottom - top);
-		drawFlushes(l, size, bottom, rem);
-		drawAxis(l, size, bottom, rem);
-		drawMarks(l, size, top, bottom, rem);
-	}), 0, 0);
-	if (hover !== null)
-		line(c, hover, size, top, bottom, p.faint, 1);
+	const size = fitCanvas(barCanvas),
+		c = barCanvas.getContext('2d'),
+		{ rem, top, bottom } = barParts(size),
+		p = see.palette;
+	if (!p || !size.w) return;
+	c.drawImage(
+		layerOf(barCanvas, size, (l) => {
+			l.fillStyle = p.paper;
+			l.fillRect(0, 0, size.w, size.h);
+			l.fillStyle = p.untouched;
+			l.fillRect(0, top, size.w, bottom - top);
+			if (books.offset)
+				putHeat(
+					l,
+					books.offset,
+					heatImage(
+						books.offset,
+						grouped(books.offset.rows, bottom - top, 2 * size.dpr),
+						acrossFor(books.offset, size.w),
+					),
+					0,
+					top,
+					size.w,
+					bottom - top,
+				);
+			drawFlushes(l, size, bottom, rem);
+			drawAxis(l, size, bottom, rem);
+			drawMarks(l, size, top, bottom, rem);
+		}),
+		0,
+		0,
+	);
+	if (hover !== null) line(c, hover, size, top, bottom, p.faint, 1);
 	line(c, see.t, size, top - 0.2 * rem, bottom, p.ink, 2);
 	const x = xOf(see.t, size);
 	c.fillStyle = p.ink;
@@ -154,7 +200,8 @@ function drawBar() {
 const xOf = (t, size) => Math.max(0, Math.min(t / span(), 1)) * size.w;
 
 function line(c, t, size, top, bottom, colour, width) {
-	const w = Math.max(1, Math.round(width * size.dpr)), x = Math.min(Math.round(xOf(t, size) - w / 2), size.w - w);
+	const w = Math.max(1, Math.round(width * size.dpr)),
+		x = Math.min(Math.round(xOf(t, size) - w / 2), size.w - w);
 	c.fillStyle = see.palette.paper;
 	c.fillRect(x - w, top, 3 * w, bottom - top);
 	c.fillStyle = colour;
@@ -168,15 +215,17 @@ function drawFlushes(c, size, bottom, rem) {
 }
 
 function drawAxis(c, size, bottom, rem) {
-	const step = niceTimeStep(span() * 5.5 * rem / size.w), digits = step < 1e9 ? Math.min(9, Math.ceil(-Math.log10(step / 1e9))) : 0;
+	const step = niceTimeStep((span() * 5.5 * rem) / size.w),
+		digits = step < 1e9 ? Math.min(9, Math.ceil(-Math.log10(step / 1e9))) : 0;
 	c.font = `${Math.round(0.78 * rem)}px system-ui, sans-serif`;
 	c.textBaseline = 'bottom';
 	c.fillStyle = see.palette.faint;
 	for (let t = 0; t <= span(); t += step) {
-		const words = timeWords(t, digits), w = c.measureText(words).width, x = xOf(t, size);
+		const words = timeWords(t, digits),
+			w = c.measureText(words).width,
+			x = xOf(t, size);
 		c.fillRect(Math.min(Math.round(x), size.w - size.dpr), bottom, Math.max(1, size.dpr), 0.3 * rem);
-		if (x + w / 2 < size.w)
-			c.fillText(words, Math.max(0, x - w / 2), size.h);
+		if (x + w / 2 < size.w) c.fillText(words, Math.max(0, x - w / 2), size.h);
 	}
 }
 
@@ -185,7 +234,8 @@ function drawMarks(c, size, top, bottom, rem) {
 	c.font = `${Math.round(0.8 * rem)}px system-ui, sans-serif`;
 	c.textBaseline = 'middle';
 	books.marks.forEach((m, i) => {
-		const x = Math.min(xOf(m.t, size), size.w - size.dpr), next = books.marks[i + 1];
+		const x = Math.min(xOf(m.t, size), size.w - size.dpr),
+			next = books.marks[i + 1];
 		const room = (next ? xOf(next.t, size) : size.w) - x - 0.5 * rem;
 		c.fillStyle = see.palette.faint;
 		c.fillRect(Math.round(x), 0.2 * rem, Math.max(1, size.dpr), bottom - 0.2 * rem);
@@ -196,11 +246,9 @@ function drawMarks(c, size, top, bottom, rem) {
 }
 
 function cutWords(c, text, room) {
-	if (c.measureText(text).width <= room)
-		return text;
+	if (c.measureText(text).width <= room) return text;
 	let n = text.length;
-	while (n > 1 && c.measureText(text.slice(0, n) + '…').width > room)
-		n--;
+	while (n > 1 && c.measureText(text.slice(0, n) + '…').width > room) n--;
 	return n > 1 ? text.slice(0, n).trimEnd() + '…' : '';
 }
 
@@ -212,43 +260,46 @@ const stackOf = { ops: OPS, bytes: ['read', 'write', 'trim', 'zero'] };
 function columns(series, values, w, scale) {
 	const out = new Float64Array(w);
 	values.forEach((v, i) => {
-		const a = Math.floor(i * series.bin / span() * w), b = Math.max(a + 1, Math.floor((i + 1) * series.bin / span() * w));
-		for (let x = a; x < b && x < w; x++)
-			out[x] = Math.max(out[x], v * scale);
+		const at = (n) => Math.floor((((series.start || 0) + n * series.bin) / span()) * w),
+			a = at(i),
+			b = Math.max(a + 1, at(i + 1));
+		for (let x = a; x < b && x < w; x++) out[x] = Math.max(out[x], v * scale);
 	});
 	return out;
 }
 
 function drawChart(chart) {
-	const canvas = chart.box.querySelector('canvas'), size = fitCanvas(canvas), c = canvas.getContext('2d');
-	if (!see.palette || !size.w || !size.h)
-		return;
-	c.drawImage(layerOf(canvas, size, (l) => {
-		l.fillStyle = see.palette.untouched;
-		l.fillRect(0, 0, size.w, size.h);
-		if (chart.of === 'latency')
-			drawLatency(l, size, chart);
-		else if (books.series)
-			drawSeries(l, size, chart);
-	}), 0, 0);
+	const canvas = chart.box.querySelector('canvas'),
+		size = fitCanvas(canvas),
+		c = canvas.getContext('2d');
+	if (!see.palette || !size.w || !size.h) return;
+	c.drawImage(
+		layerOf(canvas, size, (l) => {
+			l.fillStyle = see.palette.untouched;
+			l.fillRect(0, 0, size.w, size.h);
+			if (chart.of === 'latency') drawLatency(l, size, chart);
+			else if (books.series) drawSeries(l, size, chart);
+		}),
+		0,
+		0,
+	);
 	line(c, see.t, size, 0, size.h, see.palette.ink, 1.5);
 }
 
 function drawSeries(c, size, chart) {
-	const s = books.series, scale = chart.of === 'depth' ? 1 : 1e9 / s.bin;
+	const s = books.series,
+		scale = chart.of === 'depth' ? 1 : 1e9 / s.bin;
 	const stack = chart.of === 'depth' ? [['depth', s.depth]] : stackOf[chart.of].map((op) => [op, s[chart.of][op] || []]);
 	const cols = stack.map(([name, values]) => [name, columns(s, values, size.w, scale)]);
 	const sums = new Float64Array(size.w);
-	for (const [, v] of cols)
-		v.forEach((n, x) => (sums[x] += n));
+	for (const [, v] of cols) v.forEach((n, x) => (sums[x] += n));
 	const top = sums.reduce((a, b) => Math.max(a, b), 0);
 	const base = new Float64Array(size.w).fill(size.h);
 	for (const [name, v] of cols) {
 		c.fillStyle = name === 'flush' ? see.palette.flush : see.palette.classes[name] || see.palette.faint;
 		v.forEach((n, x) => {
-			if (!n)
-				return;
-			const h = Math.max(size.dpr, n / top * size.h * 0.94);
+			if (!n) return;
+			const h = Math.max(size.dpr, (n / top) * size.h * 0.94);
 			base[x] -= h;
 			c.fillRect(x, base[x], 1, h);
 		});
@@ -257,20 +308,32 @@ function drawSeries(c, size, chart) {
 }
 
 function drawLatency(c, size, chart) {
-	const heat = books.latency, used = [];
-	if (!heat)
-		return;
+	const heat = books.latency,
+		used = [];
+	if (!heat) return;
 	for (let row = 0; row < heat.rows; row++)
-		if (heat.table.some((t) => t.subarray(row * heat.bins, (row + 1) * heat.bins).some((n) => n)))
-			used.push(row);
+		if (heat.table.some((t) => t.subarray(row * heat.bins, (row + 1) * heat.bins).some((n) => n))) used.push(row);
 	if (!used.length) {
 		tellChart(chart, 'nothing yet');
 		return;
 	}
-	const first = used[0], last = used[used.length - 1], rows = [];
-	for (let row = last; row >= first; row--)
-		rows.push(row);
-	putHeat(c, heat, heatImage(heat, rows), 0, 0, size.w, size.h);
+	const first = used[0],
+		last = used[used.length - 1],
+		rows = [];
+	for (let row = last; row >= first; row--) rows.push(row);
+	putHeat(
+		c,
+		heat,
+		heatImage(
+			heat,
+			rows.map((r) => [r]),
+			acrossFor(heat, size.w),
+		),
+		0,
+		0,
+		size.w,
+		size.h,
+	);
 	tellChart(chart, `${durationWords(2 ** first)} to ${durationWords(2 ** (last + 1))}`);
 }
 
@@ -283,7 +346,7 @@ function tellChart(chart, words) {
 
 let hover = null;
 
-export function timeAt(e, element) {
+function timeAt(e, element) {
 	const r = element.getBoundingClientRect();
 	return Math.max(0, Math.min((e.clientX - r.left) / r.width, 1)) * span();
 }
@@ -291,8 +354,7 @@ export function timeAt(e, element) {
 for (const element of [bar, ...charts.map((c) => c.box.querySelector('canvas'))]) {
 	let down = false;
 	element.addEventListener('pointerdown', (e) => {
-		if (e.button)
-			return;
+		if (e.button) return;
 		down = true;
 		element.setPointerCapture(e.pointerId);
 		see.way = 0;
@@ -301,14 +363,12 @@ for (const element of [bar, ...charts.map((c) => c.box.querySelector('canvas'))]
 	});
 	element.addEventListener('pointermove', (e) => {
 		hover = timeAt(e, element);
-		if (down)
-			goTo(hover, { quiet: true });
+		if (down) goTo(hover, { quiet: true });
 		showTip(e, element);
 		changed('hover');
 	});
 	const up = () => {
-		if (down)
-			changed('told');
+		if (down) changed('told');
 		down = false;
 	};
 	element.addEventListener('pointerup', up);
@@ -322,11 +382,15 @@ for (const element of [bar, ...charts.map((c) => c.box.querySelector('canvas'))]
 
 function showTip(e, element) {
 	tip.hidden = element !== bar;
-	if (tip.hidden)
-		return;
-	const mark = markBefore(hover), { top, bottom } = barParts(fitCanvas(barCanvas)), r = bar.getBoundingClientRect();
-	const k = barCanvas.height / r.height, share = ((e.clientY - r.top) * k - top) / (bottom - top);
-	const size = see.session.disks[see.disk].size, at = share >= 0 && share < 1 ? ` · near ${bytesShort(Math.floor(share * 64) * size / 64)}` : '';
+	if (tip.hidden) return;
+	const mark = markBefore(hover),
+		{ top, bottom } = barParts(fitCanvas(barCanvas)),
+		r = bar.getBoundingClientRect();
+	const k = barCanvas.height / r.height,
+		share = ((e.clientY - r.top) * k - top) / (bottom - top);
+	const size = see.session.disks[see.disk].size,
+		row = (books.offset || {}).rowBytes || size / 64;
+	const at = share >= 0 && share < 1 ? ` · near ${bytesWords(Math.floor((share * size) / row) * row)}` : '';
 	tip.textContent = timeWords(hover, digitsFor(span())) + at + (mark ? ` · ${mark.text}` : '');
 	tip.style.left = `${Math.max(0, Math.min(e.clientX - r.left - tip.offsetWidth / 2, r.width - tip.offsetWidth))}px`;
 }
@@ -347,7 +411,8 @@ bar.addEventListener('keydown', (e) => {
 });
 
 function tellBar() {
-	const mark = markBefore(see.t), s = (ns) => (ns / 1e9).toFixed(3);
+	const mark = markBefore(see.t),
+		s = (ns) => (ns / 1e9).toFixed(3);
 	bar.setAttribute('aria-valuemax', s(see.length));
 	bar.setAttribute('aria-valuenow', s(see.t));
 	bar.setAttribute('aria-valuetext', `${spokenTime(see.t)} of ${spokenTime(see.length)}${mark ? `, ${mark.text}` : ''}`);
