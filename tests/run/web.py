@@ -135,15 +135,15 @@ def a_block_knows_who_wrote_it():
 @case
 def a_recording_shows_its_bytes_and_takes_marks():
     with temp_dir() as d:
-        server = Popen([NBDKIT, '-f', '-U', d + '/s', '--filter=record', 'memory', '1M', f'recordfile={d}/rec'])
-        until(lambda: os.path.exists(d + '/s') and os.path.exists(d + '/rec'))
+        server = subprocess.Popen([NBDKIT, '-f', '-U', d + '/s', '--filter=record', 'memory', '1M', f'recordfile={d}/rec'])
+        until('it is there', lambda: os.path.exists(d + '/s') and os.path.exists(d + '/rec'))
         with Web(d + '/s') as w:
             run('qemu-io', '-f', 'raw', '-c', 'write -P 7 4096 4096', f'nbd+unix:///?socket={d}/s')
-            until(lambda: w.ask('frame?disk=0&live=1')[0] == 200 and w.frame('disk=0&live=1').totals[1][0] == 1)
+            until('it is there', lambda: w.ask('frame?disk=0&live=1')[0] == 200 and w.frame('disk=0&live=1').totals[1][0] == 1)
             same(w.json('block?disk=0&live=1&at=4096')['hex'], '07' * 4096)
             same(w.json('block?disk=0&event=1&at=4096')['hex'], '00' * 4096)
             w.get('mark?disk=0&live=1', b'here')
-            until(lambda: [(m['text'], m['own']) for m in w.json('marks?disk=0')] == [('here', False)])
+            until('it is there', lambda: [(m['text'], m['own']) for m in w.json('marks?disk=0')] == [('here', False)])
         server.terminate()
         server.wait()
 
@@ -199,9 +199,9 @@ def several_disks_are_on_one_clock_and_a_log_may_grow():
             for n in range(3):
                 log.request('Write', 4096 * n, 4096)
                 log.save(one)
-                until(lambda n=n: w.frame('disk=0&live=1').totals[1][0] == n + 2)
+                until('it is there', lambda n=n: w.frame('disk=0&live=1').totals[1][0] == n + 2)
             Log(1 << 26).save(one) # another session: the file is shorter
-            until(lambda: w.frame('disk=0&live=1').flags & 8)
+            until('it is there', lambda: w.frame('disk=0&live=1').flags & 8)
 
 
 @case
