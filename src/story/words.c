@@ -20,7 +20,7 @@ void words_count(struct buf *b, uint64_t n, const char *what)
 	size_t len = strlen(what);
 	bool y = len > 1 && what[len - 1] == 'y' && !strchr("aeiou", what[len - 2]);
 	buf_printf(b, "%s %.*s%s", fmt_count(text, n), (int)(n != 1 && y ? len - 1 : len), what,
-		   n == 1 ? "" : y ? "ies" : len > 1 && what[len - 1] == 'h' ? "es" : "s");
+		   n == 1 ? "" : y ? "ies" : len > 1 && (what[len - 1] == 'h' || what[len - 1] == 'x') ? "es" : "s");
 }
 
 const char *words_link(size_t i, size_t n)

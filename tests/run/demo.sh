@@ -73,7 +73,7 @@ tells 'mkfs discarded the whole of partition 1 \(62 MiB|It discarded the whole o
 tells 'zeroed the journal \(4 MiB at 17 MiB, 1 request\)'
 tells 'copies of the superblock and the group descriptors in groups 1, 3, 5 and 7 '
 tells 'zeroed the inode tables? of groups? [0-9].*lazy initialisation'
-tells 'the data of [0-9]+ files below /files'
+tells 'the data of [0-9,]+ files below /files'
 tells 'blkdiscard discarded the whole of partition 1'
 tells 'Partition 1 no longer holds an ext4 file system'
 echo ok the_story_is_what_happened
