@@ -14,6 +14,9 @@ def mark(path, text):
     run(BIN + '/blkscope', 'mark', f'--recording={path}', text)
 
 
+FIRST_PART = 2 + 1 + 200 * 2 + 2 # events: connections, a mark, writes begun and ended, a flush
+
+
 class Session:
     """One server with both filters; three parts with pauses between them.  pause[i]: a moment in the one behind part i."""
 
@@ -155,12 +158,12 @@ def a_torn_recording_shows_what_is_whole():
 
 
 def chunks(data):
-    """(offset, kind, stored) of each."""
+    """(offset, kind, number of its first event) of each."""
     at = 0
     while at + 64 <= len(data):
         magic, kind, stored = data[at:at + 4], data[at + 4], struct.unpack('<I', data[at + 8:at + 12])[0]
         same(magic, b'REC1')
-        yield at, kind, stored
+        yield at, kind, struct.unpack('<Q', data[at + 24:at + 32])[0]
         at += 64 + (stored + 7 & ~7)
 
 
@@ -170,10 +173,12 @@ def a_damaged_chunk_is_a_gap():
         with open(s.rec, 'rb') as f:
             data = bytearray(f.read())
         full, events = dump(s.rec), [c for c in chunks(data) if c[1] == 3]
-        assert len(events) >= 3, events
+        first = [c for c in events if c[2] < FIRST_PART] # one, but on a slow machine
+        assert len(events) - len(first) >= 2, events
         for what in (70, 20): # of its body, and of its head
             bad = data[:]
-            bad[events[0][0] + what] ^= 1
+            for c in first:
+                bad[c[0] + what] ^= 1
             with open(d + '/bad', 'wb') as f:
                 f.write(bad)
             r = run(VIEW, d + '/bad', '64M', '--dump')
@@ -181,9 +186,9 @@ def a_damaged_chunk_is_a_gap():
             lines = shown(r.out)
             assert 'total trim requests=1 bytes=1048576' in lines and 'total write requests=1 bytes=4096' in lines, lines[:8]
             assert lines[-1].startswith('pixel 10240 write') and ' lost=0 ' not in r.out
-        # the second one: the read began in it, and was under way when the next began
+        # the next one: the read began in it, and was under way when the next began
         bad = data[:]
-        bad[events[1][0] + 70] ^= 1
+        bad[events[len(first)][0] + 70] ^= 1
         with open(d + '/bad', 'wb') as f:
             f.write(bad)
         r = run(VIEW, d + '/bad', '--dump')
