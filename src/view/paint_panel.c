@@ -215,9 +215,11 @@ static void part_row(struct pen *p, uint64_t off)
 	const struct know_region *r = k ? know_find(k, off) : NULL;
 	char text[300];
 
-	if (r)
-		say(p, &font_bold, p->s->palette->structure[r->kind < KNOW_KINDS ? know_kinds[r->kind].class : KC_NOTHING],
-			know_words(k, r, text, sizeof text));
+	if (!r)
+		return;
+	enum know_class class = r->kind < KNOW_KINDS ? know_kinds[r->kind].class : KC_NOTHING;
+	rgb colour = class == KC_NOTHING ? p->s->palette->faint : p->s->palette->structure[class];
+	say(p, &font_bold, colour, know_words(k, r, text, sizeof text));
 }
 
 static const char *who(const struct pen *p, const struct touch *t, char *text, size_t room)

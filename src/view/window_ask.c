@@ -67,6 +67,9 @@ static void ask_spot(struct ui *u, uint64_t ticks)
 	uint64_t off = (uint64_t)cell << m->cell_shift, len = MIN((uint64_t)1 << m->cell_shift, m->size - off);
 	if (u->with_spot && u->spot_asked == off && (u->spot_events == u->p->model.events || ticks - u->spot_at < SPOT_MS))
 		return;
+	/* a moment that moves on by itself does not make the answer before it worthless, and a long log has no other */
+	if (u->with_spot && u->spot_asked == off && !u->paused && asker_seeks(u->asker))
+		return;
 	u->spot_at = ticks;
 	u->with_spot = true;
 	u->spot_asked = off;

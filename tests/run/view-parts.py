@@ -82,6 +82,10 @@ def the_window_outlines_parts_when_asked():
             assert edge(w.shot()) != TABLE
             w.key('s')
             until('the partition table', lambda: edge(w.shot()) == TABLE)
+            w.key('space', 'Home') # else it goes on from there, soon past the table's write
+            until('no partition table yet', lambda: edge(w.shot()) != TABLE)
+            w.key('End')
+            until('the partition table again', lambda: edge(w.shot()) == TABLE)
             w.key('s')
             until('no outlines', lambda: edge(w.shot()) != TABLE)
             w.key('q')
@@ -94,11 +98,14 @@ def the_window_tells_what_happened_to_a_block():
         with Window(d, d + '/rec') as w:
             w.shows('the write', {5: WRITE})
             w.xdo('mousemove', '--window', w.id, '1430', '5')
-            panel = lambda p: [bytes(row[3 * 880:]) for row in p.rows[600:840]]
+            panel = lambda p: [bytes(row[3 * 880:]) for row in p.rows[540:840]]
             until('an empty place in the panel', lambda: len(set(panel(w.shot()))) == 1)
             # block 5 was written twice; the picture of it goes on with its bytes
             w.xdo('mousemove', '--window', w.id, str(76 + 5 * 6 + 3), '63')
-            until('what happened to the block', lambda: len(set(panel(w.shot()))) > 8)
+            until('what happened to the block', lambda: len(set(panel(w.shot()))) > 20)
+            twice = panel(w.shot())
+            w.key('space', *['comma'] * 5) # the end of the connection, and both ends of a write elsewhere; then the second write's
+            until('less had happened', lambda: panel(w.shot()) != twice)
             w.key('q')
             w.ends()
 
