@@ -124,6 +124,32 @@ static void paint_textured(struct canvas *c, int x, int y, int size, const struc
 	}
 }
 
+static unsigned importance(const struct look *l)
+{
+	return l->strength * 2 + (l->base != TX_SOLID || l->colour != l->under);
+}
+
+/* Of the cells that share a pixel, the one that most happens to; else one that changed. */
+void paint_map_small(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l)
+{
+	for (int y = 0; y < l->map.h; y++)
+		for (int x = 0; x < l->map.w; x++) {
+			struct look best = { 0 };
+			bool any = false;
+			for (int i = 0; i < l->shrink * l->shrink; i++) {
+				uint32_t cell;
+				if (!grid_cell(&l->grid, (unsigned)(x * l->shrink + i % l->shrink), (unsigned)(y * l->shrink + i / l->shrink), &cell))
+					continue;
+				struct look k = look_of(s, &m->map.cell[cell], m->map.per_cell > 1);
+				if (!any || importance(&k) > importance(&best))
+					best = k;
+				any = true;
+			}
+			if (any)
+				paint_plain(c, l->map.x + x, l->map.y + y, 1, &best);
+		}
+}
+
 void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y,
 	int scale)
 {

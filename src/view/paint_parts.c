@@ -79,17 +79,24 @@ void paint_outlines(struct canvas *c, const struct scene *s, int x0, int y0, int
 	paint_names(c, s->palette, o, x0, y0, scale);
 }
 
-/* In a line of w pixels, those that are on the map. */
-void paint_outlines_legend(struct canvas *c, const struct scene *s, int x, int y, int w)
+static void note_classes(const struct outlines *o, bool there[KC_CLASSES])
 {
-	const struct outlines *o = s->outlines;
-	bool there[KC_CLASSES] = { false };
-	int right = x + w;
-
 	if (!o || !o->know)
 		return;
 	for (size_t i = 0; i < (size_t)o->units.w * o->units.h; i++)
 		there[o->class[i]] = true;
+}
+
+/* In a line of w pixels, those that are on the map. */
+void paint_outlines_legend(struct canvas *c, const struct scene *s, int x, int y, int w)
+{
+	bool there[KC_CLASSES] = { false };
+	int right = x + w;
+
+	if (!s->tiles)
+		note_classes(s->outlines, there);
+	for (size_t i = 0; i < s->tiles; i++)
+		note_classes(s->tile[i].outlines, there);
 	for (unsigned i = KC_TABLE; i < KC_CLASSES; i++) {
 		const char *name = part_class_words((enum know_class)i);
 		if (!there[i] || x + 14 + text_width(&font_small, name) > right)
