@@ -16,6 +16,14 @@
 
 enum { MODE_WINDOW, MODE_PNG, MODE_VIDEO, MODE_STRIP, MODE_DUMP, MODE_SUMMARY };
 
+struct also {
+	const char *path;
+	struct view_contents disk;
+	struct contents contents;
+	struct play play;
+	bool open;
+};
+
 struct command {
 	const char *log;
 	uint64_t size;
@@ -30,13 +38,7 @@ struct command {
 	struct look_options look;
 	struct view_contents disk;
 	struct contents contents;
-	struct also {
-		const char *path;
-		struct view_contents disk;
-		struct contents contents;
-		struct play play;
-		bool open;
-	} *also; /* look.others of them, ours */
+	struct also *also; /* look.others of them, ours */
 	struct other other[OUTPUT_DISKS_MAX - 1];
 	struct steps steps;
 };

@@ -50,8 +50,9 @@ struct scene {
 	const struct outlines *outlines; /* NULL: none */
 	const struct spot *spot;   /* what is known of the cell under the pointer; NULL: nothing yet */
 	const struct names *names; /* of connections; NULL: none */
-	const struct tile *tile;   /* tiles of them, when there are several disks: what is said above of one is said there of each */
-	size_t tiles;              /* else 0 */
+	/* When there are several disks, what is said above of one is said there of each. */
+	const struct tile *tile;
+	size_t tiles; /* of them; 0: there is one disk */
 };
 
 /* Where the map lies on a canvas. */

@@ -138,7 +138,8 @@ void paint_map_small(struct canvas *c, const struct model *m, const struct scene
 			bool any = false;
 			for (int i = 0; i < l->shrink * l->shrink; i++) {
 				uint32_t cell;
-				if (!grid_cell(&l->grid, (unsigned)(x * l->shrink + i % l->shrink), (unsigned)(y * l->shrink + i / l->shrink), &cell))
+				int gx = x * l->shrink + i % l->shrink, gy = y * l->shrink + i / l->shrink;
+				if (!grid_cell(&l->grid, (unsigned)gx, (unsigned)gy, &cell))
 					continue;
 				struct look k = look_of(s, &m->map.cell[cell], m->map.per_cell > 1);
 				if (!any || importance(&k) > importance(&best))
