@@ -19,7 +19,7 @@ static void place_rest(struct layout *l, int w, int h, int left)
 
 struct layout paint_layout(int w, int h, const struct map *m, bool hilbert)
 {
-	struct layout l = { .grid = grid_of(m, hilbert), .shrink = 1 };
+	struct layout l = { .grid = grid_of(m, hilbert) };
 	int room_w = MAX(w - RULER - 340, (int)MAP_COLS_MAX), room_h = MAX(h - TOP - BOTTOM - 14, (int)MAP_ROWS_MAX);
 	int scale = MIN(room_w / (int)l.grid.cols, room_h / (int)l.grid.rows);
 
@@ -39,7 +39,9 @@ bool paint_cell_at(const struct layout *l, int x, int y, uint32_t *cell)
 {
 	x -= l->map.x;
 	y -= l->map.y;
-	return x >= 0 && y >= 0 && grid_cell(&l->grid, (unsigned)(x / l->scale * l->shrink), (unsigned)(y / l->scale * l->shrink), cell);
+	if (x < 0 || y < 0 || x >= l->map.w || y >= l->map.h)
+		return false;
+	return grid_cell(&l->grid, (unsigned)x * l->grid.cols / (unsigned)l->map.w, (unsigned)y * l->grid.rows / (unsigned)l->map.h, cell);
 }
 
 /* The offset of the row's first cell, every so many rows. */
@@ -126,7 +128,7 @@ void paint_screen(struct canvas *c, const struct model *m, const struct scene *s
 		paint_tiles_panel(c, m, s, room);
 	} else {
 		paint_map(c, m, s, &l.grid, l.map.x, l.map.y, l.scale);
-		paint_outlines(c, s, l.map.x, l.map.y, l.scale);
+		paint_outlines(c, s, l.map);
 		paint_frame(c, m, s, l.map);
 	}
 	paint_outlines_legend(c, s, RULER, l.time.y - font_small.line - 10, c->w - RULER - MARGIN);

@@ -58,8 +58,7 @@ struct scene {
 /* Where the map lies on a canvas. */
 struct layout {
 	struct grid grid;
-	int scale;       /* canvas pixels per cell */
-	int shrink;      /* cells per canvas pixel, of a large disk among several: then scale is 1; else 1 */
+	int scale;       /* canvas pixels per cell; 0: of one of several disks, whose map is made to fit */
 	struct rect map;
 	struct rect panel;
 	struct rect time;
@@ -92,10 +91,11 @@ void paint_waiting(struct canvas *c, const struct scene *s, const char *why);
 /* ---- the parts, each in its own file ---- */
 void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y,
 	int scale);
-void paint_map_small(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l);
+/* As large as l->map is: a cell may be 2 pixels wide and its neighbour 3, or some share a pixel. */
+void paint_map_fitted(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l);
 void paint_frame(struct canvas *c, const struct model *m, const struct scene *s, struct rect map);
 void paint_tiles(struct canvas *c, const struct scene *s, struct rect room);
-void paint_outlines(struct canvas *c, const struct scene *s, int x, int y, int scale);
+void paint_outlines(struct canvas *c, const struct scene *s, struct rect map);
 void paint_outlines_legend(struct canvas *c, const struct scene *s, int x, int y, int w);
 void paint_panel(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l);
 void paint_timeline(struct canvas *c, const struct scene *s, struct rect r);

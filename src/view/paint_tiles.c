@@ -6,6 +6,7 @@
 
 #define GAP 20    /* canvas pixels between two maps */
 #define LEAST 240 /* of one that is awaited */
+#define WHOLE 4   /* a cell of so many is not cut finer */
 
 struct spread {
 	int across;      /* tiles side by side */
@@ -38,23 +39,21 @@ static int best_across(struct rect room, int n)
 	return best;
 }
 
-static int divide_up(unsigned n, int by) { return ((int)n + by - 1) / by; }
-
-/* A map of the i-th disk that fits there; where it lies is not told yet. */
+/* A map of the i-th disk that fits there; where it lies is not told yet.  Cells are squares of a whole number of pixels when that costs
+ * little room. */
 static struct layout shape(const struct scene *s, struct rect fit, size_t i)
 {
-	struct layout l = { .scale = 1, .shrink = 1, .map = { 0, 0, MIN(fit.w, LEAST), MIN(fit.h, LEAST) } };
+	struct layout l = { .map = { 0, 0, MIN(fit.w, LEAST), MIN(fit.h, LEAST) } };
 
 	if (!s->tile[i].model)
 		return l;
 	l.grid = grid_of(&s->tile[i].model->map, s->hilbert);
-	int cols = MAX((int)l.grid.cols, 1), rows = MAX((int)l.grid.rows, 1);
-	int scale = MIN(fit.w / cols, fit.h / rows), across = divide_up(l.grid.cols, fit.w), down = divide_up(l.grid.rows, fit.h);
-	l.scale = MIN(MAX(scale, 1), PAINT_SCALE_MAX);
-	l.shrink = MAX(across, down);
-	l.shrink = MAX(l.shrink, 1);
-	l.map.w = divide_up(l.grid.cols, l.shrink) * l.scale;
-	l.map.h = divide_up(l.grid.rows, l.shrink) * l.scale;
+	int cols = MAX((int)l.grid.cols, 1), rows = MAX((int)l.grid.rows, 1), scale = MIN(fit.w / cols, fit.h / rows);
+	l.map.w = MIN(fit.w, fit.h * cols / rows);
+	if (scale >= WHOLE)
+		l.map.w = cols * MIN(scale, PAINT_SCALE_MAX);
+	l.map.w = MAX(l.map.w, 1);
+	l.map.h = MAX(l.map.w * rows / cols, 1);
 	return l;
 }
 
@@ -111,12 +110,8 @@ void paint_tiles(struct canvas *c, const struct scene *s, struct rect room)
 			canvas_frame(c, l.map, 2, s->palette->frame);
 			continue;
 		}
-		if (l.shrink > 1)
-			paint_map_small(c, t->model, &one, &l);
-		else
-			paint_map(c, t->model, &one, &l.grid, l.map.x, l.map.y, l.scale);
-		if (l.shrink == 1)
-			paint_outlines(c, &one, l.map.x, l.map.y, l.scale);
+		paint_map_fitted(c, t->model, &one, &l);
+		paint_outlines(c, &one, l.map);
 		paint_frame(c, t->model, s, l.map);
 	}
 }

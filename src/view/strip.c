@@ -137,7 +137,7 @@ static int frame(struct strip *s, size_t i, struct err *e)
 	if (output_structures(s->p, s->o, &s->shown, e) < 0)
 		return -1;
 	paint_map(&s->c, &s->p->model, &sc, &s->grid, x, y, s->scale);
-	paint_outlines(&s->c, &sc, x, y, s->scale);
+	paint_outlines(&s->c, &sc, (struct rect){ x, y, s->fw, s->fh });
 	canvas_frame(&s->c, (struct rect){ x, y, s->fw, s->fh }, 2, p->frame);
 	words(s, &s->m[i], x, y + s->fh + 8);
 	return 0;

@@ -159,8 +159,8 @@ def two_logs():
 
 
 def tile(picture, n, cell):
-    """The middle of a cell of the n-th of two disks of 64 MiB: 3 pixels a cell, the maps 20 apart."""
-    return picture[76 + n * (384 + 20) + cell % 128 * 3 + 1, 77 + cell // 128 * 3 + 1]
+    """In a cell of the n-th of two disks of 64 MiB: 128 cells on 479 pixels, the maps 20 apart."""
+    return picture[76 + n * (479 + 20) + cell % 128 * 479 // 128 + 1, 77 + cell // 128 * 479 // 128 + 1]
 
 
 @case
@@ -207,9 +207,9 @@ def the_window_shows_disks_side_by_side_and_time_as_a_map():
             same((tile(w.shot(), 0, 0), tile(w.shot(), 1, 1)), (WRITE, TRIM))
             w.key('t')
             until('bars', lambda: not shows_in(bottom(w.shot()), UNTOUCHED))
-            before = [bytes(row[3 * 940:]) for row in w.shot().rows[300:700]]
-            w.xdo('mousemove', '--window', w.id, str(76 + 384 + 20 + 4), '78') # on the second disk
-            until('the panel of one disk', lambda: [bytes(row[3 * 940:]) for row in w.shot().rows[300:700]] != before)
+            before = [bytes(row[3 * 1090:]) for row in w.shot().rows[300:700]]
+            w.xdo('mousemove', '--window', w.id, str(76 + 479 + 20 + 4), '79') # on the second disk
+            until('the panel of one disk', lambda: [bytes(row[3 * 1090:]) for row in w.shot().rows[300:700]] != before)
             w.key('q')
             w.ends()
 

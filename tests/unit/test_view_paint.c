@@ -370,15 +370,16 @@ TEST(a_write_shows_on_its_own_disk_even_where_cells_share_a_pixel)
 	s.tile = tile;
 	s.tiles = 2;
 	struct layout l = paint_tile_layout(&s, paint_tiles_room(c.w, c.h), 1);
-	CHECK(l.shrink > 1);
+	CHECK(l.map.w < (int)l.grid.cols);
 	uint64_t off = (uint64_t)(big.map.cols * 3u + 5u) << big.map.cell_shift;
 	model_event(&big, &(struct event){ .time = T0, .conn = 1, .id = 1, .kind = EV_BEGIN, .op = EV_WRITE, .off = off, .len = 4096 },
 		NULL);
 	model_event(&big, &(struct event){ .time = T0, .conn = 1, .id = 1, .kind = EV_END, .op = EV_WRITE }, NULL);
 	paint_screen(&c, &m, &s);
-	CHECK_EQ_U(pixel(l.map.x + 5 / l.shrink, l.map.y + 3 / l.shrink), palette_default.class[CL_WRITE]);
+	int x = l.map.x + 5 * l.map.w / (int)l.grid.cols, y = l.map.y + 3 * l.map.h / (int)l.grid.rows;
+	CHECK_EQ_U(pixel(x, y), palette_default.class[CL_WRITE]);
 	struct layout first = paint_tile_layout(&s, paint_tiles_room(c.w, c.h), 0);
-	CHECK_EQ_U(pixel(first.map.x + 5 / l.shrink, first.map.y + 3 / l.shrink), palette_default.untouched);
+	CHECK_EQ_U(pixel(first.map.x + 1, first.map.y + 1), palette_default.untouched);
 	model_free(&big);
 	close_screen();
 }
