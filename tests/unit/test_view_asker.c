@@ -60,7 +60,7 @@ TEST(an_asker_makes_maps_on_the_side_and_says_why_there_is_none)
 	char trouble[100];
 	struct asker *a = asker_start(&contents, &e);
 	CHECK(a);
-	struct know_map *k;
+	struct know_map *k = NULL;
 	map_of(a, 7, &k, trouble, sizeof trouble);
 	CHECK(k && know_find(k, 0));
 	know_free(k);
