@@ -168,7 +168,7 @@ void paint_help(struct canvas *c, const struct scene *s)
 		{ "click", "on the timeline: jump there" },
 		{ "h", "Hilbert order, row order" },
 		{ "[  ]", "narrower, wider rows; with shift half, double" },
-		{ "s  t", "what the disk's parts are; when and where it was used" },
+		{ "s  t", "the disk's parts; when and where it was used" },
 		{ "p", "palette" },
 		{ "f", "full screen" },
 		{ "F1  ?", "this help" },
