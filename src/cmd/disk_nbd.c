@@ -2,12 +2,12 @@
 /* A disk behind an NBD server.  It is cut in stretches, and when one is first read from, the server is asked which of it are zeroes, which
  * then nobody reads.  What is long is read in pieces that are under way together. */
 #include <errno.h>
-#include <libnbd.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
 #include "cmd/disk_kinds.h"
+#include "plugins/nbd_lib.h"
 
 enum {
 	STRETCHES_MAX = 4096,
@@ -241,8 +241,9 @@ static int connect_to(struct far *f, const char *uri, struct err *e)
 
 struct disk *disk_open_uri(const char *uri, struct err *e)
 {
+	if (nbd_lib_load(e) < 0)
+		return NULL;
 	struct far *f = calloc(1, sizeof *f);
-
 	if (!f || !(f->nbd = nbd_create())) {
 		free(f);
 		err_set(e, "out of memory");

@@ -16,6 +16,14 @@
 
 enum { MODE_WINDOW, MODE_PNG, MODE_VIDEO, MODE_STRIP, MODE_DUMP, MODE_SUMMARY };
 
+struct also {
+	const char *path;
+	struct view_contents disk;
+	struct contents contents;
+	struct play play;
+	bool open;
+};
+
 struct command {
 	const char *log;
 	uint64_t size;
@@ -30,6 +38,8 @@ struct command {
 	struct look_options look;
 	struct view_contents disk;
 	struct contents contents;
+	struct also *also; /* look.others of them, ours */
+	struct other other[OUTPUT_DISKS_MAX - 1];
 	struct steps steps;
 };
 
@@ -53,6 +63,8 @@ static const char usage[] =
 	"  --at=TIME           since the log's first line, the recording's start: 12.5, 500ms, 2m\n"
 	"  --steps=FILE        captions: lines of `TIME caption` or `@UNIXSECONDS caption`;\n"
 	"                      a recording's marks need no file\n"
+	"  --also=FILE         one more disk, side by side on one clock; may be given again\n"
+	"  --heat              the time line: when and where on the disk, by brightness\n"
 	"  --palette=NAME      default or classic\n"
 	"  --hilbert           order blocks along a Hilbert curve\n"
 	"  --width=N           pixels of the map in a row\n"
@@ -66,7 +78,7 @@ static const char usage[] =
 	"Keys of the window: F1.  Manual: nbdview(1).\n";
 
 enum { O_REPLAY = 256, O_FULLSCREEN, O_STATS, O_PNG, O_STRIP, O_VIDEO, O_FPS, O_SPEED, O_DUMP, O_SUMMARY, O_AT, O_STEPS,
-       O_PALETTE, O_HILBERT, O_WIDTH, O_STRUCTURE, O_DISK, O_HELP, O_VERSION };
+       O_PALETTE, O_HILBERT, O_WIDTH, O_STRUCTURE, O_DISK, O_ALSO, O_HEAT, O_HELP, O_VERSION };
 
 static const struct option_name {
 	const char *name;
@@ -81,6 +93,7 @@ static const struct option_name {
 	{ "steps", required_argument, O_STEPS }, { "palette", required_argument, O_PALETTE },
 	{ "hilbert", no_argument, O_HILBERT }, { "width", required_argument, O_WIDTH },
 	{ "structure", no_argument, O_STRUCTURE }, { "disk", required_argument, O_DISK },
+	{ "also", required_argument, O_ALSO }, { "heat", no_argument, O_HEAT },
 	{ "help", no_argument, O_HELP }, { "version", no_argument, O_VERSION },
 };
 
@@ -128,6 +141,21 @@ static int parse_times(struct command *c, const char *list, struct err *e)
 	if (!r)
 		qsort(c->at, c->n_at, sizeof *c->at, compare_times);
 	return copy ? r : err_set(e, "at: out of memory");
+}
+
+static int add_disk(struct command *c, const char *path, struct err *e)
+{
+	size_t n = c->look.others;
+
+	if (n == OUTPUT_DISKS_MAX - 1)
+		return err_set(e, "also=%s: %u disks can be shown at once", path, OUTPUT_DISKS_MAX);
+	struct also *more = reallocarray(c->also, n + 1, sizeof *more);
+	if (!more)
+		return err_set(e, "also: out of memory");
+	more[n] = (struct also){ .path = path };
+	c->also = more;
+	c->look.others++;
+	return 0;
 }
 
 static int set_option(struct command *c, int opt, const char *arg, struct err *e)
@@ -183,6 +211,11 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 	case O_DISK:
 		c->disk.image = arg;
 		return 0;
+	case O_ALSO:
+		return add_disk(c, arg, e);
+	case O_HEAT:
+		c->look.heat = true;
+		return 0;
 	default:
 		return err_set(e, "try nbdview --help");
 	}
@@ -217,6 +250,8 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 	c->disk.recording = c->log;
 	c->contents = view_contents(&c->disk);
 	c->look.contents = &c->contents;
+	if (c->look.others && c->modes & (1u << MODE_STRIP | 1u << MODE_DUMP | 1u << MODE_SUMMARY))
+		return err_set(e, "--also goes with the window, --png and --video");
 	bool one_at = c->modes & (1u << MODE_PNG | 1u << MODE_DUMP);
 	if (c->n_at && !(c->modes & (1u << MODE_PNG | 1u << MODE_DUMP | 1u << MODE_STRIP)))
 		return err_set(e, "--at goes with --png, --dump or --strip");
@@ -284,13 +319,55 @@ static int make_outputs(struct command *c, struct play *p, struct err *e)
 	return c->video ? output_video(p, &c->look, &v, c->video, e) : 0;
 }
 
-static bool has_contents(const struct command *c, const struct play *p, struct err *e)
+/* image: of that disk; NULL: none. */
+static bool has_contents(const struct command *c, const struct play *p, const char *image, struct err *e)
 {
-	if (!c->look.structure || c->disk.image || (p->tape.is_rec && p->tape.rec.info.data == REC_DATA_YES))
+	if (!c->look.structure || image || (p->tape.is_rec && p->tape.rec.info.data == REC_DATA_YES))
 		return true;
 	err_set(e, "%s: --structure needs the disk's bytes, and a %s has none: give --disk=IMAGE", p->path,
 		p->tape.is_rec ? "recording without data" : "log");
 	return false;
+}
+
+/* The other disks, which look on. */
+static int open_others(struct command *c, struct err *e)
+{
+	for (size_t i = 0; i < c->look.others; i++) {
+		struct also *a = &c->also[i];
+		if (play_open(&a->play, a->path, NULL, !c->modes, e) < 0)
+			return -1;
+		a->open = true;
+		a->disk.recording = a->path;
+		a->contents = view_contents(&a->disk);
+		c->other[i] = (struct other){ &a->play, &a->contents };
+	}
+	c->look.other = c->other;
+	return 0;
+}
+
+static void close_others(struct command *c)
+{
+	for (size_t i = 0; i < c->look.others && c->also[i].open; i++) {
+		report(&c->also[i].play);
+		play_close(&c->also[i].play);
+	}
+}
+
+/* The window may be asked for heat at any time. */
+static int want_heat(struct command *c, struct play *p, struct err *e)
+{
+	for (size_t i = 0; (c->look.heat || !c->modes) && i <= c->look.others; i++)
+		if (play_want_heat(output_disk(p, &c->look, i), e) < 0)
+			return -1;
+	return 0;
+}
+
+static int scan_others(struct command *c, struct err *e)
+{
+	for (size_t i = 0; i < c->look.others; i++)
+		if (play_scan_all(&c->also[i].play, e) < 0 || !has_contents(c, &c->also[i].play, NULL, e))
+			return -1;
+	return 0;
 }
 
 static int run(struct command *c, struct err *e)
@@ -306,19 +383,23 @@ static int run(struct command *c, struct err *e)
 	}
 	if (play_open(&p, c->log, c->sized ? &c->size : NULL, !c->modes, e) < 0)
 		goto free_steps;
+	if (open_others(c, e) < 0 || want_heat(c, &p, e) < 0)
+		goto close;
 	if (!c->modes) {
 		struct window_options w = { .fullscreen = c->fullscreen, .replay = c->replaying, .speed = c->replay,
 			.steps_file = c->steps_file, .stats = c->stats };
 		r = window_run(&p, &c->look, &w, e);
 	} else {
 		p.ride = c->modes & (1u << MODE_PNG | 1u << MODE_DUMP) && !c->n_at;
-		if (play_scan_all(&p, e) == 0 && has_contents(c, &p, e)) {
-			steps_sort(&c->steps, p.start);
+		if (play_scan_all(&p, e) == 0 && has_contents(c, &p, c->disk.image, e) && scan_others(c, e) == 0) {
+			steps_sort(&c->steps, output_start(&p, &c->look));
 			r = make_outputs(c, &p, e);
 		}
 	}
+close:
 	report(&p);
 	play_close(&p);
+	close_others(c);
 free_steps:
 	steps_free(&c->steps);
 	return r;
@@ -351,5 +432,6 @@ int main(int argc, char **argv)
 	if (r < 0 && e.msg[0])
 		say_error("%s", e.msg);
 	free(c.at);
+	free(c.also);
 	return r < 0;
 }

@@ -11,10 +11,10 @@ int nbd_lib_load(struct err *e)
 		return 0;
 	void *found = dlopen("libnbd.so.0", RTLD_NOW | RTLD_LOCAL);
 	if (!found)
-		return err_set(e, "nbd: cannot load libnbd: %s", dlerror());
+		return err_set(e, "cannot load libnbd: %s", dlerror());
 #define X(name)                                                                                                        \
 	if (!(nbd_lib.name = (__typeof__(nbd_lib.name))dlsym(found, "nbd_" #name)))                                    \
-		return err_set(e, "nbd: this libnbd is too old: it has no nbd_%s()", #name);
+		return err_set(e, "this libnbd is too old: it has no nbd_%s()", #name);
 	NBD_LIB_FUNCTIONS(X)
 #undef X
 	lib = found;

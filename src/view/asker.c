@@ -26,6 +26,7 @@ struct asker {
 	struct know_map *map; /* ours until it is taken */
 	char trouble[200];
 	struct question q;
+	bool finds_place;
 	struct spot place;
 };
 
@@ -116,10 +117,12 @@ static void answer_place(struct asker *a)
 	struct spot p;
 
 	a->q.fd = -1;
+	a->finds_place = true;
 	pthread_mutex_unlock(&a->lock);
 	bool found = find_place(a, &q, &p);
 	close(q.fd);
 	pthread_mutex_lock(&a->lock);
+	a->finds_place = false;
 	if (found) {
 		a->place = p;
 		a->has_place = true;
@@ -245,6 +248,14 @@ void asker_ask_spot(struct asker *a, int fd, uint64_t off, uint64_t len, uint64_
 	a->q = (struct question){ own, off, len, events, recorded, bytes && a->contents };
 	pthread_cond_signal(&a->more);
 	pthread_mutex_unlock(&a->lock);
+}
+
+bool asker_seeks(struct asker *a)
+{
+	pthread_mutex_lock(&a->lock);
+	bool seeks = a->q.fd >= 0 || a->finds_place;
+	pthread_mutex_unlock(&a->lock);
+	return seeks;
 }
 
 bool asker_take_spot(struct asker *a, struct spot *p)

@@ -37,5 +37,6 @@ struct know_map *asker_take_map(struct asker *a, uint64_t *recorded, char *troub
 /* What happened to [off, off + len) of the disk, in the file that fd has open (borrowed for the call), within the first events of a
  * model; recorded: what they are in the recording; bytes: are its bytes wanted as well? */
 void asker_ask_spot(struct asker *a, int fd, uint64_t off, uint64_t len, uint64_t events, uint64_t recorded, bool bytes);
+bool asker_seeks(struct asker *a); /* what happened to a place */
 /* False: nothing new. */
 bool asker_take_spot(struct asker *a, struct spot *p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include "view/output.h"
 
 const struct steps *output_steps(const struct play *p, const struct look_options *o)
@@ -8,23 +9,73 @@ const struct steps *output_steps(const struct play *p, const struct look_options
 	return o->steps ? o->steps : p->marks.n ? &p->marks : NULL;
 }
 
-struct scene output_scene(const struct play *p, const struct look_options *o, uint64_t now)
+uint64_t output_start(const struct play *p, const struct look_options *o)
 {
-	return (struct scene){
-		.palette = o->palette, .hilbert = o->hilbert, .start = p->start, .now = now, .end = p->end,
+	uint64_t start = p->start;
+
+	for (size_t i = 0; i < o->others; i++) {
+		const struct play *q = o->other[i].play;
+		if (q->start && (!start || q->start < start)) /* 0: nothing has happened to it */
+			start = q->start;
+	}
+	return start;
+}
+
+uint64_t output_end(const struct play *p, const struct look_options *o)
+{
+	uint64_t end = p->end;
+
+	for (size_t i = 0; i < o->others; i++)
+		end = MAX(end, o->other[i].play->end);
+	return end;
+}
+
+static const char *name_of(const struct play *p)
+{
+	const char *slash = strrchr(p->path, '/');
+	return slash ? slash + 1 : p->path;
+}
+
+static void add_others(struct play *p, const struct look_options *o, struct shown *s, struct scene *sc)
+{
+	for (size_t i = 0; i <= o->others; i++) {
+		const struct play *q = output_disk(p, o, i);
+		s->tile[i].name = name_of(q);
+		s->tile[i].model = q->has_model ? &q->model : NULL;
+		s->tile[i].timeline = &q->timeline;
+		s->tile[i].heat = o->heat ? &q->heat : NULL;
+		s->tile[i].outlines = o->structure ? &s->parts[i].outlines : NULL;
+		s->tile[i].names = &q->names;
+		if (!i)
+			continue;
+		sc->bad += q->scan.reader.bad;
+		sc->overlong += q->scan.reader.overlong;
+		sc->lost += q->scan.reader.lost;
+	}
+	sc->tile = s->tile;
+	sc->tiles = o->others + 1;
+}
+
+struct scene output_scene(struct play *p, const struct look_options *o, struct shown *s, uint64_t now)
+{
+	struct scene sc = {
+		.palette = o->palette, .hilbert = o->hilbert, .start = output_start(p, o), .now = now, .end = output_end(p, o),
+		.heat = o->heat ? &p->heat : NULL, .outlines = o->structure ? &s->parts[0].outlines : NULL,
 		.timeline = &p->timeline, .steps = output_steps(p, o), .pointer_x = -1, .pointer_y = -1,
 		.bad = p->scan.reader.bad, .overlong = p->scan.reader.overlong, .lost = p->scan.reader.lost,
 		.recording = p->tape.is_rec,
 	};
+	if (o->others)
+		add_others(p, o, s, &sc);
+	return sc;
 }
 
-int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e)
+static int seek(struct play *p, const struct look_options *o, uint64_t now, struct err *e)
 {
 	if (!p->size_known)
 		return err_set(e, "%s: no %s tells the size of the disk: give it behind the %s's name", p->path,
 			p->tape.is_rec ? "connection" : "Connect line", p->tape.is_rec ? "recording" : "log");
-	*now = at == AT_END ? p->end : p->start + MIN(at, INT64_MAX);
-	if (play_to(p, *now, PLAY_ALL, e) < 0)
+	if (play_to(p, now, PLAY_ALL, e) < 0)
 		return -1;
 	if (!o->cols || map_set_cols(&p->model.map, o->cols) == o->cols)
 		return 0;
@@ -32,28 +83,51 @@ int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint6
 		map_min_cols(&p->model.map), map_max_cols(&p->model.map));
 }
 
-int output_structure(struct play *p, const struct look_options *o, struct structure *s, struct err *e)
+int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e)
+{
+	*now = at == AT_END ? output_end(p, o) : output_start(p, o) + MIN(at, INT64_MAX);
+	for (size_t i = 0; i <= o->others; i++)
+		if (seek(output_disk(p, o, i), o, *now, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int structure(struct play *p, const struct contents *contents, bool hilbert, struct structure *s, struct err *e)
 {
 	uint64_t events = play_recorded(p);
 	struct know_disk d;
 
-	if (!o->structure)
-		return 0;
-	if (!s->know || (o->contents->moves && s->events != events)) {
-		void *handle = o->contents->open(o->contents->arg, events, &d, e);
+	if (!s->know || (contents->moves && s->events != events)) {
+		void *handle = contents->open(contents->arg, events, &d, e);
 		output_structure_free(s);
 		if (!handle) /* the disk was not there yet: nothing to show */
-			return o->contents->moves ? 0 : -1;
+			return contents->moves ? 0 : -1;
 		struct know_map *k = know_disk_map(&d, e);
-		o->contents->close(handle);
+		contents->close(handle);
 		if (!k)
 			return -1;
 		s->know = k;
 		s->events = events;
 	}
-	if (outlines_make(&s->outlines, s->know, &p->model.map, o->hilbert))
+	if (outlines_make(&s->outlines, s->know, &p->model.map, hilbert))
 		return 0;
 	return err_set(e, "no memory for the outlines of a disk's parts");
+}
+
+int output_structures(struct play *p, const struct look_options *o, struct shown *s, struct err *e)
+{
+	for (size_t i = 0; o->structure && i <= o->others; i++) {
+		const struct contents *c = i ? o->other[i - 1].contents : o->contents;
+		if (structure(output_disk(p, o, i), c, o->hilbert, &s->parts[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void output_shown_free(struct shown *s)
+{
+	for (size_t i = 0; i < OUTPUT_DISKS_MAX; i++)
+		output_structure_free(&s->parts[i]);
 }
 
 void output_structure_free(struct structure *s)
@@ -65,19 +139,18 @@ void output_structure_free(struct structure *s)
 
 int output_png(struct play *p, const struct look_options *o, uint64_t at, const char *file, struct err *e)
 {
-	struct structure parts = { 0 };
+	struct shown shown = { 0 };
 	struct canvas c = { 0 };
 	uint64_t now;
 	int r = -1;
 
-	if (output_seek(p, o, at, &now, e) == 0 && output_structure(p, o, &parts, e) == 0 && canvas_init(&c, PAINT_W, PAINT_H, e) == 0) {
-		struct scene s = output_scene(p, o, now);
-		s.outlines = &parts.outlines;
+	if (output_seek(p, o, at, &now, e) == 0 && output_structures(p, o, &shown, e) == 0 && canvas_init(&c, PAINT_W, PAINT_H, e) == 0) {
+		struct scene s = output_scene(p, o, &shown, now);
 		paint_screen(&c, &p->model, &s);
 		r = png_save(&c, file, e);
 	}
 	canvas_free(&c);
-	output_structure_free(&parts);
+	output_shown_free(&shown);
 	return r;
 }
 

@@ -9,6 +9,14 @@
 #include "view/paint.h"
 #include "view/play.h"
 
+#define OUTPUT_DISKS_MAX 16u
+
+/* One more disk, on the clock of the first. */
+struct other {
+	struct play *play;
+	const struct contents *contents; /* NULL: nobody knows its bytes */
+};
+
 struct look_options {
 	const struct palette *palette;
 	bool hilbert;
@@ -16,6 +24,9 @@ struct look_options {
 	struct steps *steps; /* NULL: none */
 	bool structure;      /* show what the parts of the disk are */
 	const struct contents *contents; /* its bytes; NULL: nobody knows them */
+	bool heat;           /* tell of time by a map of time and place: the players keep heat */
+	struct other *other; /* others of them, at most OUTPUT_DISKS_MAX - 1; borrowed */
+	size_t others;
 };
 
 /* What the parts of the disk are, at the moment that the model is at.  Zeroed it is none yet. */
@@ -25,18 +36,32 @@ struct structure {
 	struct outlines outlines;
 };
 
-/* Make it anew, if something happened since.  Nothing is done unless o asks for it. */
-int output_structure(struct play *p, const struct look_options *o, struct structure *s, struct err *e);
 void output_structure_free(struct structure *s);
+
+/* What a scene borrows, of each disk. */
+struct shown {
+	struct structure parts[OUTPUT_DISKS_MAX];
+	struct tile tile[OUTPUT_DISKS_MAX];
+};
+
+/* Make the parts anew, if something happened since.  Nothing is done unless o asks for them. */
+int output_structures(struct play *p, const struct look_options *o, struct shown *s, struct err *e);
+void output_shown_free(struct shown *s);
+
+/* The clock of all disks: when the first of them begins, and the last one ends, ns since 1970. */
+uint64_t output_start(const struct play *p, const struct look_options *o);
+uint64_t output_end(const struct play *p, const struct look_options *o);
+/* The i-th disk; i: from 0 to o->others. */
+static inline struct play *output_disk(struct play *p, const struct look_options *o, size_t i) { return i ? o->other[i - 1].play : p; }
 
 /* The captions: those that were asked for, else a recording's marks; NULL: none. */
 const struct steps *output_steps(const struct play *p, const struct look_options *o);
 
 #define AT_END UINT64_MAX
 
-/* The scene of a moment, for the painter; model and scene belong together. */
-struct scene output_scene(const struct play *p, const struct look_options *o, uint64_t now);
-/* Model at a moment, rows as asked for. */
+/* The scene of a moment, for the painter; model and scene belong together.  What it points to is the players' and s's. */
+struct scene output_scene(struct play *p, const struct look_options *o, struct shown *s, uint64_t now);
+/* Models at a moment, rows as asked for. */
 int output_seek(struct play *p, const struct look_options *o, uint64_t at, uint64_t *now, struct err *e);
 
 int output_png(struct play *p, const struct look_options *o, uint64_t at, const char *file, struct err *e);

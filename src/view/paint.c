@@ -8,7 +8,14 @@
 #define TOP 60    /* the caption's line */
 #define RULER 76  /* offsets, left of the map */
 #define BOTTOM 118
-#define SCALE_MAX 64
+
+/* Panel and time, when the panel begins there. */
+static void place_rest(struct layout *l, int w, int h, int left)
+{
+	l->panel = (struct rect){ left, TOP - 4, w - left - MARGIN, MAX(h - TOP - BOTTOM - 14, (int)MAP_ROWS_MAX) };
+	l->panel.w = MIN(l->panel.w, 520);
+	l->time = (struct rect){ RULER, h - BOTTOM + 22, w - RULER - MARGIN, BOTTOM - 22 - 8 };
+}
 
 struct layout paint_layout(int w, int h, const struct map *m, bool hilbert)
 {
@@ -16,20 +23,25 @@ struct layout paint_layout(int w, int h, const struct map *m, bool hilbert)
 	int room_w = MAX(w - RULER - 340, (int)MAP_COLS_MAX), room_h = MAX(h - TOP - BOTTOM - 14, (int)MAP_ROWS_MAX);
 	int scale = MIN(room_w / (int)l.grid.cols, room_h / (int)l.grid.rows);
 
-	l.scale = MIN(MAX(scale, 1), SCALE_MAX);
+	l.scale = MIN(MAX(scale, 1), PAINT_SCALE_MAX);
 	l.map = (struct rect){ RULER, TOP, (int)l.grid.cols * l.scale, (int)l.grid.rows * l.scale };
 	int left = l.map.x + l.map.w + 30;
-	l.panel = (struct rect){ left, TOP - 4, w - left - MARGIN, room_h };
-	l.panel.w = MIN(l.panel.w, 520);
-	l.time = (struct rect){ RULER, h - BOTTOM + 22, w - RULER - MARGIN, BOTTOM - 22 - 8 };
+	place_rest(&l, w, h, left);
 	return l;
+}
+
+struct rect paint_tiles_room(int w, int h)
+{
+	return (struct rect){ RULER, TOP - 8, MAX(w - RULER - 30 - 340 - MARGIN, 1), MAX(h - TOP - BOTTOM - 14, 1) };
 }
 
 bool paint_cell_at(const struct layout *l, int x, int y, uint32_t *cell)
 {
 	x -= l->map.x;
 	y -= l->map.y;
-	return x >= 0 && y >= 0 && grid_cell(&l->grid, (unsigned)(x / l->scale), (unsigned)(y / l->scale), cell);
+	if (x < 0 || y < 0 || x >= l->map.w || y >= l->map.h)
+		return false;
+	return grid_cell(&l->grid, (unsigned)x * l->grid.cols / (unsigned)l->map.w, (unsigned)y * l->grid.rows / (unsigned)l->map.h, cell);
 }
 
 /* The offset of the row's first cell, every so many rows. */
@@ -68,16 +80,40 @@ static void paint_caption(struct canvas *c, const struct model *m, const struct 
 		canvas_paragraph(c, &font_big, (struct rect){ x, 10, right - x, 0 }, 1, p->ink,
 			s->steps->step[step].text);
 	} else {
-		snprintf(text, sizeof text, "disk of %s", fmt_size(size, m->map.size));
+		if (s->tiles)
+			snprintf(text, sizeof text, "%zu disks", s->tiles);
+		else
+			snprintf(text, sizeof text, "disk of %s", fmt_size(size, m->map.size));
 		canvas_text(c, &font_big, RULER, 10, p->faint, text);
 	}
 }
 
 /* A flush makes the map's frame light up. */
-static void paint_frame(struct canvas *c, const struct model *m, const struct scene *s, struct rect map)
+void paint_frame(struct canvas *c, const struct model *m, const struct scene *s, struct rect map)
 {
 	unsigned lit = fade(s->now, m->last_flush);
 	canvas_frame(c, map, 2, lit ? rgb_mix(s->palette->frame, s->palette->flush, lit) : s->palette->frame);
+}
+
+/* Of the disk under the pointer, else of all of them. */
+static void paint_tiles_panel(struct canvas *c, const struct model *m, const struct scene *s, struct rect room)
+{
+	struct layout l = { 0 };
+	struct scene one = *s;
+	size_t i;
+
+	if (paint_tile_at(s, room, s->pointer_x, s->pointer_y, &i)) {
+		const struct tile *t = &s->tile[i];
+		l = paint_tile_layout(s, room, i);
+		m = t->model;
+		one.outlines = t->outlines;
+		one.spot = t->spot;
+		one.names = t->names;
+		one.tile = t;
+		one.tiles = 1;
+	}
+	place_rest(&l, c->w, c->h, paint_tiles_right(s, room) + 30);
+	paint_panel(c, m, &one, &l);
 }
 
 void paint_screen(struct canvas *c, const struct model *m, const struct scene *s)
@@ -86,12 +122,20 @@ void paint_screen(struct canvas *c, const struct model *m, const struct scene *s
 
 	canvas_fill(c, (struct rect){ 0, 0, c->w, c->h }, s->palette->paper);
 	paint_caption(c, m, s, c->w);
-	paint_map(c, m, s, &l.grid, l.map.x, l.map.y, l.scale);
-	paint_outlines(c, s, l.map.x, l.map.y, l.scale);
-	paint_frame(c, m, s, l.map);
+	if (s->tiles) {
+		struct rect room = paint_tiles_room(c->w, c->h);
+		paint_tiles(c, s, room);
+		paint_tiles_panel(c, m, s, room);
+	} else {
+		paint_map(c, m, s, &l.grid, l.map.x, l.map.y, l.scale);
+		paint_outlines(c, s, l.map);
+		paint_frame(c, m, s, l.map);
+	}
 	paint_outlines_legend(c, s, RULER, l.time.y - font_small.line - 10, c->w - RULER - MARGIN);
-	paint_ruler(c, m, s, &l);
-	paint_panel(c, m, s, &l);
+	if (!s->tiles) {
+		paint_ruler(c, m, s, &l);
+		paint_panel(c, m, s, &l);
+	}
 	paint_timeline(c, s, l.time);
 	if (s->help)
 		paint_help(c, s);
@@ -124,7 +168,7 @@ void paint_help(struct canvas *c, const struct scene *s)
 		{ "click", "on the timeline: jump there" },
 		{ "h", "Hilbert order, row order" },
 		{ "[  ]", "narrower, wider rows; with shift half, double" },
-		{ "s", "what the parts of the disk are" },
+		{ "s  t", "the disk's parts; when and where it was used" },
 		{ "p", "palette" },
 		{ "f", "full screen" },
 		{ "F1  ?", "this help" },

@@ -124,6 +124,56 @@ static void paint_textured(struct canvas *c, int x, int y, int size, const struc
 	}
 }
 
+static unsigned importance(const struct look *l)
+{
+	return l->strength * 2 + (l->base != TX_SOLID || l->colour != l->under);
+}
+
+/* Of the cells that share a pixel, the one that most happens to; else one that changed.  False: there is none. */
+static bool look_of_pixel(const struct model *m, const struct scene *s, const struct layout *l, int x, int y, struct look *best)
+{
+	unsigned w = (unsigned)l->map.w, h = (unsigned)l->map.h;
+	unsigned left = (unsigned)x * l->grid.cols / w, right = ((unsigned)x + 1) * l->grid.cols / w;
+	unsigned top = (unsigned)y * l->grid.rows / h, bottom = ((unsigned)y + 1) * l->grid.rows / h;
+	bool any = false;
+	uint32_t cell;
+
+	for (unsigned gy = top; gy < MAX(bottom, top + 1); gy++)
+		for (unsigned gx = left; gx < MAX(right, left + 1); gx++) {
+			if (!grid_cell(&l->grid, gx, gy, &cell))
+				continue;
+			struct look k = look_of(s, &m->map.cell[cell], m->map.per_cell > 1);
+			if (!any || importance(&k) > importance(best))
+				*best = k;
+			any = true;
+		}
+	return any;
+}
+
+void paint_map_fitted(struct canvas *c, const struct model *m, const struct scene *s, const struct layout *l)
+{
+	struct rect map = l->map;
+	int cols = (int)l->grid.cols, rows = (int)l->grid.rows;
+	struct look k;
+
+	if (map.w >= cols && map.h >= rows) {
+		for (uint32_t i = 0; i < m->map.cells; i++) {
+			unsigned gx, gy;
+			grid_place(&l->grid, i, &gx, &gy);
+			int left = (int)gx * map.w / cols, right = ((int)gx + 1) * map.w / cols;
+			int top = (int)gy * map.h / rows, bottom = ((int)gy + 1) * map.h / rows;
+			k = look_of(s, &m->map.cell[i], m->map.per_cell > 1);
+			rgb v = k.strength ? rgb_mix(k.colour, k.flash, k.strength) : k.colour;
+			canvas_fill(c, (struct rect){ map.x + left, map.y + top, right - left, bottom - top }, v);
+		}
+		return;
+	}
+	for (int y = 0; y < map.h; y++)
+		for (int x = 0; x < map.w; x++)
+			if (look_of_pixel(m, s, l, x, y, &k))
+				paint_plain(c, map.x + x, map.y + y, 1, &k);
+}
+
 void paint_map(struct canvas *c, const struct model *m, const struct scene *s, const struct grid *g, int x, int y,
 	int scale)
 {

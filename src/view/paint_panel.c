@@ -26,6 +26,46 @@ static void say(struct pen *p, const struct font *f, rgb colour, const char *tex
 	p->y = canvas_paragraph(p->c, f, (struct rect){ p->r.x, p->y, p->r.w, 0 }, 3, colour, text) + 2;
 }
 
+/* One disk is looked at, or all that there are. */
+static bool of_all(const struct pen *p)
+{
+	return p->s->tiles > 1;
+}
+
+static struct count rate_of(const struct pen *p, enum ev_op op)
+{
+	struct count sum = { 0 };
+
+	if (!of_all(p))
+		return model_rate(p->m, op, p->s->now);
+	for (size_t i = 0; i < p->s->tiles; i++) {
+		const struct model *m = p->s->tile[i].model;
+		struct count one = m ? model_rate(m, op, p->s->now) : (struct count){ 0 };
+		sum.ops += one.ops;
+		sum.bytes += one.bytes;
+	}
+	return sum;
+}
+
+static struct totals totals_of(const struct pen *p)
+{
+	struct totals sum = { 0 };
+
+	if (!of_all(p))
+		return p->m->total;
+	for (size_t i = 0; i < p->s->tiles; i++) {
+		const struct totals *t = p->s->tile[i].model ? &p->s->tile[i].model->total : &(struct totals){ 0 };
+		for (int op = 0; op < EV_OPS; op++) {
+			sum.op[op].ops += t->op[op].ops;
+			sum.op[op].bytes += t->op[op].bytes;
+		}
+		sum.errors += t->errors;
+		sum.clipped += t->clipped;
+		sum.unmatched += t->unmatched;
+	}
+	return sum;
+}
+
 static void clock_rows(struct pen *p)
 {
 	const struct scene *s = p->s;
@@ -88,7 +128,7 @@ static void per_second(char *out, uint64_t bytes)
 
 static void rates(struct pen *p, const struct columns *k, enum ev_op op)
 {
-	struct count now = model_rate(p->m, op, p->s->now);
+	struct count now = rate_of(p, op);
 	rgb ink = now.ops ? p->s->palette->ink : p->s->palette->faint;
 	char text[FMT_ROOM];
 
@@ -101,7 +141,8 @@ static void rates(struct pen *p, const struct columns *k, enum ev_op op)
 
 static void total_row(struct pen *p, const struct row *r, const struct columns *k)
 {
-	const struct count *t = &p->m->total.op[r->op];
+	struct totals all = totals_of(p);
+	const struct count *t = &all.op[r->op];
 	rgb ink = p->s->palette->ink;
 	char text[FMT_ROOM];
 
@@ -133,7 +174,7 @@ static void table(struct pen *p)
 		total_row(p, &rows[i], &k);
 	swatch(p, TX_CROSS, pal->class[CL_ERROR]);
 	canvas_text(p->c, &font_bold, p->r.x + 32, p->y, pal->ink, "error");
-	canvas_text_right(p->c, &font_body, k.ops, p->y, pal->ink, fmt_count(text, p->m->total.errors));
+	canvas_text_right(p->c, &font_body, k.ops, p->y, pal->ink, fmt_count(text, totals_of(p).errors));
 	p->y += font_body.line + 6;
 	swatch(p, TX_SOLID, pal->untouched);
 	canvas_text(p->c, &font_bold, p->r.x + 32, p->y, pal->ink, "never changed");
@@ -160,6 +201,13 @@ static void scale_rows(struct pen *p, const struct layout *l)
 	char text[200], a[FMT_ROOM], b[FMT_ROOM];
 	uint64_t cell = map->block * map->per_cell;
 
+	if (of_all(p)) {
+		snprintf(text, sizeof text, "all of %zu disks, on one clock", p->s->tiles);
+		say(p, &font_body, p->s->palette->ink, text);
+		return;
+	}
+	if (p->s->tiles)
+		say(p, &font_bold, p->s->palette->ink, p->s->tile->name);
 	if (map->per_cell == 1)
 		snprintf(text, sizeof text, "1 pixel = 1 block of %s", fmt_size(a, map->block));
 	else
@@ -215,9 +263,11 @@ static void part_row(struct pen *p, uint64_t off)
 	const struct know_region *r = k ? know_find(k, off) : NULL;
 	char text[300];
 
-	if (r)
-		say(p, &font_bold, p->s->palette->structure[r->kind < KNOW_KINDS ? know_kinds[r->kind].class : KC_NOTHING],
-			know_words(k, r, text, sizeof text));
+	if (!r)
+		return;
+	enum know_class class = r->kind < KNOW_KINDS ? know_kinds[r->kind].class : KC_NOTHING;
+	rgb colour = class == KC_NOTHING ? p->s->palette->faint : p->s->palette->structure[class];
+	say(p, &font_bold, colour, know_words(k, r, text, sizeof text));
 }
 
 static const char *who(const struct pen *p, const struct touch *t, char *text, size_t room)
@@ -291,7 +341,7 @@ static void pointer_rows(struct pen *p, const struct layout *l)
 	uint32_t cell;
 	char text[240], a[FMT_ROOM];
 
-	if (!paint_cell_at(l, p->s->pointer_x, p->s->pointer_y, &cell))
+	if (of_all(p) || !paint_cell_at(l, p->s->pointer_x, p->s->pointer_y, &cell))
 		return;
 	const struct cell *c = &map->cell[cell];
 	uint64_t off = (uint64_t)cell << map->cell_shift;
@@ -321,7 +371,7 @@ static void warn(struct pen *p, uint64_t n, const char *what)
 static void warnings(struct pen *p)
 {
 	const struct scene *s = p->s;
-	const struct totals *t = &p->m->total;
+	struct totals all = totals_of(p), *t = &all;
 
 	if (!s->lost && !s->bad && !s->overlong && !t->clipped && !t->unmatched && !s->notice)
 		return;
@@ -378,5 +428,5 @@ void paint_panel(struct canvas *c, const struct model *m, const struct scene *s,
 	warnings(&p);
 	pointer_rows(&p, l);
 	if (s->steps && s->steps->n)
-		step_rows(&p, l->map.y + (int)MAP_ROWS_MAX);
+		step_rows(&p, l->panel.y + 4 + (int)MAP_ROWS_MAX);
 }

@@ -36,14 +36,22 @@ static void paint_tint(struct canvas *c, const struct outlines *o, int64_t x, in
 		canvas_mix(c, r, colour, 200);
 }
 
-static void paint_names(struct canvas *c, const struct palette *p, const struct outlines *o, int x0, int y0, int scale)
+/* Where an area of cells lies on the canvas. */
+static struct rect place(const struct outlines *o, struct rect map, struct area a)
+{
+	unsigned w = (unsigned)map.w, h = (unsigned)map.h;
+	int left = (int)(a.x * w / o->units.w), top = (int)(a.y * h / o->units.h);
+	int right = (int)((a.x + a.w) * w / o->units.w), bottom = (int)((a.y + a.h) * h / o->units.h);
+	return (struct rect){ map.x + left, map.y + top, MAX(right - left, 1), MAX(bottom - top, 1) };
+}
+
+static void paint_names(struct canvas *c, const struct palette *p, const struct outlines *o, struct rect map)
 {
 	char text[160];
 
 	for (size_t i = 0; i < o->parts; i++) {
 		const struct part *part = &o->part[i];
-		struct rect box = { x0 + (int)part->box.x * scale, y0 + (int)part->box.y * scale, (int)part->box.w * scale,
-			(int)part->box.h * scale };
+		struct rect box = place(o, map, part->box);
 		const char *name = part_words(o->know, part, text, sizeof text);
 		int w = text_width(&font_small, name), h = font_small.line;
 		if (w + 12 > box.w)
@@ -56,17 +64,17 @@ static void paint_names(struct canvas *c, const struct palette *p, const struct 
 	}
 }
 
-void paint_outlines(struct canvas *c, const struct scene *s, int x0, int y0, int scale)
+void paint_outlines(struct canvas *c, const struct scene *s, struct rect map)
 {
 	const struct outlines *o = s->outlines;
-	int thick = scale >= 9 ? 2 : 1;
 
-	if (!o || !o->know)
+	if (!o || !o->know || !o->units.w || !o->units.h)
 		return;
+	int scale = map.w / (int)o->units.w, thick = scale >= 9 ? 2 : 1;
 	for (uint32_t y = 0; y < o->units.h; y++)
 		for (uint32_t x = 0; x < o->units.w; x++) {
 			uint8_t class = o->class[(size_t)y * o->units.w + x];
-			struct rect r = { x0 + (int)x * scale, y0 + (int)y * scale, scale, scale };
+			struct rect r = place(o, map, (struct area){ x, y, 1, 1 });
 			if (class == KC_NOTHING)
 				continue;
 			if (scale >= CASED) /* so that it is seen on any colour */
@@ -76,20 +84,27 @@ void paint_outlines(struct canvas *c, const struct scene *s, int x0, int y0, int
 			else
 				paint_tint(c, o, x, y, r, s->palette->structure[class]);
 		}
-	paint_names(c, s->palette, o, x0, y0, scale);
+	paint_names(c, s->palette, o, map);
+}
+
+static void note_classes(const struct outlines *o, bool there[KC_CLASSES])
+{
+	if (!o || !o->know)
+		return;
+	for (size_t i = 0; i < (size_t)o->units.w * o->units.h; i++)
+		there[o->class[i]] = true;
 }
 
 /* In a line of w pixels, those that are on the map. */
 void paint_outlines_legend(struct canvas *c, const struct scene *s, int x, int y, int w)
 {
-	const struct outlines *o = s->outlines;
 	bool there[KC_CLASSES] = { false };
 	int right = x + w;
 
-	if (!o || !o->know)
-		return;
-	for (size_t i = 0; i < (size_t)o->units.w * o->units.h; i++)
-		there[o->class[i]] = true;
+	if (!s->tiles)
+		note_classes(s->outlines, there);
+	for (size_t i = 0; i < s->tiles; i++)
+		note_classes(s->tile[i].outlines, there);
 	for (unsigned i = KC_TABLE; i < KC_CLASSES; i++) {
 		const char *name = part_class_words((enum know_class)i);
 		if (!there[i] || x + 14 + text_width(&font_small, name) > right)

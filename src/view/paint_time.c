@@ -15,15 +15,22 @@ static rgb colour_of(const struct palette *p, int c)
 	return c == TL_FLUSH ? p->flush : p->class[of[c]];
 }
 
-static uint64_t length(const struct scene *s)
+bool scene_bins(const struct scene *s, int w, int x, uint64_t start, uint64_t bin, uint64_t *from, uint64_t *to)
 {
-	uint64_t last = MAX(s->end, s->now);
-	return MAX(last - s->start, NS_PER_MS);
+	uint64_t before = start - MIN(s->start, start); /* several disks on one clock need not begin at once */
+	uint64_t begin = (uint64_t)((unsigned __int128)scene_length(s) * (unsigned)x / (unsigned)w);
+	uint64_t end = (uint64_t)((unsigned __int128)scene_length(s) * (unsigned)(x + 1) / (unsigned)w);
+
+	if (!bin || end < before || (begin < before && end == before))
+		return false;
+	*from = (begin - MIN(before, begin)) / bin;
+	*to = MAX((end - before) / bin, *from + 1); /* a bin wider than a column is drawn in each, so there are no gaps */
+	return true;
 }
 
 static int x_of(const struct scene *s, struct rect r, uint64_t t)
 {
-	return r.x + (int)((unsigned __int128)(t - s->start) * (unsigned)(r.w - 1) / length(s));
+	return r.x + (int)((unsigned __int128)(t - s->start) * (unsigned)(r.w - 1) / scene_length(s));
 }
 
 static unsigned root(uint64_t n)
@@ -35,22 +42,31 @@ static unsigned root(uint64_t n)
 	return r;
 }
 
-/* What ended while the hand would be on one column of pixels. */
-static uint64_t column(const struct scene *s, struct rect r, int x, uint64_t n[TL_CLASSES])
+static uint64_t add_column(const struct scene *s, const struct timeline *t, struct rect r, int x, uint64_t n[TL_CLASSES])
 {
-	const struct timeline *t = s->timeline;
-	uint64_t from = (uint64_t)((unsigned __int128)length(s) * (unsigned)x / (unsigned)r.w) / t->bin;
-	uint64_t to = (uint64_t)((unsigned __int128)length(s) * (unsigned)(x + 1) / (unsigned)r.w) / t->bin;
-	uint64_t sum = 0;
+	uint64_t from, to, sum = 0;
 
-	for (int c = 0; c < TL_CLASSES; c++)
-		n[c] = 0;
-	/* a bin wider than a column is drawn in each, so the bars have no gaps */
-	for (uint64_t b = from; b < TIMELINE_BINS && (b == from || b < to); b++)
+	if (!scene_bins(s, r.w, x, t->start, t->bin, &from, &to))
+		return 0;
+	for (uint64_t b = from; b < MIN(to, (uint64_t)TIMELINE_BINS); b++)
 		for (int c = 0; c < TL_CLASSES; c++) {
 			n[c] += t->n[b][c];
 			sum += t->n[b][c];
 		}
+	return sum;
+}
+
+/* What ended while the hand would be on one column of pixels. */
+static uint64_t column(const struct scene *s, struct rect r, int x, uint64_t n[TL_CLASSES])
+{
+	uint64_t sum = 0;
+
+	for (int c = 0; c < TL_CLASSES; c++)
+		n[c] = 0;
+	if (s->tiles < 2)
+		return add_column(s, s->timeline, r, x, n);
+	for (size_t i = 0; i < s->tiles; i++)
+		sum += add_column(s, s->tile[i].timeline, r, x, n);
 	return sum;
 }
 
@@ -92,7 +108,7 @@ static uint64_t tick_of(const struct scene *s, struct rect r)
 		15 * NS_PER_S, 30 * NS_PER_S, 60 * NS_PER_S, 120 * NS_PER_S, 300 * NS_PER_S, 600 * NS_PER_S,
 		900 * NS_PER_S, 1800 * NS_PER_S, 3600 * NS_PER_S,
 	};
-	uint64_t least = length(s) / (unsigned)MAX(r.w / 90, 1);
+	uint64_t least = scene_length(s) / (unsigned)MAX(r.w / 90, 1);
 
 	for (size_t i = 0; i < ARRAY_LEN(nice); i++)
 		if (nice[i] >= least)
@@ -106,7 +122,7 @@ static void paint_axis(struct canvas *c, const struct scene *s, struct rect r)
 	char text[FMT_ROOM];
 
 	canvas_fill(c, (struct rect){ r.x, r.y + r.h, r.w, 1 }, s->palette->frame);
-	for (uint64_t t = 0; t <= length(s); t += tick) {
+	for (uint64_t t = 0; t <= scene_length(s); t += tick) {
 		int x = x_of(s, r, s->start + t), w = text_width(&font_small, fmt_tick(text, t));
 		int left = MIN(MAX(x - w / 2, r.x), r.x + r.w - w);
 		canvas_fill(c, (struct rect){ x, r.y + r.h, 1, 5 }, s->palette->faint);
@@ -123,7 +139,7 @@ static void paint_steps(struct canvas *c, const struct scene *s, struct rect r)
 	for (size_t i = 0; s->steps && i < s->steps->n; i++) {
 		char number[24];
 		uint64_t t = steps_begin(s->steps, i, s->start);
-		if (t > s->start + length(s))
+		if (t > s->start + scene_length(s))
 			break;
 		int x = x_of(s, r, t);
 		snprintf(number, sizeof number, "%zu", i + 1);
@@ -144,11 +160,26 @@ static void paint_hand(struct canvas *c, const struct scene *s, struct rect r)
 		canvas_fill(c, (struct rect){ x - 7 + i, r.y - 6 + i, 15 - 2 * i, 1 }, s->palette->ink);
 }
 
+/* Several disks lie below each other, in the order of their maps. */
+static void paint_heats(struct canvas *c, const struct scene *s, struct rect r)
+{
+	int n = MAX((int)s->tiles, 1), hand = x_of(s, r, s->now) - r.x;
+
+	for (int i = 0; i < n; i++) {
+		int top = r.h * i / n, bottom = r.h * (i + 1) / n;
+		const struct heat *h = s->tiles ? s->tile[i].heat : s->heat;
+		if (h)
+			paint_heat(c, s, h, (struct rect){ r.x, r.y + top, r.w, bottom - top }, hand);
+	}
+}
+
 void paint_timeline(struct canvas *c, const struct scene *s, struct rect r)
 {
 	r.h -= AXIS;
+	if (s->heat)
+		paint_heats(c, s, r);
 	paint_steps(c, s, r);
-	if (s->timeline->bin)
+	if (!s->heat)
 		paint_bars(c, s, r);
 	paint_axis(c, s, r);
 	paint_hand(c, s, r);
@@ -161,6 +192,6 @@ bool paint_time_at(const struct scene *s, const struct layout *l, int x, int y, 
 	if (x < r.x - 8 || x >= r.x + r.w + 8 || y < r.y - 8 || y >= r.y + r.h)
 		return false;
 	x = MIN(MAX(x - r.x, 0), r.w - 1);
-	*t = s->start + (uint64_t)((unsigned __int128)length(s) * (unsigned)x / (unsigned)MAX(r.w - 1, 1));
+	*t = s->start + (uint64_t)((unsigned __int128)scene_length(s) * (unsigned)x / (unsigned)MAX(r.w - 1, 1));
 	return true;
 }

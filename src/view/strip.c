@@ -35,7 +35,7 @@ struct strip {
 	struct totals before;
 	uint64_t then;  /* ns since 1970, the frame before */
 	int lines;      /* of the longest caption */
-	struct structure parts;
+	struct shown shown;
 };
 
 static int slot_width(const struct strip *s)
@@ -131,14 +131,13 @@ static int frame(struct strip *s, size_t i, struct err *e)
 
 	if (output_seek(s->p, s->o, now - s->p->start, &skipped, e) < 0)
 		return -1;
-	struct scene sc = output_scene(s->p, s->o, now);
+	struct scene sc = output_scene(s->p, s->o, &s->shown, now);
 	sc.exposed = s->then;
 	s->then = now;
-	if (output_structure(s->p, s->o, &s->parts, e) < 0)
+	if (output_structures(s->p, s->o, &s->shown, e) < 0)
 		return -1;
-	sc.outlines = &s->parts.outlines;
 	paint_map(&s->c, &s->p->model, &sc, &s->grid, x, y, s->scale);
-	paint_outlines(&s->c, &sc, x, y, s->scale);
+	paint_outlines(&s->c, &sc, (struct rect){ x, y, s->fw, s->fh });
 	canvas_frame(&s->c, (struct rect){ x, y, s->fw, s->fh }, 2, p->frame);
 	words(s, &s->m[i], x, y + s->fh + 8);
 	return 0;
@@ -230,7 +229,7 @@ int output_strip(struct play *p, const struct look_options *o, const uint64_t *a
 			r = png_save(&s.c, file, e);
 	}
 	canvas_free(&s.c);
-	output_structure_free(&s.parts);
+	output_shown_free(&s.shown);
 	free(s.m);
 	return r;
 }

@@ -102,24 +102,23 @@ static void progress(uint64_t done, uint64_t all)
 }
 
 /* The moment of picture i; no rounding adds up. */
-static uint64_t moment(const struct play *p, const struct video_options *v, uint64_t i)
+static uint64_t moment(uint64_t start, const struct video_options *v, uint64_t i)
 {
-	return p->start + (uint64_t)((double)i * v->speed * (double)NS_PER_S / v->fps);
+	return start + (uint64_t)((double)i * v->speed * (double)NS_PER_S / v->fps);
 }
 
 static int film(struct play *p, const struct look_options *o, const struct video_options *v, struct canvas *c,
-	struct structure *parts, uint64_t frames, int fd, struct err *e)
+	struct shown *shown, uint64_t frames, int fd, struct err *e)
 {
 	uint64_t now;
 
 	for (uint64_t i = 0; i < frames; i++) {
-		if (output_seek(p, o, moment(p, v, i) - p->start, &now, e) < 0)
+		if (output_seek(p, o, moment(output_start(p, o), v, i) - output_start(p, o), &now, e) < 0)
 			return -1;
-		if (i % v->fps == 0 && output_structure(p, o, parts, e) < 0) /* a second of film has one map of the disk's parts */
+		if (i % v->fps == 0 && output_structures(p, o, shown, e) < 0) /* a second of film has one map of the disk's parts */
 			return -1;
-		struct scene s = output_scene(p, o, now);
-		s.outlines = &parts->outlines;
-		s.now = MIN(now, p->end + (uint64_t)((double)TAIL * v->speed));
+		struct scene s = output_scene(p, o, shown, now);
+		s.now = MIN(now, output_end(p, o) + (uint64_t)((double)TAIL * v->speed));
 		paint_screen(c, &p->model, &s);
 		if (!write_all(fd, c->px, (size_t)c->w * (size_t)c->h * 3))
 			return err_set(e, "ffmpeg took no more pictures: %s", strerror(errno));
@@ -131,9 +130,9 @@ static int film(struct play *p, const struct look_options *o, const struct video
 int output_video(struct play *p, const struct look_options *o, const struct video_options *v, const char *file,
 	struct err *e)
 {
-	double seconds = (double)(p->end - p->start) / (double)NS_PER_S / v->speed + (double)TAIL / (double)NS_PER_S;
+	double seconds = (double)(output_end(p, o) - output_start(p, o)) / (double)NS_PER_S / v->speed + (double)TAIL / (double)NS_PER_S;
 	double frames = seconds * v->fps + 1;
-	struct structure parts = { 0 };
+	struct shown shown = { 0 };
 	struct canvas c = { 0 };
 	struct err died = { 0 };
 	uint64_t now;
@@ -146,7 +145,7 @@ int output_video(struct play *p, const struct look_options *o, const struct vide
 		return -1;
 	int r = start_ffmpeg(&c, v->fps, file, &pid, &fd, e);
 	if (!r) {
-		r = film(p, o, v, &c, &parts, (uint64_t)frames, fd, e);
+		r = film(p, o, v, &c, &shown, (uint64_t)frames, fd, e);
 		/* its exit status says more than our broken pipe */
 		if (finish_ffmpeg(pid, fd, &died) < 0) {
 			*e = died;
@@ -154,6 +153,6 @@ int output_video(struct play *p, const struct look_options *o, const struct vide
 		}
 	}
 	canvas_free(&c);
-	output_structure_free(&parts);
+	output_shown_free(&shown);
 	return r;
 }

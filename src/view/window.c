@@ -130,18 +130,18 @@ static const char *status(const struct ui *u, char *text, size_t room)
 	return text;
 }
 
-struct scene ui_scene(const struct ui *u, char *text, size_t room)
+struct scene ui_scene(struct ui *u, char *text, size_t room)
 {
-	struct scene s = output_scene(u->p, &u->look, u->now);
+	struct scene s = output_scene(u->p, &u->look, &u->shown, u->now);
 
 	s.pointer_x = u->mx;
 	s.pointer_y = u->my;
 	s.help = u->help;
 	s.status = status(u, text, room);
 	s.notice = u->notice_until ? u->notice : NULL;
-	if (u->look.structure)
-		s.outlines = &u->parts.outlines;
-	s.spot = u->has_spot ? &u->spot : NULL;
+	s.spot = u->asked[0].has_spot ? &u->asked[0].spot : NULL;
+	for (size_t i = 0; i < s.tiles; i++)
+		u->shown.tile[i].spot = u->asked[i].has_spot ? &u->asked[i].spot : NULL;
 	s.names = &u->p->names;
 	return s;
 }
@@ -206,14 +206,14 @@ static void reload_steps(struct ui *u)
 	u->steps = fresh;
 	u->look.steps = &u->steps;
 	u->stale = true;
-	if (u->p->events)
-		steps_sort(&u->steps, u->p->start);
+	if (u->events)
+		steps_sort(&u->steps, ui_start(u));
 }
 
-/* Read what the log has now, a bounded piece of it. */
-static int follow(struct ui *u, struct err *e)
+/* Read what a log has now, a bounded piece of it. */
+static int follow_one(struct ui *u, size_t i, struct err *e)
 {
-	struct play *p = u->p;
+	struct play *p = output_disk(u->p, &u->look, i);
 	unsigned lost = p->scan.reader.lost > 0;
 	int changed = play_check(p, e);
 
@@ -224,38 +224,53 @@ static int follow(struct ui *u, struct err *e)
 		u->now = 0;
 		u->target = 0;
 		u->events = 0;
-		ui_forget_asked(u);
+		ui_forget_asked(u, i);
 	}
 	p->ride = u->live;
 	int more = play_scan(p, SCAN_BYTES, e);
 	if (more < 0)
 		return -1;
-	if (u->events == 0 && p->events)
-		steps_sort(&u->steps, p->start);
 	if (!lost && p->scan.reader.lost)
 		ui_notify(u, p->tape.is_rec ? "events of the recording are missing" : "the server says that lines of the log were lost");
-	if (p->events != u->events) {
-		u->events = p->events;
+	return more;
+}
+
+static int follow(struct ui *u, struct err *e)
+{
+	uint64_t events = 0;
+	int more = 0;
+
+	for (size_t i = 0; i <= u->look.others; i++) {
+		int one = follow_one(u, i, e);
+		if (one < 0)
+			return -1;
+		more |= one;
+		events += output_disk(u->p, &u->look, i)->events;
+	}
+	if (u->events == 0 && events)
+		steps_sort(&u->steps, ui_start(u));
+	if (events != u->events) {
+		u->events = events;
 		u->seen_at = SDL_GetTicks64();
 		u->stale = true;
 	}
-	u->now = MAX(u->now, p->start);
+	u->now = MAX(u->now, ui_start(u));
 	return more;
 }
 
 /* For so many ns of recording time.  Backwards, it waits for what has to be walked again. */
 static void run_replay(struct ui *u, double ns)
 {
-	uint64_t whole = (uint64_t)ns, limit = u->p->end + NS_PER_S; /* a second more, to fade */
+	uint64_t whole = (uint64_t)ns, limit = ui_end(u) + NS_PER_S; /* a second more, to fade */
 
 	u->part = ns - (double)whole;
 	if (!u->backwards) {
 		u->now = MIN(u->now + whole, limit);
 		u->paused = u->now == limit;
 	} else if (!u->behind) {
-		uint64_t past = u->now - u->p->start; /* follow() sees to it that now is not earlier */
+		uint64_t past = u->now - ui_start(u); /* follow() sees to it that now is not earlier */
 		u->now -= MIN(whole, past);
-		u->paused = u->now == u->p->start;
+		u->paused = u->now == ui_start(u);
 	}
 }
 
@@ -268,10 +283,10 @@ static void run_clock(struct ui *u, bool more)
 	uint64_t before = u->now;
 
 	u->ticks = ticks;
-	if (!u->p->events)
+	if (!u->events)
 		return;
 	if (u->live) {
-		u->now = u->p->end + (more ? 0 : MIN((ticks - u->seen_at) * NS_PER_MS, QUIET_NS));
+		u->now = ui_end(u) + (more ? 0 : MIN((ticks - u->seen_at) * NS_PER_MS, QUIET_NS));
 	} else if (!u->paused && !u->target) {
 		run_replay(u, (double)past * (double)NS_PER_MS * u->speed + u->part);
 	}
@@ -285,14 +300,19 @@ static int catch_up(struct ui *u, struct err *e)
 	if (u->target) {
 		more = play_to_event(u->p, u->target, EVENTS_AT_ONCE, e);
 		if (more == 0 && u->p->has_model) {
-			u->now = MAX(u->p->model.last, u->p->start);
+			u->now = MAX(u->p->model.last, ui_start(u));
 			u->target = 0;
 		}
 	} else {
 		more = play_to(u->p, u->now, EVENTS_AT_ONCE, e);
 	}
-	if (more >= 0 && u->p->has_model && u->look.cols)
-		map_set_cols(&u->p->model.map, u->look.cols);
+	for (size_t i = 0; i < u->look.others && more >= 0; i++) {
+		int late = u->target ? 0 : play_to(u->look.other[i].play, u->now, EVENTS_AT_ONCE, e);
+		more = late < 0 ? -1 : more | late;
+	}
+	for (size_t i = 0; i <= u->look.others && u->look.cols; i++)
+		if (output_disk(u->p, &u->look, i)->has_model)
+			map_set_cols(&output_disk(u->p, &u->look, i)->model.map, u->look.cols);
 	return more;
 }
 
@@ -358,15 +378,17 @@ int window_run(struct play *p, const struct look_options *o, const struct window
 		r = err_set(e, "out of memory");
 	if (!r)
 		r = ui_open(&u, p->path, w->fullscreen, e);
-	if (!r && !(u.asker = asker_start(o->contents, e)))
-		r = -1;
+	for (size_t i = 0; i <= o->others && !r; i++)
+		if (!(u.asked[i].asker = asker_start(i ? o->other[i - 1].contents : o->contents, e)))
+			r = -1;
 
 	u.ticks = u.seen_at = SDL_GetTicks64();
 	while (!r && !u.quit)
 		r = turn(&u, e);
 	ui_close(&u);
-	asker_stop(u.asker);
-	output_structure_free(&u.parts);
+	for (size_t i = 0; i <= o->others; i++)
+		asker_stop(u.asked[i].asker);
+	output_shown_free(&u.shown);
 	if (!r && u.pace)
 		pace_print(u.pace, stdout);
 	free(u.pace);

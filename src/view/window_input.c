@@ -6,13 +6,13 @@ static void move_to(struct ui *u, uint64_t t)
 	u->live = false;
 	u->target = 0;
 	u->moved = true;
-	u->now = MIN(MAX(t, u->p->start), MAX(u->p->end, u->p->start));
+	u->now = MIN(MAX(t, ui_start(u)), MAX(ui_end(u), ui_start(u)));
 }
 
 static void jump(struct ui *u, int64_t ns)
 {
 	uint64_t back = ns < 0 ? (uint64_t)-ns : 0;
-	move_to(u, ns < 0 ? u->now - MIN(back, u->now - u->p->start) : u->now + (uint64_t)ns);
+	move_to(u, ns < 0 ? u->now - MIN(back, u->now - ui_start(u)) : u->now + (uint64_t)ns);
 }
 
 static void go_live(struct ui *u)
@@ -21,7 +21,7 @@ static void go_live(struct ui *u)
 	u->paused = u->backwards = false;
 	u->target = 0;
 	u->moved = true;
-	u->now = MAX(u->p->end, u->p->start);
+	u->now = MAX(ui_end(u), ui_start(u));
 }
 
 /* So many events from the beginning, and stay there. */
@@ -56,13 +56,13 @@ static void step_flush(struct ui *u, bool back)
 static void step_mark(struct ui *u, bool back)
 {
 	const struct steps *s = output_steps(u->p, &u->look);
-	uint64_t found = 0, start = u->p->start;
+	uint64_t found = 0, start = ui_start(u);
 
 	for (size_t i = 0; s && i < s->n; i++) {
 		uint64_t at = steps_begin(s, i, start);
 		if (back && at < u->now)
 			found = at;
-		if (!back && at > u->now && at <= u->p->end) {
+		if (!back && at > u->now && at <= ui_end(u)) {
 			found = at;
 			break;
 		}
@@ -116,10 +116,10 @@ static void pause_or_go(struct ui *u)
 		u->paused = true;
 	} else {
 		u->paused = !u->paused;
-		if (!u->paused && !u->backwards && u->now >= u->p->end)
-			u->now = u->p->start; /* again, from the top */
-		else if (!u->paused && u->backwards && u->now <= u->p->start)
-			u->now = u->p->end;
+		if (!u->paused && !u->backwards && u->now >= ui_end(u))
+			u->now = ui_start(u); /* again, from the top */
+		else if (!u->paused && u->backwards && u->now <= ui_start(u))
+			u->now = ui_end(u);
 	}
 }
 
@@ -185,7 +185,7 @@ static void key(struct ui *u, const SDL_KeyboardEvent *k)
 		jump(u, hop);
 		break;
 	case SDLK_HOME:
-		move_to(u, u->p->start);
+		move_to(u, ui_start(u));
 		break;
 	case SDLK_END:
 		go_live(u);
@@ -198,8 +198,11 @@ static void key(struct ui *u, const SDL_KeyboardEvent *k)
 		break;
 	case SDLK_s:
 		u->look.structure = !u->look.structure;
-		if (u->look.structure && !ui_has_contents(u))
+		if (u->look.structure && !ui_has_contents(u, 0))
 			ui_notify(u, "structure: there are no bytes of the disk to look at: record them, or give --disk=IMAGE");
+		break;
+	case SDLK_t:
+		u->look.heat = !u->look.heat;
 		break;
 	case SDLK_f:
 		toggle_fullscreen(u);

@@ -7,8 +7,20 @@
 #include "view/pace.h"
 #include "view/window.h"
 
+/* What is found out of a disk. */
+struct asked {
+	struct asker *asker; /* ours */
+	struct spot spot;    /* of the cell under the pointer, when has_spot */
+	bool has_spot;
+	uint64_t map_asked;  /* events of the recording that a map was last asked for; with_map */
+	bool with_map;
+	uint64_t spot_asked, spot_events; /* offset; events of the model */
+	bool with_spot;
+	uint64_t asked_at, spot_at; /* ms, SDL clock */
+};
+
 struct ui {
-	struct play *p;
+	struct play *p;   /* the first disk: events are its */
 	struct look_options look;
 	SDL_Window *window;
 	SDL_Renderer *renderer;
@@ -35,27 +47,22 @@ struct ui {
 	struct stat steps_stat;
 	char notice[160];
 	uint64_t notice_until; /* ms */
-	struct asker *asker; /* ours */
-	struct structure parts; /* what it found last, of the whole disk */
-	struct spot spot;    /* and of the cell under the pointer, when has_spot */
-	bool has_spot;
-	uint64_t map_asked;  /* events of the recording that a map was last asked for; with_map */
-	bool with_map;
-	uint64_t spot_asked, spot_events; /* offset; events of the model */
-	bool with_spot;
-	uint64_t asked_at, spot_at; /* ms, SDL clock */
+	struct shown shown;  /* the parts found last, of each disk */
+	struct asked asked[OUTPUT_DISKS_MAX]; /* of each disk */
 	struct pace *pace; /* NULL: nobody asked; ours */
 	uint64_t paced; /* events in the last picture it counted */
 };
 
-struct scene ui_scene(const struct ui *u, char *text, size_t room); /* text: room for the status */
+static inline uint64_t ui_start(const struct ui *u) { return output_start(u->p, &u->look); }
+static inline uint64_t ui_end(const struct ui *u) { return output_end(u->p, &u->look); }
+struct scene ui_scene(struct ui *u, char *text, size_t room); /* text: room for the status */
 int ui_resize(struct ui *u, int w, int h, struct err *e);
 int ui_input(struct ui *u, const SDL_Event *ev, struct err *e);
-/* Can the bytes of the disk be had? */
-bool ui_has_contents(const struct ui *u);
+/* Can the bytes of the i-th disk be had? */
+bool ui_has_contents(const struct ui *u, size_t i);
 void ui_notify(struct ui *u, const char *text);
 /* Ask for what the picture lacks, and take what was found. */
 void ui_ask(struct ui *u);
-void ui_forget_asked(struct ui *u);
+void ui_forget_asked(struct ui *u, size_t i);
 /* The model has got to where it shall be. */
 void ui_arrived(struct ui *u);

@@ -48,12 +48,12 @@ parameters_match() {
 	sort -u "$T/entries" | diff "$T/keys.sorted" - >&2 || fail "$page does not have the parameters of $2"
 }
 
-# command_options COMMAND: both ways, its --help and its page.
+# command_options COMMAND [PAGE]: both ways, its --help and its page.
 command_options() {
 	"$BUILD_BIN/blkscope" "$1" --help | grep -oE -e '--[a-z]+' | sort -u >"$T/known"
 	[ -s "$T/known" ] || fail "blkscope $1 --help shows no option"
-	text "blkscope-$1.1" | sed -n '/^OPTIONS/,/^[A-Z]* [A-Z]/p' | grep -oE -e '--[a-z]+' | sort -u | diff "$T/known" - >&2 ||
-		fail "blkscope-$1.1 does not have the options of --help"
+	text "${2-blkscope-$1}.1" | sed -n '/^OPTIONS/,/^[A-Z]* [A-Z]/p' | grep -oE -e '--[a-z]+' | sort -u | diff "$T/known" - >&2 ||
+		fail "${2-blkscope-$1}.1 does not have the options of --help"
 }
 
 # The expect library's page against its header, both ways.
@@ -130,6 +130,7 @@ command_options convert
 command_options explain
 command_options replay
 command_options story
+command_options view nbdview
 library_match
 [ "${MODE:-plain}" != plain ] || example_runs # the library of the others needs their sanitizer
 aliases_are_made

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 # timeout: 120
-"""The pictures and the window show what the parts of a disk are, and the window what happened to the block under the pointer."""
+"""The pictures and the window show what the parts of a disk are, when and where it was used, several disks on one clock; and the window
+what happened to the block under the pointer."""
 import rawnbd
 from windowlib import *
 
@@ -82,6 +83,10 @@ def the_window_outlines_parts_when_asked():
             assert edge(w.shot()) != TABLE
             w.key('s')
             until('the partition table', lambda: edge(w.shot()) == TABLE)
+            w.key('space', 'Home') # else it goes on from there, soon past the table's write
+            until('no partition table yet', lambda: edge(w.shot()) != TABLE)
+            w.key('End')
+            until('the partition table again', lambda: edge(w.shot()) == TABLE)
             w.key('s')
             until('no outlines', lambda: edge(w.shot()) != TABLE)
             w.key('q')
@@ -94,11 +99,14 @@ def the_window_tells_what_happened_to_a_block():
         with Window(d, d + '/rec') as w:
             w.shows('the write', {5: WRITE})
             w.xdo('mousemove', '--window', w.id, '1430', '5')
-            panel = lambda p: [bytes(row[3 * 880:]) for row in p.rows[600:840]]
+            panel = lambda p: [bytes(row[3 * 880:]) for row in p.rows[540:840]]
             until('an empty place in the panel', lambda: len(set(panel(w.shot()))) == 1)
             # block 5 was written twice; the picture of it goes on with its bytes
             w.xdo('mousemove', '--window', w.id, str(76 + 5 * 6 + 3), '63')
-            until('what happened to the block', lambda: len(set(panel(w.shot()))) > 8)
+            until('what happened to the block', lambda: len(set(panel(w.shot()))) > 20)
+            twice = panel(w.shot())
+            w.key('space', *['comma'] * 5) # the end of the connection, and both ends of a write elsewhere; then the second write's
+            until('less had happened', lambda: panel(w.shot()) != twice)
             w.key('q')
             w.ends()
 
@@ -110,6 +118,98 @@ def the_window_of_a_log_says_that_it_has_no_bytes():
             w.shows('the write', {5: WRITE})
             w.key('s')
             until('a word about it', lambda: '--disk=IMAGE' in read_file(d + '/err'))
+            w.key('q')
+            w.ends()
+
+
+def bottom(picture):
+    """The timeline."""
+    return [bytes(r) for r in picture.rows[864:928]]
+
+
+def shows_in(rows, colour):
+    return any(bytes(colour) in row for row in rows)
+
+
+@case
+def heat_replaces_the_bars_and_nothing_else():
+    with recording() as d:
+        for name in 'log', 'rec':
+            run(VIEW, f'{d}/{name}', f'--png={d}/plain.png')
+            run(VIEW, f'{d}/{name}', f'--png={d}/heat.png', '--heat')
+            plain, heat = Picture(d + '/plain.png'), Picture(d + '/heat.png')
+            same(heat.rows[:840], plain.rows[:840])
+            assert shows_in(bottom(heat), WRITE) and shows_in(bottom(heat), UNTOUCHED) and not shows_in(bottom(plain), UNTOUCHED)
+
+
+@contextlib.contextmanager
+def two_logs():
+    """Of two disks: the second begins 2 s after the first, and ends 1 s after it."""
+    with temp_dir() as d:
+        a, b = Log(64 * MIB), Log()
+        a.request('Write', 0, 4096)
+        a.us = 3000000
+        a.request('Write', 4096, 4096)
+        b.us = 2000000
+        b.connect(64 * MIB)
+        b.request('Trim', 4096, 4096)
+        b.us = 4000000
+        b.request('Zero', 0, 4096)
+        yield d, a.save(d + '/a.log'), b.save(d + '/b.log')
+
+
+def tile(picture, n, cell):
+    """In a cell of the n-th of two disks of 64 MiB: 128 cells on 479 pixels, the maps 20 apart."""
+    return picture[76 + n * (479 + 20) + cell % 128 * 479 // 128 + 1, 77 + cell // 128 * 479 // 128 + 1]
+
+
+@case
+def disks_side_by_side_have_one_clock():
+    with two_logs() as (d, a, b):
+        seen = {}
+        for at in '1', '2.5', '3.5', '4':
+            run(VIEW, a, f'--also={b}', f'--png={d}/p.png', f'--at={at}')
+            p = Picture(d + '/p.png')
+            seen[at] = [[tile(p, n, cell) == c for cell, c in enumerate(colours)] for n, colours in enumerate([(WRITE, WRITE), (ZERO, TRIM)])]
+        same(seen, {'1': [[True, False], [False, False]], '2.5': [[True, False], [False, True]], '3.5': [[True, True], [False, True]],
+                    '4': [[True, True], [False, True]]})
+        run(VIEW, a, f'--also={b}', f'--png={d}/p.png')
+        same(tile(Picture(d + '/p.png'), 1, 0), ZERO)
+        run(VIEW, b, f'--also={a}', f'--png={d}/q.png', '--heat') # the clock is the same, whichever is the first
+        same(tile(Picture(d + '/q.png'), 1, 1), WRITE)
+
+
+@case
+def what_several_disks_cannot_do_is_said():
+    with two_logs() as (d, a, b):
+        for args, word in ((['--dump'], '--also'), ([f'--strip={d}/s.png', '--at=1'], '--also'), (['--summary'], '--also'),
+                           ([f'--png={d}/p.png', f'--also={d}/none'], 'none'), ([f'--png={d}/p.png', *[f'--also={b}'] * 15], '16')):
+            r = run(VIEW, a, f'--also={b}', *args, status=1)
+            assert len(r.err.splitlines()) == 1 and word in r.err, r.err
+        nothing = Log()
+        nothing.line('connection=1 Disconnect transactions=0')
+        r = run(VIEW, a, '--also=' + nothing.save(d + '/empty.log'), f'--png={d}/p.png', status=1)
+        assert 'empty.log' in r.err and 'size' in r.err, r.err
+        assert not os.path.exists(d + '/p.png') and not os.path.exists(d + '/s.png')
+
+
+@case
+def the_window_shows_disks_side_by_side_and_time_as_a_map():
+    with two_logs() as (d, a, b):
+        with Window(d, a, f'--also={b}') as w:
+            until('both disks', lambda: (tile(w.shot(), 0, 1), tile(w.shot(), 1, 0)) == (WRITE, ZERO))
+            assert not shows_in(bottom(w.shot()), UNTOUCHED)
+            w.key('t')
+            until('time as a map', lambda: shows_in(bottom(w.shot()), UNTOUCHED))
+            w.key('space')
+            w.xdo('mousemove', '--window', w.id, str(76 + 1347 * 5 // 8), '880', 'click', '1') # at 2.5 s of 4
+            until('the middle', lambda: (tile(w.shot(), 0, 1), tile(w.shot(), 1, 0)) == (UNTOUCHED, UNTOUCHED))
+            same((tile(w.shot(), 0, 0), tile(w.shot(), 1, 1)), (WRITE, TRIM))
+            w.key('t')
+            until('bars', lambda: not shows_in(bottom(w.shot()), UNTOUCHED))
+            before = [bytes(row[3 * 1090:]) for row in w.shot().rows[300:700]]
+            w.xdo('mousemove', '--window', w.id, str(76 + 479 + 20 + 4), '79') # on the second disk
+            until('the panel of one disk', lambda: [bytes(row[3 * 1090:]) for row in w.shot().rows[300:700]] != before)
             w.key('q')
             w.ends()
 

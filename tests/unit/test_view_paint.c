@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "unit/test.h"
@@ -261,4 +262,124 @@ TEST(text_is_measured_as_it_is_drawn_and_cut_where_it_must)
 	canvas_text(&c, &font_big, 390, 90, 0xffffff, "over the edge");
 	canvas_text(&c, &font_big, -50, -20, 0xffffff, "over the edge");
 	canvas_free(&c);
+}
+
+/* ---- time as a map ---- */
+
+static void answer(struct heat *h, enum ev_op op, uint64_t off, uint64_t len, uint64_t when, int err)
+{
+	struct event req = { .time = when, .kind = EV_BEGIN, .op = (uint8_t)op, .off = off, .len = len };
+	struct event end = { .time = when, .kind = EV_END, .op = (uint8_t)op, .err = err };
+	heat_event(h, &req, NULL, 1);
+	heat_event(h, &end, &req, 0);
+}
+
+/* In the column of a moment, or the next, as bins and columns do not end together. */
+static bool strip_shows(uint64_t when, int y, rgb colour)
+{
+	struct layout l = paint_layout(c.w, c.h, &m.map, false);
+	int x = l.time.x + (int)((when - T0) * (uint64_t)(l.time.w - 1) / (10 * NS_PER_S));
+	return pixel(x, l.time.y + y) == colour || pixel(x + 4, l.time.y + y) == colour;
+}
+
+TEST(heat_shows_when_and_where_something_happened)
+{
+	struct heat h;
+	open_screen(MIB(64), &palette_default);
+	CHECK(heat_init(&h, &e) == 0);
+	heat_size(&h, MIB(64));
+	heat_start(&h, T0);
+	answer(&h, EV_WRITE, 0, 4096, T0 + 2 * NS_PER_S, 0);
+	answer(&h, EV_READ, MIB(63), 4096, T0 + 4 * NS_PER_S, 0);
+	answer(&h, EV_FLUSH, 0, 0, T0 + 6 * NS_PER_S, 0);
+	answer(&h, EV_WRITE, 0, 4096, T0 + 8 * NS_PER_S, EIO);
+	answer(&h, EV_FLUSH, 0, 0, T0 + 10 * NS_PER_S, 0); /* the last bin */
+	s.heat = &h;
+	s.now = s.end;
+	paint_screen(&c, &m, &s);
+	CHECK(strip_shows(T0 + 2 * NS_PER_S, 1, palette_default.class[CL_WRITE]));
+	CHECK(strip_shows(T0 + 2 * NS_PER_S, 50, palette_default.untouched));
+	CHECK(strip_shows(T0 + 4 * NS_PER_S, 55, palette_default.class[CL_READ]));
+	CHECK(!strip_shows(T0 + 4 * NS_PER_S, 1, palette_default.class[CL_READ]));
+	CHECK(strip_shows(T0 + 6 * NS_PER_S, 62, palette_default.flush));
+	CHECK(strip_shows(T0 + 8 * NS_PER_S, 62, palette_default.class[CL_ERROR]));
+	CHECK(strip_shows(T0 + 8 * NS_PER_S, 1, palette_default.untouched));
+	s.now = T0 + 3 * NS_PER_S;
+	paint_screen(&c, &m, &s);
+	CHECK(strip_shows(T0 + 2 * NS_PER_S, 1, palette_default.class[CL_WRITE]));
+	CHECK(!strip_shows(T0 + 4 * NS_PER_S, 55, palette_default.class[CL_READ])); /* yet to come */
+	heat_free(&h);
+	close_screen();
+}
+
+TEST(columns_of_time_cover_the_bins_once_or_share_one)
+{
+	uint64_t from, to, next = 0;
+	struct scene t = { .start = T0, .now = T0, .end = T0 + 1000 * NS_PER_MS };
+	for (int x = 0; x < 100; x++) {
+		CHECK(scene_bins(&t, 100, x, T0, NS_PER_MS, &from, &to));
+		CHECK(from == next && to == from + 10);
+		next = to;
+	}
+	/* one that began 500 ms later has nothing in the first half */
+	CHECK(!scene_bins(&t, 100, 49, T0 + 500 * NS_PER_MS, NS_PER_MS, &from, &to));
+	CHECK(scene_bins(&t, 100, 50, T0 + 500 * NS_PER_MS, NS_PER_MS, &from, &to) && from == 0 && to == 10);
+	CHECK(scene_bins(&t, 100, 7, T0, 512 * NS_PER_MS, &from, &to) && from == 0 && to == 1);
+	CHECK(!scene_bins(&t, 100, 7, T0, 0, &from, &to));
+}
+
+/* ---- several disks ---- */
+
+TEST(several_disks_have_a_map_each_and_the_pointer_finds_it)
+{
+	static const uint64_t sizes[] = { MIB(64), 1ull << 40, MIB(1), 0, MIB(300) };
+	struct model other[ARRAY_LEN(sizes)];
+	struct tile tile[ARRAY_LEN(sizes) + 1];
+	open_screen(MIB(64), &palette_default);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		CHECK(model_init(&other[i], sizes[i], &e) == 0);
+		tile[i] = (struct tile){ .name = "a", .model = &other[i], .timeline = &line };
+	}
+	tile[ARRAY_LEN(sizes)] = (struct tile){ .name = "awaited", .timeline = &line };
+	s.tile = tile;
+	for (s.tiles = 2; s.tiles <= ARRAY_LEN(tile); s.tiles++) {
+		struct rect room = paint_tiles_room(c.w, c.h);
+		size_t at;
+		paint_screen(&c, &m, &s);
+		CHECK(paint_tiles_right(&s, room) <= room.x + room.w);
+		for (size_t i = 0; i < s.tiles; i++) {
+			struct layout l = paint_tile_layout(&s, room, i);
+			CHECK(l.map.x >= room.x && l.map.y >= room.y && l.map.x + l.map.w <= room.x + room.w);
+			CHECK(l.map.y + l.map.h <= room.y + room.h);
+			if (tile[i].model && tile[i].model->map.cells)
+				CHECK(paint_tile_at(&s, room, l.map.x, l.map.y, &at) && at == i);
+		}
+		CHECK(!paint_tile_at(&s, room, -1, -1, &at));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+		model_free(&other[i]);
+	close_screen();
+}
+
+TEST(a_write_shows_on_its_own_disk_even_where_cells_share_a_pixel)
+{
+	struct model big;
+	open_screen(MIB(64), &palette_default);
+	CHECK(model_init(&big, 1ull << 31, &e) == 0);
+	struct tile tile[] = { { .name = "a", .model = &m, .timeline = &line }, { .name = "b", .model = &big, .timeline = &line } };
+	s.tile = tile;
+	s.tiles = 2;
+	struct layout l = paint_tile_layout(&s, paint_tiles_room(c.w, c.h), 1);
+	CHECK(l.map.w < (int)l.grid.cols);
+	uint64_t off = (uint64_t)(big.map.cols * 3u + 5u) << big.map.cell_shift;
+	model_event(&big, &(struct event){ .time = T0, .conn = 1, .id = 1, .kind = EV_BEGIN, .op = EV_WRITE, .off = off, .len = 4096 },
+		NULL);
+	model_event(&big, &(struct event){ .time = T0, .conn = 1, .id = 1, .kind = EV_END, .op = EV_WRITE }, NULL);
+	paint_screen(&c, &m, &s);
+	int x = l.map.x + 5 * l.map.w / (int)l.grid.cols, y = l.map.y + 3 * l.map.h / (int)l.grid.rows;
+	CHECK_EQ_U(pixel(x, y), palette_default.class[CL_WRITE]);
+	struct layout first = paint_tile_layout(&s, paint_tiles_room(c.w, c.h), 0);
+	CHECK_EQ_U(pixel(first.map.x + 1, first.map.y + 1), palette_default.untouched);
+	model_free(&big);
+	close_screen();
 }

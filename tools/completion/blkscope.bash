@@ -56,6 +56,7 @@ _blkscope_view() {
 	local cur=$1
 	case $cur in
 	--palette=*) COMPREPLY=($(compgen -P --palette= -W 'default light classic' -- "${cur#--palette=}")) ;;
+	--also=* | --disk=* | --steps=*) COMPREPLY=($(compgen -P "${cur%%=*}=" -f -- "${cur#*=}")) ;;
 	-*) COMPREPLY=($(compgen -W "$(_blkscope_options "${view[@]}")" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	esac
