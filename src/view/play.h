@@ -54,8 +54,8 @@ struct play {
 	struct event next; /* read, not yet applied, when has_next */
 	bool has_next;
 	uint64_t next_number; /* of a recording: its number there */
-	struct keep *keep;   /* models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share */
-	struct keep own_keep;
+	/* Models on the way; it begins to fill when one goes back.  own_keep, or one that players of a file share. */
+	struct keep own_keep, *keep;
 	const struct filter *filter; /* play_filter(), borrowed */
 	/* Set it before the first scan, borrowed: what timeline, heat and flushes count; NULL: all. */
 	const struct filter *scan_filter;

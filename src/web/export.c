@@ -93,8 +93,8 @@ static void put_answer(struct session *s, size_t disk, const struct wanted *w, s
 static void put_answers(struct session *s, struct buf *b)
 {
 	static const struct wanted all[] = {
-		{ "series", "", Q_DISK, 0 }, { "heat", "&what=offset", Q_WHAT, WHAT_OFFSET }, { "heat", "&what=latency", Q_WHAT, WHAT_LATENCY },
-		{ "marks", "", Q_DISK, 0 }, { "story", "", Q_DISK, 0 },
+		{ "series", "", Q_DISK, 0 }, { "heat", "&what=offset", Q_WHAT, WHAT_OFFSET },
+		{ "heat", "&what=latency", Q_WHAT, WHAT_LATENCY }, { "marks", "", Q_DISK, 0 }, { "story", "", Q_DISK, 0 },
 	};
 	const char *comma = "";
 
@@ -157,8 +157,8 @@ static int put_disks(struct session *s, bool contents, struct buf *b, struct err
 	int rc = x ? 0 : err_set(e, "out of memory");
 
 	for (size_t i = 0; i < s->disks && !rc; i++) {
-		x[n] = (struct export_disk){ .session = s, .feed = s->disk[i], .past = s->extra[i].past, .number = i, .start = session_start(s),
-					     .contents = contents };
+		x[n] = (struct export_disk){ .session = s, .feed = s->disk[i], .past = s->extra[i].past, .number = i,
+					     .start = session_start(s), .contents = contents };
 		if (find_shape(&x[n]))
 			rc = find_moments(&x[n++], e);
 	}
@@ -215,7 +215,8 @@ static const char policy[] =
 
 int export_page(struct session *s, bool contents, struct buf *out, struct err *e)
 {
-	static const char style[] = "<link rel=\"stylesheet\" href=\"style.css\">", script[] = "<script type=\"module\" src=\"page.js\"></script>";
+	static const char style[] = "<link rel=\"stylesheet\" href=\"style.css\">";
+	static const char script[] = "<script type=\"module\" src=\"page.js\"></script>";
 	const struct page_file *html = file_of("index.html"), *css = file_of("style.css");
 	const char *at = html ? strstr(html->data, style) : NULL, *then = at ? strstr(at, script) : NULL;
 

@@ -92,14 +92,16 @@ static void put_bytes(const struct export_disk *x, uint64_t off, uint64_t len, u
 	struct spot at = { .off = off, .len = MIN(len, *left) };
 
 	if (!x->contents || !at.len) {
-		buf_printf(b, ",\"hex\":\"\",\"why\":\"%s\"", x->contents ? "left out: too much for a page" : "the page was made without contents");
+		buf_printf(b, ",\"hex\":\"\",\"why\":\"%s\"",
+			x->contents ? "left out: too much for a page" : "the page was made without contents");
 		return;
 	}
 	*left -= MIN(at.len, (uint64_t)PAST_READ_MAX);
 	answer_put_bytes(x->past, &end, &at, b);
 }
 
-static void put_cell(const struct export_disk *x, const struct book *book, uint32_t i, const struct know_map *k, uint64_t *left, struct buf *b)
+static void put_cell(const struct export_disk *x, const struct book *book, uint32_t i, const struct know_map *k, uint64_t *left,
+		     struct buf *b)
 {
 	const struct cell_deeds *c = &book->cell[i];
 	uint64_t off = (uint64_t)i << x->shape.cell_shift, len = MIN((uint64_t)1 << x->shape.cell_shift, x->shape.size - off);

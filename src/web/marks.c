@@ -40,7 +40,8 @@ static int append(const char *file, uint64_t at, const char *text, struct err *e
 {
 	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 	char *line = NULL;
-	int len = fd < 0 ? -1 : asprintf(&line, "@%" PRIu64 ".%09" PRIu64 " %s\n", (uint64_t)(at / NS_PER_S), (uint64_t)(at % NS_PER_S), text);
+	uint64_t seconds = at / NS_PER_S, ns = at % NS_PER_S;
+	int len = fd < 0 ? -1 : asprintf(&line, "@%" PRIu64 ".%09" PRIu64 " %s\n", seconds, ns, text);
 	int rc = len > 0 && write(fd, line, (size_t)len) == len ? 0 : err_set(e, "%s: %s", file, strerror(errno));
 
 	if (len >= 0)
