@@ -14,7 +14,8 @@ enum { NAME_MAX_SHOWN = 200, HANG = 3, LINK_ROOM = 160 };
 /* "events 120–841, 12.3–12.9 s" */
 static const char *link_text(char out[LINK_ROOM], const struct reach *r)
 {
-	double from = (double)(r->begin / NS_PER_MS) / 1000, to = (double)(r->end / NS_PER_MS) / 1000;
+	uint64_t begin = r->begin / NS_PER_MS, end = r->end / NS_PER_MS; /* as the clock shows them: nothing is rounded up */
+	double from = (double)begin / 1000, to = (double)end / 1000;
 	int n = r->first == r->last ? snprintf(out, LINK_ROOM, "event %" PRIu64 ", ", r->first) :
 				      snprintf(out, LINK_ROOM, "events %" PRIu64 "–%" PRIu64 ", ", r->first, r->last);
 	if (to - from < 0.1)

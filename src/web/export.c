@@ -8,6 +8,8 @@
 #include "web/pack.h"
 #include "web/page.h"
 
+#define SLICE 20000u /* events, between two looks whether the server ends */
+
 int export_player(struct play *p, struct feed *d, struct err *e)
 {
 	if (play_open(p, d->path, d->sized ? &d->size : NULL, true, e) < 0)
@@ -19,6 +21,15 @@ int export_player(struct play *p, struct feed *d, struct err *e)
 	if (rc < 0)
 		play_close(p);
 	return rc;
+}
+
+int export_walk(const struct export_disk *x, struct play *p, const struct moment *m, struct err *e)
+{
+	int more = 1;
+
+	while (more > 0 && !atomic_load(&x->session->ending))
+		more = m->kind == MOMENT_TIME ? play_to(p, m->at, SLICE, e) : play_to_event(p, m->at, SLICE, e);
+	return more > 0 ? err_set(e, "the server ends") : more;
 }
 
 /* ---- moments ---- */

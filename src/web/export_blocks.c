@@ -69,7 +69,7 @@ static void note(void *arg, const struct event *ev, const struct outcome *out)
 	}
 }
 
-static int collect(struct book *b, struct play *p, struct err *e)
+static int collect(const struct export_disk *x, struct book *b, struct play *p, struct err *e)
 {
 	b->play = p;
 	if (play_to_event(p, 0, PLAY_ALL, e) < 0 || !p->has_model)
@@ -83,7 +83,7 @@ static int collect(struct book *b, struct play *p, struct err *e)
 		b->cell[i] = (struct cell_deeds){ .newest = NONE };
 	p->watch = note;
 	p->watch_arg = b;
-	return play_to_event(p, PLAY_ALL, PLAY_ALL, e);
+	return export_walk(x, p, &(struct moment){ MOMENT_EVENT, PLAY_ALL }, e);
 }
 
 static void put_bytes(const struct export_disk *x, uint64_t off, uint64_t len, uint64_t *left, struct buf *b)
@@ -156,7 +156,7 @@ int export_blocks(const struct export_disk *x, struct buf *b, struct err *e)
 	int rc = export_player(&p, x->feed, e);
 
 	if (rc == 0) {
-		rc = collect(&book, &p, e);
+		rc = collect(x, &book, &p, e);
 		play_close(&p);
 	}
 	buf_printf(b, "{\"disk\":%zu,\"z\":\"", x->number);

@@ -71,6 +71,15 @@ void marks_free(struct marks *m)
 
 /* ---- setting ---- */
 
+/* So that what is added can be read again. */
+static bool has_room(struct marks *m, size_t len)
+{
+	struct err ignored = { 0 };
+
+	read_again(m, &ignored);
+	return m->steps.n < STEPS_MAX && (uint64_t)m->read.st_size + len + 40 <= STEPS_FILE_MAX;
+}
+
 int marks_set(struct marks *m, uint64_t at, const char *text, size_t len, struct err *e)
 {
 	char *clean = strndup(text, len);
@@ -82,6 +91,8 @@ int marks_set(struct marks *m, uint64_t at, const char *text, size_t len, struct
 	pthread_mutex_lock(&m->lock);
 	if (!clean)
 		rc = err_set(e, "mark: out of memory");
+	else if (m->file && !has_room(m, len))
+		rc = err_set(e, "%s: there is no room for more marks", m->file);
 	else if (m->file)
 		rc = append(m->file, at, clean, e);
 	else

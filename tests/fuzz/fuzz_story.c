@@ -64,8 +64,8 @@ static bool next(struct events *v, struct rec_event *e)
 		if (ev.kind < ARRAY_LEN(types) && types[ev.kind]) {
 			v->start = v->any ? v->start : ev.time;
 			v->any = true;
-			*e = (struct rec_event){ .time = ev.time > v->start ? ev.time - v->start : 0, .conn = ev.conn, .id = ev.id, .op = ev.op,
-						 .off = ev.off, .len = ev.len, .err = (uint32_t)ev.err, .type = types[ev.kind] };
+			*e = (struct rec_event){ .time = ev.time > v->start ? ev.time - v->start : 0, .conn = ev.conn, .id = ev.id,
+				.op = ev.op, .off = ev.off, .len = ev.len, .err = (uint32_t)ev.err, .type = types[ev.kind] };
 			return true;
 		}
 	return false;
@@ -145,9 +145,9 @@ static void check_plain(struct buf *b)
 static void put(const struct tale *t)
 {
 	struct buf b = { .limit = 64 << 20 };
-	const struct telling all = { .name = "a<b>\033\".log", .notes = "a\nb\n", .how = "fuzzed", .cut = t->cutter.marks ? "marks" : "pauses",
-				     .wall = 1, .length = t->cutter.last, .events = t->cutter.events, .size = t->session.size, .columns = 80,
-				     .story = &t->story };
+	const struct telling all = { .name = "a<b>\033\".log", .notes = "a\nb\n", .how = "fuzzed",
+		.cut = t->cutter.marks ? "marks" : "pauses", .wall = 1, .length = t->cutter.last, .events = t->cutter.events,
+		.size = t->session.size, .columns = 80, .story = &t->story };
 
 	for (unsigned i = 0; i < t->story.steps; i++)
 		for (unsigned k = 0; k < t->story.step[i].n; k++)

@@ -22,7 +22,8 @@ static void words(const char *p, size_t n)
 		stop = stop ? stop : end;
 		const char *equal = memchr(p, '=', (size_t)(stop - p));
 		uint32_t before = q.given;
-		rc = query_add(&q, p, (size_t)((equal ? equal : stop) - p), equal ? equal + 1 : NULL, equal ? (size_t)(stop - equal - 1) : 0, &e);
+		size_t key = (size_t)((equal ? equal : stop) - p), value = equal ? (size_t)(stop - equal - 1) : 0;
+		rc = query_add(&q, p, key, equal ? equal + 1 : NULL, value, &e);
 		MUST(rc == 0 ? __builtin_popcount(q.given) == __builtin_popcount(before) + 1 : e.msg[0] != '\0');
 		p = stop + 1;
 	}
