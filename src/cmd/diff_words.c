@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include "base/json.h"
 #include "cmd/diff.h"
 #include "view/fmt.h"
 
@@ -123,13 +124,6 @@ static void json_values(struct buf *b, const struct section *s0, const struct se
 		comma = ",";
 	}
 	buf_printf(b, "}");
-}
-
-static void json_string(struct buf *b, const char *text)
-{
-	buf_printf(b, "\"");
-	report_put(b, FOR_JSON, text, SIZE_MAX);
-	buf_printf(b, "\"");
 }
 
 static void json_data(struct buf *b, const struct diff_data *x)

@@ -200,7 +200,7 @@ static void far_close(struct disk *d)
 {
 	struct far *f = container_of(d, struct far, disk);
 
-	if (f->nbd && nbd_aio_is_ready(f->nbd))
+	if (f->nbd && !d->lost && nbd_aio_is_ready(f->nbd)) /* lost: what is still under way has no place to go to */
 		nbd_shutdown(f->nbd, 0);
 	nbd_close(f->nbd);
 	for (size_t i = 0; i < f->stretches; i++)

@@ -2,31 +2,21 @@
 /* The answer as JSON; blkscope-explain(1) documents it.  One region a line. */
 #include <inttypes.h>
 #include <string.h>
+#include "base/json.h"
 #include "base/util.h"
 #include "cmd/explain.h"
-#include "know/text.h"
 
 enum { WORDS = 2048 };
 
 static void put_string(FILE *out, const char *s)
 {
-	const uint8_t *p = (const uint8_t *)s;
-	size_t n = strlen(s);
+	struct buf b = { .limit = 6 * strlen(s) + 2 };
 
-	fputc('"', out);
-	while (n) {
-		unsigned len = text_take(p, n);
-		if (len == 1 && (*p == '"' || *p == '\\'))
-			fprintf(out, "\\%c", *p);
-		else if (len)
-			fwrite(p, 1, len, out);
-		else
-			fprintf(out, "\\u%04x", *p); /* as Latin-1: what is no text has no better */
-		len = len ? len : 1;
-		p += len;
-		n -= len;
-	}
-	fputc('"', out);
+	if (json_string(&b, s))
+		fwrite(b.p, 1, b.len, out);
+	else
+		fputs("null", out);
+	buf_free(&b);
 }
 
 static void put_pair(FILE *out, const char *name, const char *value)

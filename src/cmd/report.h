@@ -22,9 +22,9 @@ bool report_text(struct buf *b, const struct report *r);
 bool report_json(struct buf *b, const struct report *r);
 bool report_html(struct buf *b, const struct report *r);
 
-/* Text of a stranger: as the inside of a JSON string, of HTML, or for a terminal (control characters become '?'), cut to max bytes at a
+/* Text of a stranger: for HTML, or for a terminal (control characters become '?'), cut to max bytes at a
  * character's end.  What is no UTF-8 becomes '?'. */
-enum report_for { FOR_JSON, FOR_HTML, FOR_TERMINAL };
+enum report_for { FOR_HTML, FOR_TERMINAL };
 bool report_put(struct buf *b, enum report_for what, const char *text, size_t max);
 
 /* What a person calls the section. */

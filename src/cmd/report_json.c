@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <inttypes.h>
 #include <string.h>
+#include "base/json.h"
 #include "cmd/report.h"
-
-static void put_string(struct buf *b, const char *text)
-{
-	buf_printf(b, "\"");
-	report_put(b, FOR_JSON, text, SIZE_MAX);
-	buf_printf(b, "\"");
-}
 
 static void put_hist(struct buf *b, const char *name, const struct hist *h)
 {
@@ -96,7 +90,7 @@ static void put_section(struct buf *b, const struct section *s, const struct rep
 
 	buf_printf(b, "{\"mark\": ");
 	if (s->name)
-		put_string(b, s->name);
+		json_string(b, s->name);
 	else
 		buf_printf(b, "null");
 	buf_printf(b, ", \"begin_ns\": %" PRIu64 ", \"end_ns\": %" PRIu64 ", \"events\": %" PRIu64 ",\n  \"operations\": {",
@@ -128,12 +122,12 @@ static void put_conn(struct buf *b, const struct conn_stats *c, const struct rep
 {
 	buf_printf(b, "{\"connection\": %" PRIu64 ", \"export\": ", c->id);
 	if (c->export)
-		put_string(b, c->export);
+		json_string(b, c->export);
 	else
 		buf_printf(b, "null");
 	buf_printf(b, ", \"client\": ");
 	if (c->client)
-		put_string(b, c->client);
+		json_string(b, c->client);
 	else
 		buf_printf(b, "null");
 	buf_printf(b, ", \"size\": %" PRIu64 ", \"begin_ns\": %" PRIu64 ", \"end_ns\": %" PRIu64, c->size, c->begin - r->stats->start,
@@ -150,7 +144,7 @@ bool report_json(struct buf *b, const struct report *r)
 	const struct stats *s = r->stats;
 
 	buf_printf(b, "{\"file\": ");
-	put_string(b, r->name);
+	json_string(b, r->name);
 	buf_printf(b, ", \"kind\": \"%s\", \"start_ns\": %" PRIu64 ", \"duration_ns\": %" PRIu64 ", \"events\": %" PRIu64
 		   ", \"lost\": %" PRIu64 ", \"untracked\": %" PRIu64 ", \"backwards\": %" PRIu64 ",\n\"trouble\": [",
 		   r->recording ? "recording" : "log", r->wall, s->now - s->start, s->events, s->lost, s->untracked, s->backwards);
@@ -158,7 +152,7 @@ bool report_json(struct buf *b, const struct report *r)
 		char line[1024] = { 0 };
 		memcpy(line, p, MIN((size_t)(end - p), sizeof line - 1));
 		buf_printf(b, "%s", p == r->notes ? "" : ", ");
-		put_string(b, line);
+		json_string(b, line);
 	}
 	buf_printf(b, "],\n\"whole\": ");
 	put_section(b, s->whole, r);

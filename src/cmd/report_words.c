@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/utf8.h"
 #include "cmd/report.h"
 #include "cmd/source.h"
 #include "view/fmt.h"
@@ -38,48 +39,26 @@ int report_count(struct source *s, struct stats **out, struct err *e)
 	return rc;
 }
 
-/* Bytes of the UTF-8 character at p, of n bytes; 0: it is none. */
-static unsigned char_len(const unsigned char *p, size_t n)
+static const char *escape(enum report_for what, unsigned char c)
 {
-	unsigned len = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
-	if (len > n)
-		return 0;
-	for (unsigned i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	/* too long a form, a surrogate, beyond the last */
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
-
-static const char *escape(enum report_for what, unsigned char c, char room[8])
-{
-	if (what == FOR_HTML)
-		return c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : c == '\'' ? "&#39;" :
-		       c < 0x20 || c == 0x7f ? "?" : NULL;
+	if (c < 0x20 || c == 0x7f)
+		return "?";
 	if (what == FOR_TERMINAL)
-		return c < 0x20 || c == 0x7f ? "?" : NULL;
-	if (c == '"' || c == '\\')
-		return c == '"' ? "\\\"" : "\\\\";
-	if (c >= 0x20 && c != 0x7f)
 		return NULL;
-	snprintf(room, 8, "\\u%04x", c);
-	return room;
+	return c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : c == '\'' ? "&#39;" : NULL;
 }
 
 bool report_put(struct buf *b, enum report_for what, const char *text, size_t max)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + strlen(text);
-	char room[8];
 
 	while (p < end) {
-		unsigned len = char_len(p, (size_t)(end - p));
+		unsigned len = utf8_len(p, (size_t)(end - p));
 		if (MAX(len, 1u) > max)
 			return buf_add(b, "…", 3);
 		/* C1 controls steer terminals, too */
 		bool control = len == 2 && p[0] == 0xc2 && p[1] < 0xa0;
-		const char *instead = !len || control ? "?" : len == 1 ? escape(what, *p, room) : NULL;
+		const char *instead = !len || control ? "?" : len == 1 ? escape(what, *p) : NULL;
 		if (!(instead ? buf_add(b, instead, strlen(instead)) : buf_add(b, p, len)))
 			return false;
 		p += MAX(len, 1u);

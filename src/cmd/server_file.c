@@ -65,10 +65,12 @@ static enum what kind_of(const char *path)
 	struct log_reader r = { 0 };
 	struct event ev;
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	ssize_t n = -1;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode)) /* opening a device or a FIFO may do something */
+		return NOTHING;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0)
 		n = pread(fd, head, sizeof head, 0);
 	if (fd >= 0)
 		close(fd);
@@ -112,5 +114,6 @@ int server_file(const char *socket, char *to, size_t room, struct err *e)
 		}
 	}
 	closedir(d);
-	return best ? 0 : err_set(e, "%s: its server, process %d, writes neither a log nor a recording (--filter=record)", socket, (int)pid);
+	return best ? 0 : err_set(e, "%s: its server, process %d, writes neither a log nor a recording (--filter=record)", socket,
+				  (int)pid);
 }

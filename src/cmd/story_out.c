@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "base/json.h"
 #include "cmd/report.h"
 #include "cmd/story.h"
 #include "view/fmt.h"
@@ -13,7 +14,8 @@ enum { NAME_MAX_SHOWN = 200, HANG = 3, LINK_ROOM = 160 };
 /* "events 120–841, 12.3–12.9 s" */
 static const char *link_text(char out[LINK_ROOM], const struct reach *r)
 {
-	double from = (double)(r->begin / NS_PER_MS) / 1000, to = (double)(r->end / NS_PER_MS) / 1000;
+	uint64_t begin = r->begin / NS_PER_MS, end = r->end / NS_PER_MS; /* as the clock shows them: nothing is rounded up */
+	double from = (double)begin / 1000, to = (double)end / 1000;
 	int n = r->first == r->last ? snprintf(out, LINK_ROOM, "event %" PRIu64 ", ", r->first) :
 				      snprintf(out, LINK_ROOM, "events %" PRIu64 "–%" PRIu64 ", ", r->first, r->last);
 	if (to - from < 0.1)
@@ -154,13 +156,6 @@ bool story_text(struct buf *b, const struct telling *t)
 
 /* --- JSON --- */
 
-static void put_string(struct buf *b, const char *text)
-{
-	buf_printf(b, "\"");
-	report_put(b, FOR_JSON, text, SIZE_MAX);
-	buf_printf(b, "\"");
-}
-
 static void put_reach(struct buf *b, const struct reach *r)
 {
 	buf_printf(b, "\"first_event\": %" PRIu64 ", \"last_event\": %" PRIu64 ", \"begin_ns\": %" PRIu64 ", \"end_ns\": %" PRIu64,
@@ -173,14 +168,14 @@ static void put_notes(struct buf *b, const char *notes)
 		char line[1024] = { 0 };
 		memcpy(line, p, MIN((size_t)(end - p), sizeof line - 1));
 		buf_printf(b, "%s", p == notes ? "" : ", ");
-		put_string(b, line);
+		json_string(b, line);
 	}
 }
 
 bool story_json(struct buf *b, const struct telling *t)
 {
 	buf_printf(b, "{\"file\": ");
-	put_string(b, t->name);
+	json_string(b, t->name);
 	buf_printf(b, ", \"kind\": \"%s\", \"start_ns\": %" PRIu64 ", \"duration_ns\": %" PRIu64 ", \"events\": %" PRIu64
 		   ", \"size\": %" PRIu64 ", \"cut\": \"%s\",\n\"trouble\": [", t->recording ? "recording" : "log",
 		   t->wall, t->length, t->events, t->size, t->cut);
@@ -190,7 +185,7 @@ bool story_json(struct buf *b, const struct telling *t)
 		const struct story_step *s = &t->story->step[i];
 		buf_printf(b, "%s\n{\"name\": ", i ? "," : "");
 		if (s->name)
-			put_string(b, s->name);
+			json_string(b, s->name);
 		else
 			buf_printf(b, "null");
 		buf_printf(b, ", \"end\": %s, ", is_end(t, i) ? "true" : "false");
@@ -198,7 +193,7 @@ bool story_json(struct buf *b, const struct telling *t)
 		buf_printf(b, ", \"sentences\": [");
 		for (unsigned k = 0; k < s->n; k++) {
 			buf_printf(b, "%s\n  {\"says\": \"%s\", \"text\": ", k ? "," : "", story_kind_names[s->at[k].kind]);
-			put_string(b, s->at[k].text);
+			json_string(b, s->at[k].text);
 			buf_printf(b, ", ");
 			put_reach(b, &s->at[k].reach);
 			buf_printf(b, "}");

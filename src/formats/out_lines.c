@@ -2,35 +2,20 @@
 /* A line for each request, when it is answered: JSON lines, and CSV.  Marks, connections and losses have lines of their own in JSON. */
 #include <inttypes.h>
 #include <string.h>
+#include "base/json.h"
 #include "formats/formats.h"
 
 static const char *const flag_names[] = { "fua", "no_hole", "fast", "req_one" };
 
 /* --- JSON --- */
 
-/* Bytes as a string: UTF-8 goes through, what is none becomes U+FFFD for each byte. */
 static bool put_text(struct fmt_out *out, const uint8_t *p, size_t n)
 {
-	bool ok = fmt_put(out, "\"", 1);
-	for (size_t i = 0, more; ok && i < n; i += more) {
-		uint8_t c = p[i];
-		more = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-		bool good = more && more <= n - i;
-		for (size_t k = 1; good && k < more; k++)
-			good = (p[i + k] & 0xc0) == 0x80;
-		if (good && more >= 3) /* too long a form, half a pair, too large */
-			good = !(c == 0xe0 && p[i + 1] < 0xa0) && !(c == 0xed && p[i + 1] > 0x9f) && !(c == 0xf0 && p[i + 1] < 0x90)
-			    && !(c == 0xf4 && p[i + 1] > 0x8f);
-		if (!good) {
-			more = 1;
-			ok = fmt_put(out, "\\ufffd", 6);
-		} else if (c == '"' || c == '\\') {
-			ok = fmt_put(out, "\\", 1) && fmt_put(out, &c, 1);
-		} else {
-			ok = c < 0x20 || c == 0x7f ? fmt_print(out, "\\u%04x", c) : fmt_put(out, p + i, more);
-		}
-	}
-	return ok && fmt_put(out, "\"", 1);
+	struct buf b = { .limit = 6 * n + 2 };
+	bool ok = json_bytes(&b, (const char *)p, n) && fmt_put(out, b.p, b.len);
+
+	buf_free(&b);
+	return ok;
 }
 
 static bool json_begin(struct fmt_out *out, struct err *e)

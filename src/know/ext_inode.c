@@ -111,10 +111,15 @@ static void add_file(struct ext *x, struct inode *in)
 
 /* --- its blocks --- */
 
-static void add_dirblocks(struct ext *x, const struct ext_piece *p)
+static void add_dirblocks(struct ext *x, const struct inode *in, const struct ext_piece *p)
 {
 	uint64_t most = EXT_PIECE / x->s.block, len = p->block < x->have ? MIN(p->len, x->have - p->block) : 0;
 
+	if (!x->dirs || x->dir[x->dirs - 1].ino != in->ino) { /* there was no room for it: what is in it is not looked at */
+		if (len)
+			ext_add_of(x, KNOW_DIRECTORY, p->block, len, in->file, KNOW_NOWHERE, 0);
+		return;
+	}
 	if (len > x->purse) {
 		ext_say(x, EXT_SAY_DIR, "its directories have more blocks than there are: some were not looked at");
 		len = x->purse;
@@ -159,7 +164,7 @@ static void piece(struct ext_walk *w, const struct ext_piece *p)
 	else if (in->skip)
 		return;
 	else if (in->kind == KNOW_DIRECTORY)
-		add_dirblocks(x, p);
+		add_dirblocks(x, in, p);
 	else if (in->ino == x->s.orphan_file)
 		add_orphan_file(x, w, in, p);
 	else

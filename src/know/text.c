@@ -3,6 +3,7 @@
 #include "know/text.h"
 #include <stdio.h>
 #include <string.h>
+#include "base/utf8.h"
 #include "know/build.h"
 
 /* Code points that move the cursor, turn the direction of writing or do not exist. */
@@ -14,29 +15,8 @@ static bool shown(uint32_t c)
 
 unsigned text_take(const uint8_t *p, size_t n)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned len = !n ? 0 : *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : (*p & 0xf0) == 0xe0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
-
-	if (!len || len > n)
-		return 0;
-	uint32_t c = len == 1 ? *p : *p & (0x7fu >> len);
-	for (unsigned i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	return c >= least[len] && shown(c) ? len : 0;
-}
-
-static unsigned put_utf8(char to[4], uint32_t c)
-{
-	if (c < 0x80)
-		return (unsigned)(to[0] = (char)c, 1);
-	unsigned len = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	for (unsigned i = len; --i; c >>= 6)
-		to[i] = (char)(0x80 | (c & 0x3f));
-	to[0] = (char)(0xf00 >> len | c);
-	return len;
+	unsigned len = n ? utf8_len(p, n) : 0;
+	return len && shown(utf8_get(p, len)) ? len : 0;
 }
 
 void know_text(char *to, size_t room, const void *from, size_t len, bool utf16)
@@ -56,7 +36,7 @@ void know_text(char *to, size_t room, const void *from, size_t len, bool utf16)
 				c = 0x10000 + ((c & 0x3ff) << 10 | (p[i + 3] & 3u) << 8 | p[i + 2]);
 				step = 4;
 			}
-			n = shown(c) ? put_utf8(one, c) : 1;
+			n = shown(c) ? utf8_put(one, c) : 1;
 		} else if (!p[i]) {
 			break;
 		} else if ((step = text_take(p + i, len - i))) {

@@ -123,7 +123,7 @@ static void count_place(struct heat *h, struct heat_bin *b, unsigned c, const st
 
 static void answered(struct heat *h, struct heat_bin *b, const struct event *ev, const struct event *req)
 {
-	static const int8_t of[EV_OPS + 1] = {
+	static const int of[EV_OPS + 1] = {
 		[EV_READ] = HEAT_READ, [EV_WRITE] = HEAT_WRITE, [EV_TRIM] = HEAT_TRIM, [EV_ZERO] = HEAT_ZERO,
 		[EV_FLUSH] = HEAT_FLUSH, [EV_CACHE] = -1, [EV_EXTENTS] = -1, [EV_OPS] = -1,
 	};

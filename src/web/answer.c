@@ -18,8 +18,8 @@ static const struct {
 #define MOMENT (W(T) | W(EVENT) | W(LIVE))
 	{ "session", false, JSON, answer_session, 0 },
 	{ "frame", false, BINARY, answer_frame, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(KEEP) | W(FILTER) },
-	{ "heat", false, BINARY, answer_heat, W(DISK) | W(WHAT) | W(BINS) | W(ROWS) | W(FILTER) },
-	{ "series", false, JSON, answer_series, W(DISK) | W(BINS) | W(FILTER) },
+	{ "heat", false, BINARY, answer_heat, W(DISK) | W(WHAT) | W(FILTER) },
+	{ "series", false, JSON, answer_series, W(DISK) | W(FILTER) },
 	{ "block", false, JSON, answer_block, W(DISK) | MOMENT | GRID | W(AT) | W(PX) | W(PY) | W(FILTER) },
 	{ "step", false, JSON, answer_step, W(DISK) | MOMENT | W(BY) | W(WAY) | W(FILTER) },
 	{ "overlay", false, BINARY, answer_overlay, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(FILTER) },

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "web/answers.h"
-#include "web/json.h"
+#include "base/json.h"
 
 /* ---- where, and in which state ---- */
 
@@ -77,7 +77,8 @@ void answer_put_touch(struct buf *b, const struct touch *t, uint64_t start)
 	const char *error = t->err ? strerrorname_np(t->err) : "";
 
 	buf_printf(b, "{\"t\":%" PRIu64 ",\"event\":%" PRIu64 ",\"op\":\"%s\",\"conn\":%" PRIu64 ",\"at\":%" PRIu64 ",\"len\":%" PRIu64
-		",\"error\":", t->time > start ? t->time - start : 0, t->event, t->op < EV_OPS ? op_names[t->op] : "", t->conn, t->off, t->len);
+		",\"error\":", t->time > start ? t->time - start : 0, t->event, t->op < EV_OPS ? op_names[t->op] : "", t->conn, t->off,
+		t->len);
 	json_string(b, error ? error : "error");
 	buf_printf(b, "}");
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "web/answers.h"
-#include "web/json.h"
+#include "base/json.h"
 #include "web/wish.h"
 
 #define FILES_MAX 50u

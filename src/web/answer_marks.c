@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include "trace/recorder.h"
 #include "web/answers.h"
-#include "web/json.h"
+#include "base/json.h"
 
 struct mark *answer_marks_of(struct session *s, struct feed *d, uint64_t start, size_t *n)
 {

@@ -9,7 +9,7 @@
 #include "web/answers.h"
 #include "web/export.h"
 #include "web/frame.h"
-#include "web/json.h"
+#include "base/json.h"
 #include "web/pack.h"
 
 #define PARTS_MAX 200u
@@ -90,7 +90,8 @@ static void put_volumes(struct buf *b, const struct units *u, const struct know_
 		const struct know_volume *v = &k->volume[i];
 		if (!v->len || v->off >= u->size)
 			continue;
-		buf_printf(b, "%s{\"off\":%" PRIu64 ",\"len\":%" PRIu64 ",\"depth\":%u,\"words\":", i ? ",\n" : "", v->off, v->len, v->depth);
+		buf_printf(b, "%s{\"off\":%" PRIu64 ",\"len\":%" PRIu64 ",\"depth\":%u,\"words\":", i ? ",\n" : "", v->off, v->len,
+			v->depth);
 		json_string(b, answer_volume(k, (unsigned)i, text, sizeof text));
 		put_box(b, parts_box(u, v->off, MIN(v->len, u->size - v->off)));
 	}
@@ -105,8 +106,8 @@ static void put_parts(struct buf *b, const struct units *u, struct area area, co
 
 	buf_printf(b, ",\n\"regions\":[");
 	for (size_t i = 0; i < n; i++) {
-		buf_printf(b, "%s{\"off\":%" PRIu64 ",\"len\":%" PRIu64 ",\"class\":\"%s\",\"words\":", i ? ",\n" : "", part[i].off, part[i].len,
-			know_class_names[part[i].class]);
+		buf_printf(b, "%s{\"off\":%" PRIu64 ",\"len\":%" PRIu64 ",\"class\":\"%s\",\"words\":", i ? ",\n" : "", part[i].off,
+			part[i].len, know_class_names[part[i].class]);
 		json_string(b, part_words(k, &part[i], text, sizeof text));
 		put_box(b, part[i].box);
 	}
@@ -126,7 +127,8 @@ static void put_notes(struct buf *b, const char *notes)
 	buf_printf(b, "]}\n");
 }
 
-static void put_structure(struct buf *b, const struct units *u, struct area area, const struct know_map *k, uint64_t t, bool ready, const char *why)
+static void put_structure(struct buf *b, const struct units *u, struct area area, const struct know_map *k, uint64_t t, bool ready,
+			  const char *why)
 {
 	buf_printf(b, "{\"ready\":%s,\"t\":%" PRIu64 ",", ready ? "true" : "false", t);
 	if (k) {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "web/answers.h"
 #include "web/frame.h"
-#include "web/json.h"
+#include "base/json.h"
 
 static void put_colour(struct buf *b, const char *name, rgb c)
 {
@@ -67,15 +67,16 @@ static void put_shape(const struct session *s, const struct play *p, bool export
 	struct map m;
 
 	if (!shape_of(p, &m)) {
-		buf_printf(b, "\"size\":0,\"block\":%u,\"blocks\":0,\"cell\":%u,\"cells\":0,\"cols\":1,\"rows\":1,\"minCols\":1,\"maxCols\":1,\"zoom\":0,",
-			MAP_BLOCK, MAP_BLOCK);
+		buf_printf(b, "\"size\":0,\"block\":%u,\"blocks\":0,\"cell\":%u,\"cells\":0,\"cols\":1,\"rows\":1,\"minCols\":1,"
+			"\"maxCols\":1,\"zoom\":0,", MAP_BLOCK, MAP_BLOCK);
 		return;
 	}
 	if (s->cols)
 		map_set_cols(&m, s->cols);
 	buf_printf(b, "\"size\":%" PRIu64 ",\"block\":%" PRIu64 ",\"blocks\":%" PRIu64 ",\"cell\":%" PRIu64 ",\"cells\":%" PRIu32
-		",\"cols\":%u,\"rows\":%u,\"minCols\":%u,\"maxCols\":%u,\"zoom\":%u,", m.size, m.block, m.blocks, m.block * m.per_cell, m.cells,
-		m.cols, m.rows, exporting ? m.cols : map_min_cols(&m), exporting ? m.cols : map_max_cols(&m), exporting ? 0 : units_zoom_max(&m));
+		",\"cols\":%u,\"rows\":%u,\"minCols\":%u,\"maxCols\":%u,\"zoom\":%u,", m.size, m.block, m.blocks, m.block * m.per_cell,
+		m.cells, m.cols, m.rows, exporting ? m.cols : map_min_cols(&m), exporting ? m.cols : map_max_cols(&m),
+		exporting ? 0 : units_zoom_max(&m));
 }
 
 static void put_disk(const struct session *s, const struct feed *d, const struct past *past, bool exporting, struct buf *b)
@@ -158,9 +159,9 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 	}
 	buf_printf(b, "{\"title\":");
 	json_string(b, s->disks ? s->disk[0]->name : "");
-	buf_printf(b, ",\"export\":%s,\"live\":%s,\"length\":%" PRIu64 ",\"wall\":\"%" PRIu64 "\",\"hilbert\":%s,\n\"disks\":[", q->exporting ? "true" : "false",
-		live && !q->exporting ? "true" : "false", end - start,
-		start, s->hilbert ? "true" : "false");
+	buf_printf(b, ",\"export\":%s,\"live\":%s,\"length\":%" PRIu64 ",\"wall\":\"%" PRIu64 "\",\"hilbert\":%s,\n\"disks\":[",
+		q->exporting ? "true" : "false", live && !q->exporting ? "true" : "false", end - start, start,
+		s->hilbert ? "true" : "false");
 	buf_add(b, disks.p, disks.len);
 	buf_printf(b, "],\n\"connections\":[");
 	buf_add(b, connections.p, connections.len);

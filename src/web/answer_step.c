@@ -46,7 +46,11 @@ static uint64_t find_event(struct feed *d, uint64_t n, bool flush, bool next)
 {
 	feed_lock(d);
 	const struct play *p = &d->ahead;
-	uint64_t other = flush ? (next ? flushes_next(&p->flushes, n) : flushes_last(&p->flushes, n)) : next ? MIN(n + 1, p->events) : n - (n > 0);
+	uint64_t other;
+	if (flush)
+		other = next ? flushes_next(&p->flushes, n) : flushes_last(&p->flushes, n);
+	else
+		other = next ? MIN(n + 1, p->events) : n - (n > 0);
 	feed_unlock(d);
 	return flush && !other ? n : other;
 }

@@ -8,6 +8,8 @@
 #include "web/pack.h"
 #include "web/page.h"
 
+#define SLICE 20000u /* events, between two looks whether the server ends */
+
 int export_player(struct play *p, struct feed *d, struct err *e)
 {
 	if (play_open(p, d->path, d->sized ? &d->size : NULL, true, e) < 0)
@@ -19,6 +21,15 @@ int export_player(struct play *p, struct feed *d, struct err *e)
 	if (rc < 0)
 		play_close(p);
 	return rc;
+}
+
+int export_walk(const struct export_disk *x, struct play *p, const struct moment *m, struct err *e)
+{
+	int more = 1;
+
+	while (more > 0 && !atomic_load(&x->session->ending))
+		more = m->kind == MOMENT_TIME ? play_to(p, m->at, SLICE, e) : play_to_event(p, m->at, SLICE, e);
+	return more > 0 ? err_set(e, "the server ends") : more;
 }
 
 /* ---- moments ---- */
@@ -93,8 +104,8 @@ static void put_answer(struct session *s, size_t disk, const struct wanted *w, s
 static void put_answers(struct session *s, struct buf *b)
 {
 	static const struct wanted all[] = {
-		{ "series", "", Q_DISK, 0 }, { "heat", "&what=offset", Q_WHAT, WHAT_OFFSET }, { "heat", "&what=latency", Q_WHAT, WHAT_LATENCY },
-		{ "marks", "", Q_DISK, 0 }, { "story", "", Q_DISK, 0 },
+		{ "series", "", Q_DISK, 0 }, { "heat", "&what=offset", Q_WHAT, WHAT_OFFSET },
+		{ "heat", "&what=latency", Q_WHAT, WHAT_LATENCY }, { "marks", "", Q_DISK, 0 }, { "story", "", Q_DISK, 0 },
 	};
 	const char *comma = "";
 
@@ -157,8 +168,8 @@ static int put_disks(struct session *s, bool contents, struct buf *b, struct err
 	int rc = x ? 0 : err_set(e, "out of memory");
 
 	for (size_t i = 0; i < s->disks && !rc; i++) {
-		x[n] = (struct export_disk){ .session = s, .feed = s->disk[i], .past = s->extra[i].past, .number = i, .start = session_start(s),
-					     .contents = contents };
+		x[n] = (struct export_disk){ .session = s, .feed = s->disk[i], .past = s->extra[i].past, .number = i,
+					     .start = session_start(s), .contents = contents };
 		if (find_shape(&x[n]))
 			rc = find_moments(&x[n++], e);
 	}
@@ -215,7 +226,8 @@ static const char policy[] =
 
 int export_page(struct session *s, bool contents, struct buf *out, struct err *e)
 {
-	static const char style[] = "<link rel=\"stylesheet\" href=\"style.css\">", script[] = "<script type=\"module\" src=\"page.js\"></script>";
+	static const char style[] = "<link rel=\"stylesheet\" href=\"style.css\">";
+	static const char script[] = "<script type=\"module\" src=\"page.js\"></script>";
 	const struct page_file *html = file_of("index.html"), *css = file_of("style.css");
 	const char *at = html ? strstr(html->data, style) : NULL, *then = at ? strstr(at, script) : NULL;
 

@@ -33,6 +33,8 @@ struct export_disk {
 	size_t moments;
 	bool contents;
 };
+/* play_to() and play_to_event(), however long that takes, but not longer than the server runs. */
+int export_walk(const struct export_disk *x, struct play *p, const struct moment *m, struct err *e);
 /* The map of a moment, waited for some seconds; NULL: it cannot be had. */
 struct known *export_map(const struct export_disk *x, const struct moment *m);
 int export_frames(const struct export_disk *x, struct buf *b, struct err *e);

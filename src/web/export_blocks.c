@@ -69,7 +69,7 @@ static void note(void *arg, const struct event *ev, const struct outcome *out)
 	}
 }
 
-static int collect(struct book *b, struct play *p, struct err *e)
+static int collect(const struct export_disk *x, struct book *b, struct play *p, struct err *e)
 {
 	b->play = p;
 	if (play_to_event(p, 0, PLAY_ALL, e) < 0 || !p->has_model)
@@ -83,7 +83,7 @@ static int collect(struct book *b, struct play *p, struct err *e)
 		b->cell[i] = (struct cell_deeds){ .newest = NONE };
 	p->watch = note;
 	p->watch_arg = b;
-	return play_to_event(p, PLAY_ALL, PLAY_ALL, e);
+	return export_walk(x, p, &(struct moment){ MOMENT_EVENT, PLAY_ALL }, e);
 }
 
 static void put_bytes(const struct export_disk *x, uint64_t off, uint64_t len, uint64_t *left, struct buf *b)
@@ -92,14 +92,16 @@ static void put_bytes(const struct export_disk *x, uint64_t off, uint64_t len, u
 	struct spot at = { .off = off, .len = MIN(len, *left) };
 
 	if (!x->contents || !at.len) {
-		buf_printf(b, ",\"hex\":\"\",\"why\":\"%s\"", x->contents ? "left out: too much for a page" : "the page was made without contents");
+		buf_printf(b, ",\"hex\":\"\",\"why\":\"%s\"",
+			x->contents ? "left out: too much for a page" : "the page was made without contents");
 		return;
 	}
 	*left -= MIN(at.len, (uint64_t)PAST_READ_MAX);
 	answer_put_bytes(x->past, &end, &at, b);
 }
 
-static void put_cell(const struct export_disk *x, const struct book *book, uint32_t i, const struct know_map *k, uint64_t *left, struct buf *b)
+static void put_cell(const struct export_disk *x, const struct book *book, uint32_t i, const struct know_map *k, uint64_t *left,
+		     struct buf *b)
 {
 	const struct cell_deeds *c = &book->cell[i];
 	uint64_t off = (uint64_t)i << x->shape.cell_shift, len = MIN((uint64_t)1 << x->shape.cell_shift, x->shape.size - off);
@@ -154,7 +156,7 @@ int export_blocks(const struct export_disk *x, struct buf *b, struct err *e)
 	int rc = export_player(&p, x->feed, e);
 
 	if (rc == 0) {
-		rc = collect(&book, &p, e);
+		rc = collect(x, &book, &p, e);
 		play_close(&p);
 	}
 	buf_printf(b, "{\"disk\":%zu,\"z\":\"", x->number);

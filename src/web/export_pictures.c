@@ -43,7 +43,8 @@ int export_frames(const struct export_disk *x, struct buf *b, struct err *e)
 	}
 	buf_printf(b, "{\"disk\":%zu,\"t\":[", x->number);
 	for (size_t i = 0; i < x->moments && ok; i++) {
-		ok = play_to(&p, x->moment[i], PLAY_ALL, e) == 0 && p.has_model && add_frame(x, &p, x->moment[i], pack);
+		const struct moment m = { MOMENT_TIME, x->moment[i] };
+		ok = export_walk(x, &p, &m, e) == 0 && p.has_model && add_frame(x, &p, m.at, pack);
 		buf_printf(b, "%s%" PRIu64, i ? "," : "", since(x, x->moment[i]));
 	}
 	play_close(&p);

@@ -39,7 +39,8 @@ struct feed {
 	atomic_bool stopping;
 };
 
-/* path is copied; size NULL: the file tells it; filter: what is to be seen, borrowed, NULL: all.  A file that is not there yet may come.  NULL with e set. */
+/* path is copied; size NULL: the file tells it; filter: what is to be seen, borrowed, NULL: all.  A file that is not there
+ * yet may come.  NULL with e set. */
 struct feed *feed_open(const char *path, const uint64_t *size, const struct filter *filter, struct err *e);
 void feed_close(struct feed *d); /* NULL is fine */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* guard: ends connections that take too long.  The library's own timeout is for silence: a byte now and then would hold a connection for ever.
- * Any thread. */
+/* guard: ends connections that take too long.  The library's own timeout is for silence: a byte now and then would hold a connection
+ * for ever.  Any thread. */
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>

@@ -34,8 +34,8 @@ struct request {
 
 static const char *const headers[][2] = {
 	{ "Cache-Control", "no-store" },
-	{ "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-				     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'" },
+	{ "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+				     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" },
 	{ "Cross-Origin-Opener-Policy", "same-origin" },
 	{ "Cross-Origin-Resource-Policy", "same-origin" },
 	{ "Referrer-Policy", "no-referrer" }, /* the address is the secret */
@@ -71,7 +71,9 @@ static enum MHD_Result send_answer(struct MHD_Connection *c, struct answer *a)
 	char *shrunk = b->p ? realloc(b->p, MAX(b->len, (size_t)1)) : NULL; /* reserved for the worst */
 	struct MHD_Response *r = shrunk ? MHD_create_response_from_buffer(b->len, shrunk, MHD_RESPMEM_MUST_FREE) : NULL;
 
-	if (!r)
+	if (!r && shrunk)
+		free(shrunk); /* b has it no more */
+	else if (!r)
 		buf_free(b);
 	return send_response(c, a->status, a->type, r);
 }
@@ -216,10 +218,11 @@ struct http *http_start(struct session *s, const char *where, struct err *e)
 		free(h);
 		return NULL;
 	}
-	h->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL, NULL,
-		take, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, GUARD_SECONDS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768, MHD_OPTION_THREAD_STACK_SIZE, (size_t)KIB(512), MHD_OPTION_NOTIFY_COMPLETED,
-		completed, h, MHD_OPTION_NOTIFY_CONNECTION, guard_notify, &h->guard, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	const unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC;
+	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, take, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, GUARD_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768,
+		MHD_OPTION_THREAD_STACK_SIZE, (size_t)KIB(512), MHD_OPTION_NOTIFY_COMPLETED, completed, h,
+		MHD_OPTION_NOTIFY_CONNECTION, guard_notify, &h->guard, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (h->daemon)
 		return h;
 	err_set(e, "web: cannot start the HTTP server: %s", strerror(errno));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "web/json_in.h"
 #include <string.h>
+#include "base/utf8.h"
 
 static void blanks(struct json_in *j)
 {
@@ -58,38 +59,15 @@ static unsigned hex4(struct json_in *j)
 
 	for (int i = 0; i < 4; i++, j->p++) {
 		static const char digits[] = "0123456789abcdef";
-		const char *d = j->p < j->end && *j->p ? strchr(digits, *j->p | 0x20) : NULL;
-		if (!d || (*j->p >= 'P' && *j->p <= 'Y')) { /* which 0x20 does not make letters of */
+		char c = j->p < j->end ? *j->p : '\0';
+		const char *d = c ? strchr(digits, c >= 'A' && c <= 'F' ? c | 0x20 : c) : NULL;
+		if (!d) {
 			fail(j);
 			return 0;
 		}
 		n = n << 4 | (unsigned)(d - digits);
 	}
 	return n;
-}
-
-static size_t put_utf8(char *to, unsigned c)
-{
-	if (c < 0x80) {
-		to[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		to[0] = (char)(0xc0 | c >> 6);
-		to[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		to[0] = (char)(0xe0 | c >> 12);
-		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		to[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	to[0] = (char)(0xf0 | c >> 18);
-	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	to[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
 }
 
 /* Behind \u; pairs of surrogates are one character. */
@@ -110,7 +88,7 @@ static size_t unicode(struct json_in *j, char *to)
 		fail(j);
 		return 0;
 	}
-	return put_utf8(to, c);
+	return utf8_put(to, c);
 }
 
 /* One character, at most 4 bytes. */

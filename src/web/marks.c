@@ -40,7 +40,8 @@ static int append(const char *file, uint64_t at, const char *text, struct err *e
 {
 	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 	char *line = NULL;
-	int len = fd < 0 ? -1 : asprintf(&line, "@%" PRIu64 ".%09" PRIu64 " %s\n", (uint64_t)(at / NS_PER_S), (uint64_t)(at % NS_PER_S), text);
+	uint64_t seconds = at / NS_PER_S, ns = at % NS_PER_S;
+	int len = fd < 0 ? -1 : asprintf(&line, "@%" PRIu64 ".%09" PRIu64 " %s\n", seconds, ns, text);
 	int rc = len > 0 && write(fd, line, (size_t)len) == len ? 0 : err_set(e, "%s: %s", file, strerror(errno));
 
 	if (len >= 0)
@@ -70,6 +71,15 @@ void marks_free(struct marks *m)
 
 /* ---- setting ---- */
 
+/* So that what is added can be read again. */
+static bool has_room(struct marks *m, size_t len)
+{
+	struct err ignored = { 0 };
+
+	read_again(m, &ignored);
+	return m->steps.n < STEPS_MAX && (uint64_t)m->read.st_size + len + 40 <= STEPS_FILE_MAX;
+}
+
 int marks_set(struct marks *m, uint64_t at, const char *text, size_t len, struct err *e)
 {
 	char *clean = strndup(text, len);
@@ -81,6 +91,8 @@ int marks_set(struct marks *m, uint64_t at, const char *text, size_t len, struct
 	pthread_mutex_lock(&m->lock);
 	if (!clean)
 		rc = err_set(e, "mark: out of memory");
+	else if (m->file && !has_room(m, len))
+		rc = err_set(e, "%s: there is no room for more marks", m->file);
 	else if (m->file)
 		rc = append(m->file, at, clean, e);
 	else

@@ -67,19 +67,19 @@ static int reel_follow(struct reel *r, struct feed *f, struct err *e)
 	feed_lock(f);
 	const struct tape *t = &f->ahead.tape;
 	const char *why = t->is_rec ? "the recording was made without data" : "a log has none";
-	bool is = t->is_rec && t->rec.info.data == REC_DATA_YES, new = r->fd < 0 || r->restarts != f->ahead.restarts;
+	bool is = t->is_rec && t->rec.info.data == REC_DATA_YES, fresh = r->fd < 0 || r->restarts != f->ahead.restarts;
 	uint64_t size = is ? t->rec.source.size : 0;
 	unsigned restarts = f->ahead.restarts;
-	int fd = is && new ? fcntl(t->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	int fd = is && fresh ? fcntl(t->fd, F_DUPFD_CLOEXEC, 0) : -1;
 	feed_unlock(f);
 
 	if (!is)
 		return err_set(e, "no contents: %s", why);
-	if (!new && size == r->file.source.size)
+	if (!fresh && size == r->file.source.size)
 		return 0;
 	rec_at_close(r->at); /* it looks into what grows now */
 	r->at = NULL;
-	if (!new)
+	if (!fresh)
 		return rec_more(&r->file, size, e);
 	reel_close(r);
 	if (fd < 0)

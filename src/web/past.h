@@ -23,8 +23,8 @@ void past_stop(struct past *p); /* NULL is fine */
 /* Is there anything to be had? */
 bool past_has(struct past *p); /* takes the feed's lock */
 bool past_is_now(const struct past *p); /* of the disk as it is now */
-/* The map of a moment, or the nearest one there is; *ready: it is that moment's.  NULL: there is none yet, or e says why it is not to be had.
- * To be given back.  What is not ready is being made. */
+/* The map of a moment, or the nearest one there is; *ready: it is that moment's.  NULL: there is none yet, or e says why it is not to be
+ * had.  To be given back.  What is not ready is being made. */
 struct known *past_map(struct past *p, const struct moment *m, bool *ready, struct err *e);
 void past_give_back(struct past *p, struct known *k); /* NULL is fine */
 /* len bytes, at most PAST_READ_MAX.  -1: e says why not. */

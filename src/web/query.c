@@ -21,8 +21,6 @@ static const struct word {
 	[Q_COLS] = { "cols", UINT32_MAX, { 0 } },
 	[Q_ZOOM] = { "zoom", 16, { 0 } },
 	[Q_FILTER] = { "filter", INT64_MAX, { 0 } },
-	[Q_BINS] = { "bins", UINT32_MAX, { 0 } },
-	[Q_ROWS] = { "rows", UINT32_MAX, { 0 } },
 	[Q_LIVE] = { "live", 1, { 0 } },
 	[Q_KEEP] = { "keep", 1, { 0 } },
 	[Q_CONTENTS] = { "contents", 1, { 0 } },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sieve: a session of which only some requests are seen.  Each disk that is looked at through one is a feed of its own, which reads the file
- * once more; so only the last few stay.  Any thread. */
+/* sieve: a session of which only some requests are seen.  Each disk that is looked at through one is a feed of its own, which reads
+ * the file once more; so only the last few stay.  Any thread. */
 #pragma once
 #include <pthread.h>
 #include "web/feed.h"

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/bytes.h"
+#include "base/utf8.h"
 
 struct nbd_option nbd_get_option(const uint8_t p[NBD_OPTION_SIZE])
 {
@@ -100,22 +101,6 @@ const char *nbd_option_name(uint32_t option)
 	if (option >= sizeof names / sizeof *names || !names[option])
 		return "unknown option";
 	return names[option];
-}
-
-/* The length of the UTF-8 character at p, 0 when there is none: RFC 3629, section 4. */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-	/* The second byte bounds what the first leaves open: no overlong forms, no surrogates, nothing above U+10FFFF. */
-	uint8_t low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
-	uint8_t high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
-	size_t len = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
-
-	if (len > left || (len > 1 && (p[1] < low || p[1] > high)))
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
 }
 
 bool nbd_is_string(const char *str, size_t len)

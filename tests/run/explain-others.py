@@ -62,8 +62,8 @@ def check_fat(bits, size, *more):
     with temp_dir() as d:
         image, files, gone = fat(d, bits, size, *more)
         m, say = Map(image), layout(image)
-        same((m.volumes[0]['format'], m.volumes[0]['name'], m.notes), (f'fat{bits}', 'LABEL', []), 'volume')
-        same([(r['offset'], r['length'], r['number']) for r in m.of('fat')],
+        same((m.volumes[0]['format'], m.volumes[0]['name'], m.notes), (f'fat{bits}', 'LABEL', ''), 'volume')
+        same([(r.off, r.len, r.number) for r in m.of('fat')],
              [(say['fat'], say['len'], 1), (say['fat'] + say['len'], say['len'], 2)], 'FATs')
         place = lambda c: say['data'] + (c - 2) * say['cluster']
         used = set()
@@ -74,12 +74,12 @@ def check_fat(bits, size, *more):
                 for c in range(int(first), int(last or first) + 1):
                     used.add(c)
                     r = m.at(place(c))
-                    same((r['kind'], r['path']), ('file-data', path), f'cluster {c}')
+                    same((r.kind, r.path), ('file-data', path), f'cluster {c}')
         pieces = re.findall(r'<', said('mshowfat', '-i', image, '::/dir/a folder with a long name/In Pieces, and of some size.bin'))
         same(len(pieces) > 2, True, 'a file in pieces')
-        lost = [r for r in m.of('file-data') if r['path'].endswith('gone for ever') and 'deleted' in r['flags']]
-        same(peek(image, lost[0]['offset'], len(gone)), gone, 'a deleted file')
-        taken = [c for c in range(2, say['clusters'] + 2) if m.at(place(c))['kind'] != 'free' and 'deleted' not in m.at(place(c))['flags']]
+        lost = [r for r in m.of('file-data') if r.path.endswith('gone for ever') and r.has(DELETED)]
+        same(peek(image, lost[0].off, len(gone)), gone, 'a deleted file')
+        taken = [c for c in range(2, say['clusters'] + 2) if m.at(place(c)).kind != 'free' and not m.at(place(c)).has(DELETED)]
         same(len(taken), say['used'], 'clusters in use')
         return image, m, say
 
@@ -113,11 +113,11 @@ def fat_that_is_torn():
                 patch(image, entry(fat_number, c), struct.pack('<I', c + 1 if c < 30009 else 0x0fffffff))
         patch(image, entry(1, 40000), b'\1') # the copies differ
         m = Map(image)
-        same(len([n for n in m.notes if 'runs into cluster' in n]), 1, m.notes)
-        same(len([n for n in m.notes if 'FAT 2 is not the same' in n]), 1, m.notes)
-        same(['bad' in r['flags'] for r in m.of('fat')], [False, True], 'the second FAT')
+        same(len([n for n in m.notes.splitlines() if 'runs into cluster' in n]), 1, m.notes)
+        same(len([n for n in m.notes.splitlines() if 'FAT 2 is not the same' in n]), 1, m.notes)
+        same([r.has(BAD) for r in m.of('fat')], [False, True], 'the second FAT')
         r = m.at(say['data'] + (30000 - 2) * say['cluster'])
-        same((r['offset'], r['length'], 'lost' in r['flags']), (say['data'] + 29998 * say['cluster'], 10 * say['cluster'], True), 'lost')
+        same((r.off, r.len, r.has(LOST)), (say['data'] + 29998 * say['cluster'], 10 * say['cluster'], True), 'lost')
         patch(image, 0, bytes(512)) # no boot sector: its backup is at sector 6
         m = Map(image)
         same(m.volumes[0]['format'], 'fat32', 'by the backup')
@@ -175,21 +175,21 @@ def exfat_agrees_with_its_tools():
         told = said('fsck.exfat', '-n', image)
         same('clean' in told and 'directories 2, files 3' in told, True, told)
         m, told = Map(image), said('dump.exfat', image)
-        same((m.volumes[0]['format'], m.volumes[0]['name'], m.volumes[0]['block'], m.notes), ('exfat', 'Ärger', 4096, []), 'volume')
+        same((m.volumes[0]['format'], m.volumes[0]['name'], m.volumes[0]['block'], m.notes), ('exfat', 'Ärger', 4096, ''), 'volume')
         for path, data in files.items():
             same(m.content(path, len(data)), data, path)
-        same((m.at(place(210))['flags'], 'unwritten' in m.at(place(211))['flags']), ([], True), 'valid and not')
-        same((m.at(place(at['gone']))['path'], m.at(place(at['gone']))['flags']), ('/deleted', ['deleted']), 'deleted')
-        same(m.at(place(at['sub']))['kind'], 'directory', 'directory')
-        same([r['offset'] for r in m.of('fat')], [at['fat']], 'FAT')
+        same((m.at(place(210)).flags, m.at(place(211)).has(UNWRITTEN)), (0, True), 'valid and not')
+        same((m.at(place(at['gone'])).path, m.at(place(at['gone'])).flags), ('/deleted', DELETED), 'deleted')
+        same(m.at(place(at['sub'])).kind, 'directory', 'directory')
+        same([r.off for r in m.of('fat')], [at['fat']], 'FAT')
         total, free = (int(re.search(w + r' Clusters:\s*(\d+)', told)[1]) for w in ('Total', 'Free'))
-        ours = [c for c in range(2, total + 2) if m.at(place(c))['kind'] == 'free' or 'deleted' in m.at(place(c))['flags']]
+        ours = [c for c in range(2, total + 2) if m.at(place(c)).kind == 'free' or m.at(place(c)).has(DELETED)]
         same(len(ours), free, 'free clusters')
         patch(image, 106 + 512, b'x') # in the boot region: its checksum is wrong, and the second one's is not
         patch(image, 0, bytes(512))
         m = Map(image)
         same((m.volumes[0]['format'], m.content('/sub/half', 6000)), ('exfat', files['/sub/half']), 'by the second boot region')
-        same(['bad' in r['flags'] for r in m.of('boot') if r['length'] == 6144], [True, False], 'boot regions')
+        same([r.has(BAD) for r in m.of('boot') if r.len == 6144], [True, False], 'boot regions')
 
 
 # --- SQLite ---
@@ -229,24 +229,24 @@ def sqlite_agrees_with_dbstat():
             run('mcopy', '-i', image, write(d + '/x', data), '::/a/' + name)
         m = Map(image)
         whole = peek(image, 0, 20 << 20)
-        same(m.of('database-header')[0]['length'], 100, 'header')
+        same(m.of('database-header')[0].len, 100, 'header')
         pages = {}
         for r in m.regions:
-            if r['path'] == '/a/y.db' and r['kind'].startswith('database-') and r['kind'] != 'database-header':
-                pages[r['number']] = r
-                at = (r['number'] - 1) * 1024 + (100 if r['number'] == 1 else 0)
-                same(whole[r['offset']:r['offset'] + r['length']], db[at:at + r['length']], f'page {r["number"]}')
-        same({n: r['kind'] for n, r in pages.items()}, {n: 'database-' + k for n, k in kinds.items()}, 'kinds of pages')
+            if r.path == '/a/y.db' and r.kind.startswith('database-') and r.kind != 'database-header':
+                pages[r.number] = r
+                at = (r.number - 1) * 1024 + (100 if r.number == 1 else 0)
+                same(whole[r.off:r.off + r.len], db[at:at + r.len], f'page {r.number}')
+        same({n: r.kind for n, r in pages.items()}, {n: 'database-' + k for n, k in kinds.items()}, 'kinds of pages')
         frames = m.of('wal-frame')
         same(len(frames), (len(wal) - 32) // 1048, 'frames')
         for i, r in enumerate(frames):
             frame = wal[32 + 1048 * i:32 + 1048 * (i + 1)]
             number, old = struct.unpack('>I', frame[:4])[0], frame[8:16] != wal[16:24]
-            same((r['number'], 'old' in r['flags'], 'bad' in r['flags']), (number, old, False), f'frame {i}')
-            same(m.at(r['home'])['number'] if number <= len(kinds) else None, number, f'home of frame {i}')
-        same(any('old' in r['flags'] for r in frames) and not all('old' in r['flags'] for r in frames), True, 'frames of both')
-        patch(image, frames[0]['offset'] + 500, b'??') # one byte of a page: this frame and those behind it do not count
-        same('bad' in Map(image).of('wal-frame')[0]['flags'], True, 'a torn frame')
+            same((r.number, r.has(OLD), r.has(BAD)), (number, old, False), f'frame {i}')
+            same(m.at(r.home).number if number <= len(kinds) else None, number, f'home of frame {i}')
+        same(any(r.has(OLD) for r in frames) and not all(r.has(OLD) for r in frames), True, 'frames of both')
+        patch(image, frames[0].off + 500, b'??') # one byte of a page: this frame and those behind it do not count
+        same(Map(image).of('wal-frame')[0].has(BAD), True, 'a torn frame')
 
 
 @case
@@ -264,9 +264,9 @@ def sqlite_in_a_partition_of_ext4():
         frames = m.of('wal-frame')
         same(len(frames), (len(wal) - 32) // 1048, 'frames')
         for r in frames:
-            home = m.at(r['home'])
-            same((home['number'], home['path']), (r['number'], '/z.db'), 'home')
-            same(peek(image, r['home'], 100), db[(r['number'] - 1) * 1024:][:100], 'what is there')
+            home = m.at(r.home)
+            same((home.number, home.path), (r.number, '/z.db'), 'home')
+            same(peek(image, r.home, 100), db[(r.number - 1) * 1024:][:100], 'what is there')
 
 
 @case
@@ -291,8 +291,8 @@ def sqlite_rollback_journal():
         pages = m.of('rollback-page')
         same(len(pages) > 5, True, 'pages in the journal')
         for r in pages:
-            same(peek(image, r['offset'] + 4, 4096), before[(r['number'] - 1) * 4096:r['number'] * 4096], f'page {r["number"]}')
-            same(m.at(r['home'])['number'], r['number'], f'home of page {r["number"]}')
+            same(peek(image, r.off + 4, 4096), before[(r.number - 1) * 4096:r.number * 4096], f'page {r.number}')
+            same(m.at(r.home).number, r.number, f'home of page {r.number}')
 
 
 # --- XFS ---
@@ -325,13 +325,13 @@ def check_xfs(*more):
     with temp_dir() as d:
         image, files = xfs(d, *more)
         m = Map(image)
-        same((m.volumes[0]['format'], m.volumes[0]['name'], m.volumes[0]['dirty'], m.notes), ('xfs', 'label', False, []), 'volume')
+        same((m.volumes[0]['format'], m.volumes[0]['name'], m.volumes[0]['dirty'], m.notes), ('xfs', 'label', False, ''), 'volume')
         for path, data in files.items():
             same(m.content(path, len(data)), data, path)
         db = lambda *words: said('xfs_db', '-r', *[w for x in words for w in ('-c', x)], image)
         ag = int(re.search(r'agblocks = (\d+)', db('sb 0', 'p agblocks'))[1]) * 4096
         for i in range(4):
-            same((m.at(i * ag)['kind'], m.at(i * ag)['number'], 'copy' in m.at(i * ag)['flags']), ('superblock', i, i > 0), f'superblock {i}')
+            same((m.at(i * ag).kind, m.at(i * ag).number, m.at(i * ag).has(COPY)), ('superblock', i, i > 0), f'superblock {i}')
         free = set()
         for line in db('freesp -d').splitlines():
             w = line.split()
@@ -342,7 +342,7 @@ def check_xfs(*more):
         same({b for a, e in m.runs('free') for b in range(a, e, 4096)}, free, 'free blocks')
         log, length = (int(re.search(w + r' = (\d+)', db('sb 0', 'p ' + w))[1]) for w in ('logstart', 'logblocks'))
         r = m.of('log')[0]
-        same(r['length'], length * 4096, 'log')
+        same(r.len, length * 4096, 'log')
         same(m.of('unknown'), [], 'everything is known')
         return m, db, ag
 
@@ -373,11 +373,11 @@ def xfs_agrees_with_its_map_of_owners():
             for i in range(int(count)):
                 r = m.at((int(group) * ag + int(block) + i) * 4096)
                 if owner in kinds:
-                    same(r['kind'] in kinds[owner] and (r['kind'] != 'tree-node' or r['number'] in trees[owner]), True, f'{group}/{block} of {owner}: {r}')
+                    same(r.kind in kinds[owner] and (r.kind != 'tree-node' or r.number in trees[owner]), True, f'{group}/{block} of {owner}: {r}')
                 else:
-                    same((r['kind'] in ('file-data', 'directory', 'directory-index', 'symlink', 'system-file'), r['inode']), (True, int(owner)), f'{group}/{block}')
+                    same((r.kind in ('file-data', 'directory', 'directory-index', 'symlink', 'system-file'), r.inode), (True, int(owner)), f'{group}/{block}')
                 blocks += 1
-        mine = sum(r['length'] for r in m.regions if r['kind'] != 'free') // 4096
+        mine = sum(r.len for r in m.regions if r.kind != 'free') // 4096
         same(mine <= blocks <= mine + 64, True, f'blocks in use: {mine}, and {blocks} with those kept for trees')
 
 
@@ -387,11 +387,11 @@ def xfs_that_is_torn():
         image, files = xfs(d)
         m = Map(image)
         node = m.of('tree-node', number=0x49414233)[0]
-        patch(image, node['offset'] + 52, b'\0\0\0\0') # a checksum
+        patch(image, node.off + 52, b'\0\0\0\0') # a checksum
         patch(image, 0, bytes(512))
         m = Map(image)
         same(m.volumes[0]['format'], 'xfs', 'by a later superblock')
-        same('bad' in m.at(0)['flags'] and 'bad' in m.at(node['offset'])['flags'], True, 'what is bad')
+        same(m.at(0).has(BAD) and m.at(node.off).has(BAD), True, 'what is bad')
         same(m.content('/one', 100000), files['/one'], 'what is in a tree with a wrong checksum')
 
 
@@ -421,11 +421,11 @@ def check_btrfs(*more):
     with temp_dir() as d:
         image, files = btrfs(d, *more)
         m, there = Map(image), chunks(image)
-        same((m.volumes[0]['format'], m.volumes[0]['name'], m.notes), ('btrfs', 'label', []), 'volume')
+        same((m.volumes[0]['format'], m.volumes[0]['name'], m.notes), ('btrfs', 'label', ''), 'volume')
         for path, data in files.items():
             if len(data) > 2048: # else it is in its inode
                 same(m.content(path, len(data)), data, path)
-        same([(r['offset'], r['length']) for r in m.of('superblock')], [(65536, 4096), (64 << 20, 4096)], 'superblocks')
+        same([(r.off, r.len) for r in m.of('superblock')], [(65536, 4096), (64 << 20, 4096)], 'superblocks')
 
         def places(logical):
             return [p + logical - a for a, n, all_of in there if a <= logical < a + n for p in all_of]
@@ -434,7 +434,7 @@ def check_btrfs(*more):
                  'DATA_RELOC_TREE': 2**64 - 9}
         for at, owner in re.findall(r'^(?:leaf|node) (\d+) .*owner (\w+)$', told, re.M):
             nodes |= {(p, names[owner]) for p in places(int(at))}
-        ours = {(r['offset'] + i, r['number']) for r in m.of('tree-node') for i in range(0, r['length'], 16384)}
+        ours = {(r.off + i, r.number) for r in m.of('tree-node') for i in range(0, r.len, 16384)}
         same(ours, nodes, 'nodes')
         free = set()
         if 'FREE_SPACE_EXTENT' in told:
@@ -462,12 +462,12 @@ def btrfs_that_is_torn():
     with temp_dir() as d:
         image, files = btrfs(d)
         m = Map(image)
-        node = [r for r in m.of('tree-node', number=5) if 'copy' not in r['flags']][0]
-        patch(image, node['offset'] + 8000, b'x') # one copy of two
+        node = [r for r in m.of('tree-node', number=5) if not r.has(COPY)][0]
+        patch(image, node.off + 8000, b'x') # one copy of two
         patch(image, 65536, bytes(4096))
         m = Map(image)
         same(m.volumes[0]['format'], 'btrfs', 'by the second superblock')
-        same('bad' in m.at(65536)['flags'] and 'bad' in m.at(node['offset'])['flags'], True, 'what is bad')
+        same(m.at(65536).has(BAD) and m.at(node.off).has(BAD), True, 'what is bad')
         for path, data in files.items():
             if len(data) > 2048:
                 same(m.content(path, len(data)), data, path)

@@ -1,50 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""For the tests of explain: the map of an image, and what debugfs and dumpe2fs say of the same one."""
-import json, os, random, re
-from harness import *
-
-COPY, BAD, DELETED, UNWRITTEN, OLD, LOST = 1, 2, 4, 8, 16, 32
-FLAGS = {'copy': COPY, 'bad': BAD, 'deleted': DELETED, 'unwritten': UNWRITTEN, 'old': OLD, 'lost': LOST}
-
-
-class Region:
-    __slots__ = 'off', 'len', 'kind', 'flags', 'number', 'home', 'inode', 'path', 'words'
-
-    def __init__(self, told):
-        self.off, self.len, self.kind, self.number, self.words = (told[k] for k in ('offset', 'length', 'kind', 'number', 'words'))
-        self.flags = sum(FLAGS[f] for f in told['flags'])
-        self.home = told.get('home', -1)
-        self.inode, self.path = told.get('file', {}).get('inode', 0), told.get('file', {}).get('path', '')
-
-    def __repr__(self):
-        return f'{self.kind} {self.off}+{self.len} flags {self.flags} number {self.number} home {self.home} inode {self.inode} {self.path}'
-
-    def same(self):
-        return self.off, self.len, self.kind, self.flags, self.number, self.home, self.inode, self.path
-
-
-class Map:
-    def __init__(self, image, timeout=60):
-        told = json.loads(run(BIN + '/blkscope', 'explain', '--map', '--json', image, timeout=timeout).out)
-        self.notes, self.volumes = '\n'.join(told['notes']), told['volumes']
-        self.regions = [Region(r) for r in told['regions']]
-        at = 0
-        for region in self.regions: # they tile the disk
-            same(region.off, at, 'a region begins where the one before ends')
-            at += region.len
-        same(at, os.path.getsize(image), 'the regions end where the disk ends')
-
-    def by_block(self, size):
-        """The region of each block; of one that is not whole (the first), that of its last byte."""
-        found = {}
-        for r in self.regions:
-            for block in range(r.off // size, (r.off + r.len) // size):
-                found[block] = r
-        return found
-
-    def of(self, kind):
-        return [r for r in self.regions if r.kind == kind]
-
+"""For the tests of explain on ext2, ext3 and ext4: what debugfs and dumpe2fs say of an image, held against its map."""
+import os, random, re
+from knowlib import *
 
 # What mke2fs 1.47 comes with, whatever the machine's own says.
 CONFIG = """[defaults]

@@ -4,44 +4,67 @@ import bisect, json, os
 from harness import *
 
 BLKSCOPE = BIN + '/blkscope'
+COPY, BAD, DELETED, UNWRITTEN, OLD, LOST = 1, 2, 4, 8, 16, 32
+FLAGS = {'copy': COPY, 'bad': BAD, 'deleted': DELETED, 'unwritten': UNWRITTEN, 'old': OLD, 'lost': LOST}
+
+
+class Region:
+    __slots__ = 'off', 'len', 'kind', 'flags', 'number', 'home', 'inode', 'path', 'words'
+
+    def __init__(self, told):
+        self.off, self.len, self.kind, self.number, self.words = (told[k] for k in ('offset', 'length', 'kind', 'number', 'words'))
+        self.flags = sum(FLAGS[f] for f in told['flags'])
+        self.home = told.get('home', -1)
+        self.inode, self.path = told.get('file', {}).get('inode', 0), told.get('file', {}).get('path', '')
+
+    def __repr__(self):
+        return f'{self.kind} {self.off}+{self.len} flags {self.flags} number {self.number} home {self.home} inode {self.inode} {self.path}'
+
+    def same(self):
+        return self.off, self.len, self.kind, self.flags, self.number, self.home, self.inode, self.path
+
+    def has(self, flag):
+        return self.flags & flag != 0
 
 
 class Map:
-    """The map of an image: volumes, notes, and regions, each with offset, length, kind, number, home, flags, path, inode."""
+    """The map of an image: volumes, as they are told, notes, a text, and regions."""
 
-    def __init__(self, image):
+    def __init__(self, image, timeout=60):
         self.image = image
-        said = json.loads(run(BLKSCOPE, 'explain', '--json', '--map', image).out)
-        self.volumes, self.notes = said['volumes'], said['notes']
-        self.regions = []
-        for r in said['regions']:
-            r.update({'path': None, 'inode': None, 'home': None, **r.pop('file', {}), **r})
-            self.regions.append(r)
+        told = json.loads(run(BLKSCOPE, 'explain', '--map', '--json', image, timeout=timeout).out)
+        self.notes, self.volumes = '\n'.join(told['notes']), told['volumes']
+        self.regions = [Region(r) for r in told['regions']]
         at = 0
-        for r in self.regions: # they tile the disk
-            same(r['offset'], at, 'offset of a region')
-            at += r['length']
-        same(at, os.path.getsize(image), 'end of the map')
-        self.starts = [r['offset'] for r in self.regions]
+        for region in self.regions: # they tile the disk
+            same(region.off, at, 'a region begins where the one before ends')
+            at += region.len
+        same(at, os.path.getsize(image), 'the regions end where the disk ends')
+        self.starts = [r.off for r in self.regions]
 
     def at(self, offset):
         return self.regions[bisect.bisect_right(self.starts, offset) - 1]
 
-    def of(self, kind, **more):
-        return [r for r in self.regions if r['kind'] == kind and all(r.get(k) == v for k, v in more.items())]
+    def by_block(self, size):
+        """The region of each block; of one that is not whole (the first), that of its last byte."""
+        found = {}
+        for r in self.regions:
+            for block in range(r.off // size, (r.off + r.len) // size):
+                found[block] = r
+        return found
 
-    def total(self, kind, flags=None):
-        return sum(r['length'] for r in self.of(kind) if flags is None or flags in r['flags'])
+    def of(self, kind, number=None):
+        return [r for r in self.regions if r.kind == kind and number in (None, r.number)]
 
     def runs(self, *kinds):
         """Ranges of these kinds, those that touch in one."""
         out = []
         for r in self.regions:
-            if r['kind'] in kinds:
-                if out and out[-1][1] == r['offset']:
-                    out[-1][1] += r['length']
+            if r.kind in kinds:
+                if out and out[-1][1] == r.off:
+                    out[-1][1] += r.len
                 else:
-                    out.append([r['offset'], r['offset'] + r['length']])
+                    out.append([r.off, r.off + r.len])
         return out
 
     def content(self, path, size):
@@ -49,10 +72,10 @@ class Map:
         with open(self.image, 'rb') as f:
             data = bytearray(size)
             for r in self.regions:
-                if r['path'] == path and r['kind'] == 'file-data' and 'deleted' not in r['flags'] and r['home'] < size:
-                    f.seek(r['offset'])
-                    n = min(r['length'], size - r['home'])
-                    data[r['home']:r['home'] + n] = f.read(n)
+                if r.path == path and r.kind == 'file-data' and not r.has(DELETED) and r.home < size:
+                    f.seek(r.off)
+                    n = min(r.len, size - r.home)
+                    data[r.home:r.home + n] = f.read(n)
         return bytes(data)
 
 

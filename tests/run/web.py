@@ -234,6 +234,33 @@ def what_is_asked_badly_is_told_so():
 
 
 @case
+def names_of_strangers_are_text_and_nothing_else():
+    evil = '</script><script>alert(1)</script><!-- \\u003c & \'x\''
+    with temp_dir() as d:
+        with open(d + '/<b>.log', 'w') as f: # pylint: disable=unspecified-encoding
+            f.write(read_file(HAND).replace('a \\"name\\" size=0x1', evil.replace('\\', '\\\\')))
+        with Web(d + '/<b>.log') as w:
+            s = w.json('session')
+            same((s['title'], s['connections'][0]['name']), ('<b>.log', evil))
+            w.get('mark?disk=0&t=1', evil.encode())
+            same(w.json('marks?disk=0')[0]['text'], evil)
+            page = w.get('export').decode()
+        same((page.count('<script'), page.count('</script'), page.count('<!--'), page.count('<b>')), (2, 2, 1, 0)) # one says the license
+
+
+@case
+def a_list_of_steps_that_is_full_stays_as_it_is():
+    with temp_dir() as d:
+        with open(d + '/steps', 'w') as f: # pylint: disable=unspecified-encoding
+            f.write('1s x\n' * 10000)
+        with Web(HAND, f'--steps={d}/steps') as w:
+            status, text = w.ask('mark?disk=0&t=1', b'm')
+            assert status == 503 and b'no room' in text, text
+            same(len(w.json('marks?disk=0')), 10000)
+        same(len(read_file(d + '/steps').splitlines()), 10000)
+
+
+@case
 def a_client_that_says_nothing_holds_up_nobody():
     with Web(HAND) as w:
         idle = [socket.create_connection(('127.0.0.1', w.port)) for _ in range(20)]
