@@ -207,6 +207,39 @@ test('the_exported_page_opens_without_a_server', async () => {
 	await page.context().close();
 });
 
+test('a_story_is_told_whose_sentences_go_to_their_events', async () => {
+	const saved = `${DIR}/story.html`,
+		texts = (page) => page.locator('#story-list .what').allTextContents();
+	let told = null;
+	await withPage(`${DIR}/ext4.rec`, {}, async (page, server) => {
+		await page.waitForSelector('#story:not([hidden])');
+		told = await texts(page);
+		check(told.length > 3 && told.some((s) => /inode table|journal/.test(s)), told.join('\n'));
+		const answer = await (await page.request.get(`${server.url}story?disk=0`)).json(),
+			all = answer.story.steps.flatMap((s) => s.sentences);
+		same([answer.ready, answer.current, all.map((s) => s.text)], [true, true, told]);
+		await page.keyboard.press('Home');
+		await settled(page);
+		same(await page.evaluate(() => blkscope.maps[0].frame.events < 5), true, 'nearly nothing has happened');
+		const one = all.findIndex((s) => s.last_event > s.first_event && s.last_event < answer.story.events - 2);
+		await page.locator('#story-list button').nth(one).click();
+		await settled(page);
+		check(await page.evaluate((n) => blkscope.maps[0].frame.events >= n, all[one].last_event), 'what it tells of is seen');
+		same(await page.locator('#story-list .now .what').textContent(), told[one], 'it is the one that is shown');
+		const link = await page.getAttribute('#export-page', 'href');
+		writeFileSync(saved, await (await page.request.get(server.url + link)).body());
+	});
+	const page = await openPage(`file://${saved}`);
+	await page.waitForSelector('#story:not([hidden])');
+	same(await texts(page), told, 'the exported page tells it, too');
+	await page.keyboard.press('Home');
+	await page.locator('#story-list button').last().click();
+	await settled(page);
+	check(await page.evaluate(() => blkscope.see.t > 0), 'and goes there');
+	same(page.wrong, []);
+	await page.context().close();
+});
+
 test('everything_can_be_reached_by_keyboard', () =>
 	withPage(`${DIR}/small.log`, {}, async (page) => {
 		const reached = new Set();
