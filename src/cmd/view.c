@@ -53,7 +53,7 @@ static const char usage[] =
 	"  --at=TIME           since the log's first line, the recording's start: 12.5, 500ms, 2m\n"
 	"  --steps=FILE        captions: lines of `TIME caption` or `@UNIXSECONDS caption`;\n"
 	"                      a recording's marks need no file\n"
-	"  --palette=NAME      default or classic\n"
+	"  --palette=NAME      default, light or classic\n"
 	"  --hilbert           order blocks along a Hilbert curve\n"
 	"  --width=N           pixels of the map in a row\n"
 	"  --structure         show what the parts of the disk are (of a recording with data, or --disk)\n"
