@@ -57,13 +57,14 @@ static unsigned hex4(struct json_in *j)
 	unsigned n = 0;
 
 	for (int i = 0; i < 4; i++, j->p++) {
-		static const char digits[] = "0123456789abcdef";
-		const char *d = j->p < j->end && *j->p ? strchr(digits, *j->p | 0x20) : NULL;
-		if (!d || (*j->p >= 'P' && *j->p <= 'Y')) { /* which 0x20 does not make letters of */
+		static const char digits[] = "0123456789abcdefABCDEF";
+		const char *d = j->p < j->end && *j->p ? strchr(digits, *j->p) : NULL;
+		if (!d) {
 			fail(j);
 			return 0;
 		}
-		n = n << 4 | (unsigned)(d - digits);
+		unsigned digit = (unsigned)(d - digits);
+		n = n << 4 | (digit < 16 ? digit : digit - 6);
 	}
 	return n;
 }

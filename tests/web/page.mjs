@@ -135,6 +135,50 @@ test('a_filter_shows_only_what_it_says', () =>
 		]);
 	}));
 
+test('a_filter_that_the_server_has_forgotten_is_set_again', () =>
+	withPage(`${DIR}/random.log`, {}, async (page, server) => {
+		await goTo(page, 100);
+		await page.keyboard.press('f');
+		for (const op of ['read', 'write', 'zero', 'flush']) await page.uncheck(`#filter input[value=${op}]`);
+		await page.click('#filter button.primary');
+		await page.waitForSelector('#filter-chip:not([hidden])');
+		await settled(page);
+		const id = await page.evaluate(() => blkscope.see.filter.id),
+			few = (await painted(page)).units;
+		for (let i = 0; i < 4; i++)
+			// only so many are kept: those of others take its place
+			same((await page.request.post(`${server.url}filter`, { data: '{"ops":["read"]}' })).status(), 200);
+		same((await page.request.get(`${server.url}frame?disk=0&filter=${id}`)).status(), 410);
+		await goTo(page, 0);
+		await until('a new number', () => page.evaluate((old) => blkscope.see.filter?.id > old, id));
+		await goTo(page, 100);
+		same(await page.isVisible('#filter-chip'), true, 'it is still told');
+		await until('the same as before', async () => JSON.stringify((await painted(page)).units) === JSON.stringify(few));
+	}));
+
+test('a_picture_that_is_on_its_way_says_so', () =>
+	withPage(`${DIR}/random.log`, {}, async (page) => {
+		// the server is as slow as for a file of hours: flag 1, twice, then the picture
+		let behind = 2;
+		await page.route('**/frame?*', async (route) => {
+			const answer = await route.fetch(),
+				body = await answer.body();
+			if (behind-- > 0) body[4] |= 1;
+			await route.fulfill({ response: answer, body });
+		});
+		const said = page.evaluate(
+			() =>
+				new Promise((r) => {
+					const wait = blkscope.maps[0].wait;
+					new MutationObserver(() => !wait.hidden && r(wait.textContent)).observe(wait, { attributes: true });
+				}),
+		);
+		await page.keyboard.press('Home');
+		same(await said, 'getting there');
+		await settled(page);
+		same(await page.evaluate(() => blkscope.maps[0].wait.hidden), true, 'and is there');
+	}));
+
 test('colours_follow_the_system_and_can_be_chosen', () =>
 	withPage(`${DIR}/small.log`, { colorScheme: 'light' }, async (page) => {
 		const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
