@@ -25,7 +25,8 @@ static void put_told(struct buf *b, const char *text, size_t len)
 /* Its times count from the beginning of its own file. */
 static bool put(struct buf *b, const struct tale *t, bool ready, bool current, uint64_t offset)
 {
-	buf_printf(b, "{\"ready\":%s,\"current\":%s,\"offset\":%" PRIu64 ",\"why\":", ready ? "true" : "false", current ? "true" : "false", offset);
+	buf_printf(b, "{\"ready\":%s,\"current\":%s,\"offset\":%" PRIu64 ",\"why\":", ready ? "true" : "false",
+		   current ? "true" : "false", offset);
 	json_string(b, ready && t->why ? t->why : "");
 	buf_printf(b, ",\"story\":");
 	if (ready && t->text)
@@ -51,7 +52,8 @@ void answer_story(struct session *s, const struct ask *q, struct answer *a)
 		empty = !d->ahead.events;
 		feed_unlock(d);
 		tales_ask(&s->tales, &s->extra[n].tale, d, n == 0 ? s->disk_name : NULL, &ready, &current);
-		bool enough = !q->exporting || empty || current || (live && ready) || i == WAIT_TURNS || atomic_load(&s->ending);
+		bool enough = !q->exporting || empty || current || (live && ready) || i == WAIT_TURNS ||
+			      atomic_load(&s->ending);
 		if (enough && !put(&a->body, &s->extra[n].tale, ready, current, offset))
 			answer_error(a, 503, "out of memory");
 		tales_done(&s->tales);

@@ -84,7 +84,8 @@ static void begin(struct tales *t, struct tale *of, const char *path, const char
 static char *take(int fd, size_t *len)
 {
 	struct stat st;
-	char *text = fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= TALE_MAX ? malloc((size_t)st.st_size) : NULL;
+	char *text =
+		fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= TALE_MAX ? malloc((size_t)st.st_size) : NULL;
 
 	*len = text ? (size_t)st.st_size : 0;
 	if (text && read_fd(&fd, text, *len, 0) == 0)
@@ -135,10 +136,7 @@ void tales_ask(struct tales *t, struct tale *of, struct feed *d, const char *dis
 	}
 }
 
-void tales_done(struct tales *t)
-{
-	pthread_mutex_unlock(&t->lock);
-}
+void tales_done(struct tales *t) { pthread_mutex_unlock(&t->lock); }
 
 /* ---- life ---- */
 

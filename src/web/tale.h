@@ -7,27 +7,27 @@
 #include <sys/types.h>
 #include "web/feed.h"
 
-#define TALE_MAX (8u << 20)       /* bytes of a story */
-#define TALE_SECONDS 120u         /* of a processor's time for one */
-#define TALE_REST (3 * NS_PER_S)  /* between two of a disk that is being used */
+#define TALE_MAX (8u << 20)      /* bytes of a story */
+#define TALE_SECONDS 120u        /* of a processor's time for one */
+#define TALE_REST (3 * NS_PER_S) /* between two of a disk that is being used */
 
 struct tale {
-	char *text;               /* len bytes of JSON, ours; NULL: none was told */
+	char *text; /* len bytes of JSON, ours; NULL: none was told */
 	size_t len;
-	const char *why;          /* text NULL: none can be told; static; NULL: not tried yet */
-	uint64_t events;          /* of the feed when it was begun */
+	const char *why; /* text NULL: none can be told; static; NULL: not tried yet */
+	uint64_t events; /* of the feed when it was begun */
 	unsigned restarts;
-	uint64_t ended, took;     /* ns: monotonic; a time */
+	uint64_t ended, took; /* ns: monotonic; a time */
 };
 
 struct tales {
 	pthread_mutex_t lock;
-	const char *program;      /* borrowed; NULL: there is none */
-	const char *steps;        /* --steps, borrowed; NULL */
-	pid_t pid;                /* 0: none runs */
-	int fd;                   /* what it writes to */
-	struct tale *runs;        /* whose it is */
-	struct tale next;         /* what is known of it */
+	const char *program; /* borrowed; NULL: there is none */
+	const char *steps;   /* --steps, borrowed; NULL */
+	pid_t pid;           /* 0: none runs */
+	int fd;              /* what it writes to */
+	struct tale *runs;   /* whose it is */
+	struct tale next;    /* what is known of it */
 	uint64_t began;
 };
 

@@ -34,9 +34,26 @@ TEST(a_query_holds_what_was_told)
 TEST(a_query_refuses_what_is_unknown_twice_or_out_of_bounds)
 {
 	static const char *const bad[][2] = {
-		{ "t", "" }, { "t", "-1" }, { "t", "+1" }, { "t", " 1" }, { "t", "1 " }, { "t", "0x1" }, { "t", "9223372036854775808" },
-		{ "t", "18446744073709551616" }, { "t", "000000000000000000001" }, { "t", NULL }, { "T", "1" }, { "tt", "1" }, { "", "1" },
-		{ "w", "4097" }, { "zoom", "17" }, { "live", "2" }, { "order", "" }, { "order", "hil" }, { "order", "hilbertx" }, { "by", NULL },
+		{ "t", "" },
+		{ "t", "-1" },
+		{ "t", "+1" },
+		{ "t", " 1" },
+		{ "t", "1 " },
+		{ "t", "0x1" },
+		{ "t", "9223372036854775808" },
+		{ "t", "18446744073709551616" },
+		{ "t", "000000000000000000001" },
+		{ "t", NULL },
+		{ "T", "1" },
+		{ "tt", "1" },
+		{ "", "1" },
+		{ "w", "4097" },
+		{ "zoom", "17" },
+		{ "live", "2" },
+		{ "order", "" },
+		{ "order", "hil" },
+		{ "order", "hilbertx" },
+		{ "by", NULL },
 	};
 	char text[QUERY_TEXT_MAX + 2];
 	struct query q = { 0 };
@@ -76,8 +93,24 @@ static const char *text_of(const char *json)
 TEST(texts_of_json_are_read)
 {
 	static const char *const bad[] = {
-		"", "a", "\"", "\"a", "\"a\" b", "\"\\", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u 123\"", "\"\\u\x10\x11\x12\x13\"", "\"\\u0000\"",
-		"\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\n\"", "\"0123456789abcdef\"", "'a'",
+		"",
+		"a",
+		"\"",
+		"\"a",
+		"\"a\" b",
+		"\"\\",
+		"\"\\\"",
+		"\"\\x\"",
+		"\"\\u12\"",
+		"\"\\u 123\"",
+		"\"\\u\x10\x11\x12\x13\"",
+		"\"\\u0000\"",
+		"\"\\ud800\"",
+		"\"\\ud800\\u0041\"",
+		"\"\\udc00\"",
+		"\"\n\"",
+		"\"0123456789abcdef\"",
+		"'a'",
 	};
 
 	CHECK_STR(text_of("\"\""), "");
@@ -111,8 +144,9 @@ TEST(brackets_and_commas_of_json_must_fit)
 		unsigned elements;
 		bool good;
 	} all[] = {
-		{ "[]", 0, true }, { "[1]", 1, true }, { " [ 1 , 2 ] ", 2, true }, { "[1,]", 2, false }, { "[,1]", 1, false }, { "[1 2]", 1, false },
-		{ "[1", 1, false }, { "[1,2,3]]", 3, false }, { "1", 0, false }, { "", 0, false },
+		{ "[]", 0, true },    { "[1]", 1, true },    { " [ 1 , 2 ] ", 2, true }, { "[1,]", 2, false },
+		{ "[,1]", 1, false }, { "[1 2]", 1, false }, { "[1", 1, false },         { "[1,2,3]]", 3, false },
+		{ "1", 0, false },    { "", 0, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -136,13 +170,16 @@ TEST(a_wish_is_read)
 {
 	CHECK(read_wish("{}") == 0);
 	CHECK(!wish.ops && !wish.has_conns && !wish.has_region && !wish.path[0]);
-	CHECK(read_wish("{\"ops\":[\"write\",\"trim\"],\"connections\":[{\"disk\":1,\"id\":7},{\"id\":8}],\"path\":\"/a\"}") == 0);
+	CHECK(read_wish(
+		      "{\"ops\":[\"write\",\"trim\"],\"connections\":[{\"disk\":1,\"id\":7},{\"id\":8}],\"path\":\"/a\"}") ==
+	      0);
 	CHECK_EQ_U(wish.ops, 1u << EV_WRITE | 1u << EV_TRIM);
 	CHECK_EQ_U(wish.conns, 2);
 	CHECK_EQ_U(wish.conn[0].disk, 1);
 	CHECK_EQ_U(wish.conn[1].id, 8);
 	CHECK_STR(wish.path, "/a");
-	CHECK(read_wish("{\"region\":{\"disk\":2,\"box\":[1,2,3,4],\"order\":\"hilbert\",\"cols\":8,\"zoom\":1}}") == 0);
+	CHECK(read_wish("{\"region\":{\"disk\":2,\"box\":[1,2,3,4],\"order\":\"hilbert\",\"cols\":8,\"zoom\":1}}") ==
+	      0);
 	CHECK(wish.has_region && wish.hilbert && wish.to == 0);
 	CHECK_EQ_U(wish.area.y, 2);
 	CHECK_EQ_U(wish.area.h, 4);
@@ -153,10 +190,25 @@ TEST(a_wish_is_read)
 TEST(a_wish_that_is_none_is_refused)
 {
 	static const char *const bad[] = {
-		"", "[]", "{", "{}}", "{\"x\":1}", "{\"ops\":\"write\"}", "{\"ops\":[\"Write\"]}", "{\"ops\":[1]}", "{\"connections\":[{\"x\":1}]}",
-		"{\"region\":{\"from\":2,\"to\":1}}", "{\"region\":{\"from\":0,\"to\":9223372036854775808}}", "{\"region\":{\"box\":[1,2,3]}}",
-		"{\"region\":{\"box\":[1,2,3,4,5]}}", "{\"region\":{\"box\":[0,0,4097,1]}}", "{\"region\":{\"box\":[0,0,4096,4096]}}",
-		"{\"region\":{\"box\":[4294967296,0,1,1]}}", "{\"region\":{\"order\":\"x\"}}", "{\"region\":{\"zoom\":17}}", "{\"path\":1}",
+		"",
+		"[]",
+		"{",
+		"{}}",
+		"{\"x\":1}",
+		"{\"ops\":\"write\"}",
+		"{\"ops\":[\"Write\"]}",
+		"{\"ops\":[1]}",
+		"{\"connections\":[{\"x\":1}]}",
+		"{\"region\":{\"from\":2,\"to\":1}}",
+		"{\"region\":{\"from\":0,\"to\":9223372036854775808}}",
+		"{\"region\":{\"box\":[1,2,3]}}",
+		"{\"region\":{\"box\":[1,2,3,4,5]}}",
+		"{\"region\":{\"box\":[0,0,4097,1]}}",
+		"{\"region\":{\"box\":[0,0,4096,4096]}}",
+		"{\"region\":{\"box\":[4294967296,0,1,1]}}",
+		"{\"region\":{\"order\":\"x\"}}",
+		"{\"region\":{\"zoom\":17}}",
+		"{\"path\":1}",
 	};
 	char text[8192];
 
