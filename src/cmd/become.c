@@ -7,16 +7,25 @@
 #include <string.h>
 #include <unistd.h>
 
-void become(const char *command, char **argv, struct err *e)
+char *find_command(const char *command, char *path, size_t room)
 {
-	char self[PATH_MAX], path[PATH_MAX + 64];
+	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
 	if (n > 0) {
 		self[n] = '\0';
-		snprintf(path, sizeof path, "%s/blkscope-%s", dirname(self), command);
-		execv(path, argv);
+		snprintf(path, room, "%s/blkscope-%s", dirname(self), command);
+		if (access(path, X_OK) == 0)
+			return path;
 	}
-	snprintf(path, sizeof path, "%s/blkscope-%s", LIBEXECDIR, command);
-	execv(path, argv);
+	snprintf(path, room, "%s/blkscope-%s", LIBEXECDIR, command);
+	return path;
+}
+
+void become(const char *command, char **argv, struct err *e)
+{
+	char path[PATH_MAX + 64];
+
+	execv(find_command(command, path, sizeof path), argv);
 	err_set(e, "cannot run %s: %s", path, strerror(errno));
 }

@@ -65,7 +65,7 @@ static const char usage[] =
 	"                      a recording's marks need no file\n"
 	"  --also=FILE         one more disk, side by side on one clock; may be given again\n"
 	"  --heat              the time line: when and where on the disk, by brightness\n"
-	"  --palette=NAME      default or classic\n"
+	"  --palette=NAME      default, light or classic\n"
 	"  --hilbert           order blocks along a Hilbert curve\n"
 	"  --width=N           pixels of the map in a row\n"
 	"  --structure         show what the parts of the disk are (of a recording with data, or --disk)\n"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/parse.h"
 #include "base/say.h"
+#include "cmd/become.h"
 #include "cmd/disk.h"
 #include "cmd/server_file.h"
 #include "web/export.h"
@@ -57,6 +58,7 @@ static int set_option(struct command *c, int opt, const char *arg, struct err *e
 		if (!(c->disk = disk_open(arg, NULL, e)))
 			return -1;
 		c->now = disk_to_know(c->disk);
+		c->session.disk_name = arg;
 		return 0;
 	case O_EXPORT:
 		c->page = arg;
@@ -149,7 +151,8 @@ static int serve(struct command *c, const sigset_t *end, struct err *e)
 
 static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
 {
-	int r = session_init(&c->session, c->steps, e) == 0 && open_disks(c, files, e) == 0 ? 0 : -1;
+	char story[PATH_MAX + 64];
+	int r = session_init(&c->session, c->steps, find_command("story", story, sizeof story), e) == 0 && open_disks(c, files, e) == 0 ? 0 : -1;
 
 	if (c->page)
 		pthread_sigmask(SIG_UNBLOCK, end, NULL);

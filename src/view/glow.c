@@ -13,6 +13,23 @@ unsigned fade(uint64_t now, uint64_t last)
 	return full - (unsigned)((uint64_t)full * (age % FADE_HALF) / FADE_HALF / 2);
 }
 
+/* The newest, of those that are as bright the one that changed the disk. */
+static unsigned newest_of(const struct cell *c, uint64_t now, uint64_t newest, enum class *which)
+{
+	static const enum class rank[] = { CL_WRITE, CL_TRIM, CL_ZERO };
+	unsigned best = fade(now, newest);
+
+	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
+		uint64_t last = c->last[rank[i]];
+		/* half a strength later is never as bright */
+		if (last == newest || (newest - last < FADE_HALF && fade(now, last) == best)) {
+			*which = rank[i];
+			break;
+		}
+	}
+	return best;
+}
+
 static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum class *which)
 {
 	static const enum class rank[] = { CL_ERROR, CL_WRITE, CL_TRIM, CL_ZERO, CL_READ };
@@ -22,8 +39,10 @@ static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum cla
 	/* most cells have been at rest for long */
 	for (int i = 0; i < CLASSES; i++)
 		newest = MAX(newest, c->last[i]);
-	if (!c->reading && (!newest || (now > newest && (now - newest) / FADE_HALF > 8)))
+	if (!c->reading && !glow_lasts(now, newest))
 		return 0;
+	if (!c->reading && !c->last[CL_ERROR] && !many)
+		return newest_of(c, now, newest, which);
 	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
 		unsigned f = rank[i] == CL_READ && c->reading ? 256 : fade(now, c->last[rank[i]]);
 		if (f > best) {

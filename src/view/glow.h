@@ -4,8 +4,14 @@
 #include "view/map.h"
 
 #define FADE_HALF (250 * NS_PER_MS) /* a flash loses half its strength in this */
+#define FADE_HALVES 8u              /* and is not seen any more after so many of them */
 #define GLOW_EXPOSED 176u           /* strength of a read on a still picture */
 
+/* Is something that ended at last (0: never) still to be seen? */
+static inline bool glow_lasts(uint64_t now, uint64_t last)
+{
+	return last && !(now > last && now - last >= (FADE_HALVES + 1) * FADE_HALF);
+}
 /* Strength of something that ended at last (0: never), 0..256, 256 when that is now. */
 unsigned fade(uint64_t now, uint64_t last);
 

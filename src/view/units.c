@@ -249,6 +249,40 @@ static void set_state(struct unit *u, const uint64_t count[STATES])
 	u->share = share_of(count[best], all);
 }
 
+/* A whole cell.  Most of a large disk is at rest. */
+static void fill_cell(const struct fill *f, const struct cell *c, struct unit *to)
+{
+	uint64_t newest = 0;
+	uint32_t changed = c->state[ST_WRITE] | c->state[ST_TRIM] | c->state[ST_ZERO];
+
+	for (int i = 0; i < CLASSES; i++)
+		newest = MAX(newest, c->last[i]);
+	*to = (struct unit){ 0 };
+	if (c->reading || f->exposed || glow_lasts(f->now, newest)) {
+		enum class which;
+		unsigned glow = MIN(cell_glow(c, f->now, f->exposed, f->m->per_cell > 1, &which), 255u);
+		to->class = glow ? (uint8_t)(which + 1) : 0;
+		to->glow = (uint8_t)glow;
+	}
+	if (changed) {
+		const uint64_t count[STATES] = { c->state[0], c->state[1], c->state[2], c->state[3] };
+		set_state(to, count);
+	}
+}
+
+/* Cells row by row, as they lie in memory. */
+static void fill_rows(const struct fill *f, const struct units *u, struct area a)
+{
+	uint32_t n = a.x < u->w ? MIN(a.w, u->w - a.x) : 0;
+
+	for (uint32_t y = a.y; n && y < u->h && y - a.y < a.h; y++) {
+		uint64_t first = (uint64_t)y * u->grid.cols + a.x;
+		struct unit *to = f->to + (size_t)(y - a.y) * a.w;
+		for (uint32_t i = 0; i < n && first + i < u->grid.cells; i++)
+			fill_cell(f, &f->m->cell[first + i], to + i);
+	}
+}
+
 static void fill_one(void *arg, size_t i, uint64_t off, uint64_t len)
 {
 	struct fill *f = arg;
@@ -279,5 +313,8 @@ void units_fill(const struct units *u, const struct map *m, struct area a, uint6
 
 	for (size_t i = 0; i < (size_t)a.w * a.h; i++)
 		to[i] = (struct unit){ .state = UNIT_OUTSIDE };
-	units_walk(u, a, fill_one, &f);
+	if (!u->zoom && !u->grid.hilbert)
+		fill_rows(&f, u, a);
+	else
+		units_walk(u, a, fill_one, &f);
 }

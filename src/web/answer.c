@@ -27,6 +27,7 @@ static const struct {
 	{ "export", false, "text/html; charset=utf-8", answer_export, W(CONTENTS) },
 	{ "filter", true, JSON, answer_filter, 0 },
 	{ "files", false, JSON, answer_files, W(DISK) | MOMENT | W(LIKE) },
+	{ "story", false, JSON, answer_story, W(DISK) },
 	{ "marks", false, JSON, answer_marks, W(DISK) },
 	{ "mark", true, JSON, answer_mark, W(DISK) | MOMENT },
 };
@@ -100,8 +101,9 @@ int session_add(struct session *s, const char *path, const uint64_t *size, const
 	return 0;
 }
 
-int session_init(struct session *s, const char *steps, struct err *e)
+int session_init(struct session *s, const char *steps, const char *story, struct err *e)
 {
+	tales_init(&s->tales, story, steps);
 	sieves_init(&s->sieves);
 	pthread_mutex_init(&s->exporting, NULL);
 	return marks_init(&s->marks, steps, e);
@@ -110,9 +112,11 @@ int session_init(struct session *s, const char *steps, struct err *e)
 void session_close(struct session *s)
 {
 	sieves_free(&s->sieves);
+	tales_free(&s->tales);
 	for (size_t i = 0; i < s->disks; i++) {
 		past_stop(s->extra[i].past);
 		deeds_free(&s->extra[i].deeds);
+		tale_free(&s->extra[i].tale);
 		feed_close(s->disk[i]);
 	}
 	marks_free(&s->marks);

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <inttypes.h>
+#include <unistd.h>
 #include "trace/recorder.h"
 #include "web/answers.h"
 #include "base/json.h"
+
+/* How long a mark that was set is waited for: 2 s. */
+#define MARK_TURNS 400u
+#define MARK_US 5000u
 
 struct mark *answer_marks_of(struct session *s, struct feed *d, uint64_t start, size_t *n)
 {
@@ -44,6 +49,26 @@ static bool find_recorder(struct feed *d, const struct moment *m, struct recorde
 	return now && recorder_find(&st, r);
 }
 
+static size_t recorded_marks(struct feed *d)
+{
+	feed_lock(d);
+	size_t n = d->ahead.marks.n;
+	feed_unlock(d);
+	return n;
+}
+
+/* The recording has it when its server has written it and we have read that: some ms. */
+static int mark_recording(struct feed *d, const struct recorder *r, const char *text, size_t len, struct err *e)
+{
+	size_t before = recorded_marks(d);
+
+	if (recorder_mark(r, text, len, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < MARK_TURNS && recorded_marks(d) == before; i++)
+		usleep(MARK_US);
+	return 0;
+}
+
 static uint64_t end_of(struct feed *d)
 {
 	feed_lock(d);
@@ -65,7 +90,7 @@ void answer_mark(struct session *s, const struct ask *q, struct answer *a)
 		answer_error(a, 400, "a mark is a text of 1 to %d bytes", RECORDER_TEXT_MAX);
 		return;
 	}
-	int rc = find_recorder(d, &m, &r) ? recorder_mark(&r, q->body, q->body_len, &e)
+	int rc = find_recorder(d, &m, &r) ? mark_recording(d, &r, q->body, q->body_len, &e)
 					  : marks_set(&s->marks, m.kind == MOMENT_LIVE ? end_of(d) : m.at, q->body, q->body_len, &e);
 	if (rc < 0)
 		answer_error(a, 503, "%s", e.msg);

@@ -35,9 +35,8 @@ static bool put_overlay(struct buf *b, const struct units *u, struct area area, 
 {
 	size_t n = (size_t)area.w * area.h;
 	uint8_t *class = calloc(MAX(n, (size_t)1), 1);
-	struct run run = { 0 };
 
-	if (!class || !buf_reserve(b, 16 + 4 * n)) {
+	if (!class || !buf_reserve(b, 16 + RUN * n)) {
 		free(class);
 		return false;
 	}
@@ -45,13 +44,13 @@ static bool put_overlay(struct buf *b, const struct units *u, struct area area, 
 	p = put_le32(p, 0x314f5342); /* BSO1 */
 	p = put_le32(p, flags);
 	p = put_le32(p, area.w);
-	put_le32(p, area.h);
-	b->len += 16;
+	struct run run = { .to = put_le32(p, area.h) };
 	if (k)
 		parts_fill(u, k, area, class);
 	for (size_t i = 0; i < n; i++)
-		run_add(&run, b, class[i]);
-	run_end(&run, b);
+		run_add(&run, class[i]);
+	run_end(&run);
+	b->len = (size_t)(run.to - (uint8_t *)b->p);
 	free(class);
 	return true;
 }

@@ -35,4 +35,4 @@ void answer_put_bytes(struct past *past, const struct moment *m, const struct sp
 
 typedef void answer_fn(struct session *s, const struct ask *q, struct answer *a);
 answer_fn answer_session, answer_frame, answer_heat, answer_series, answer_marks, answer_mark, answer_step, answer_block, answer_filter,
-	answer_files, answer_overlay, answer_structure, answer_export;
+	answer_files, answer_overlay, answer_structure, answer_story, answer_export;

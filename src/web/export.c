@@ -86,7 +86,7 @@ static void put_answer(struct session *s, size_t disk, const struct wanted *w, s
 
 	q.n[w->word] = w->value;
 	q.n[Q_DISK] = disk;
-	struct ask ask = { .name = w->name, .query = &q };
+	struct ask ask = { .name = w->name, .query = &q, .exporting = true };
 	session_answer(s, &ask, &a);
 	if (a.status == 200) {
 		bool text = a.body.len && *a.body.p != 'B';

@@ -1,30 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "web/frame.h"
 #include <stdlib.h>
-#include "base/bytes.h"
-
-#define ENTRY 4 /* bytes of a run */
-
-/* ---- runs ---- */
-
-void run_end(struct run *r, struct buf *b)
-{
-	uint8_t bytes[ENTRY] = { (uint8_t)r->count, (uint8_t)(r->count >> 8), (uint8_t)r->what, (uint8_t)(r->what >> 8) };
-
-	if (r->count)
-		buf_add(b, bytes, sizeof bytes);
-	r->count = 0;
-}
-
-void run_add(struct run *r, struct buf *b, uint16_t what)
-{
-	if (r->count && (r->what != what || r->count == UINT16_MAX))
-		run_end(r, b);
-	r->what = what;
-	r->count++;
-}
-
-/* ---- the whole ---- */
 
 static uint64_t since(const struct frame_moment *f, uint64_t t)
 {
@@ -70,19 +46,19 @@ bool frame_put(struct buf *b, const struct model *m, const struct view *v, const
 {
 	size_t n = (size_t)v->area.w * v->area.h;
 	struct unit *unit = malloc(MAX(n, (size_t)1) * sizeof *unit);
-	struct run run = { 0 };
 
 	/* room for the worst, so that nothing below can fail */
-	if (!unit || !buf_reserve(b, FRAME_HEAD + n * ENTRY)) {
+	if (!unit || !buf_reserve(b, FRAME_HEAD + n * RUN)) {
 		free(unit);
 		return false;
 	}
 	put_head((uint8_t *)b->p + b->len, m, v, f);
-	b->len += FRAME_HEAD;
 	units_fill(&v->units, &m->map, v->area, f->now, v->keep, unit);
+	struct run run = { .to = (uint8_t *)b->p + b->len + FRAME_HEAD };
 	for (size_t i = 0; i < n; i++)
-		run_add(&run, b, bits_of(unit[i]));
-	run_end(&run, b);
+		run_add(&run, bits_of(unit[i]));
+	run_end(&run);
+	b->len = (size_t)(run.to - (uint8_t *)b->p);
 	free(unit);
 	return true;
 }

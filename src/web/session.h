@@ -10,6 +10,7 @@
 #include "web/past.h"
 #include "web/query.h"
 #include "web/sieve.h"
+#include "web/tale.h"
 
 #define SESSION_DISKS_MAX 64u
 #define ANSWER_MAX (64u << 20) /* bytes */
@@ -17,6 +18,7 @@
 struct extras {
 	struct past *past;
 	struct deeds deeds;
+	struct tale tale;
 };
 
 struct session {
@@ -25,6 +27,8 @@ struct session {
 	size_t disks;
 	struct marks marks;
 	struct sieves sieves;
+	struct tales tales;
+	const char *disk_name; /* that the first disk is as it is now in; NULL: not known */
 	pthread_mutex_t exporting;
 	atomic_bool ending;    /* set it when answers that take long are to be given up */
 	const struct palette *palette; /* that the page begins with */
@@ -32,8 +36,8 @@ struct session {
 	unsigned cols;         /* 0: the map's choice */
 };
 
-/* s is zeroed.  steps: see marks_init(). */
-int session_init(struct session *s, const char *steps, struct err *e);
+/* s is zeroed.  steps: see marks_init(); story: the program that tells stories, NULL: none is told.  Both borrowed. */
+int session_init(struct session *s, const char *steps, const char *story, struct err *e);
 /* One more; see feed_open() and past_start(). */
 int session_add(struct session *s, const char *path, const uint64_t *size, const struct know_disk *now, struct err *e);
 void session_close(struct session *s);

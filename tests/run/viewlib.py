@@ -2,6 +2,7 @@
 """For the viewer's tests: logs written by hand or at random, a second and plain implementation of the model
 to compare --dump with, and pictures as pixels."""
 import datetime, random, struct, subprocess, zlib
+import rawnbd
 from harness import *
 
 VIEW = os.environ.get('NBDVIEW') or BIN + '/nbdview'
@@ -54,6 +55,25 @@ class Log:
         with open(path, 'w') as f:
             f.writelines(self.text)
         return path
+
+
+def record_file_system(d):
+    """ext4.rec: an ext4 with two files, written in the order of its blocks, then one of the files again; the disk is in fs."""
+    os.mkdir(d + '/tree')
+    for name, byte in (('one', b'1'), ('two', b'2')):
+        with open(f'{d}/tree/{name}', 'wb') as f:
+            f.write(byte * 200000)
+    run('mke2fs', '-q', '-t', 'ext4', '-b', '4096', '-d', d + '/tree', d + '/fs', '16M')
+    with open(d + '/fs', 'rb') as f:
+        image = f.read()
+    with Server('--filter=record', 'memory', '16M', f'recordfile={d}/ext4.rec') as s, rawnbd.up(s.sock) as c:
+        for twice in range(2):
+            for at in range(0, len(image), 4096):
+                block = image[at:at + 4096]
+                if block.strip(b'\0') and (not twice or block == b'2' * 4096):
+                    same(c.write(at, block), 0)
+            same(c.call(rawnbd.FLUSH), 0)
+    return d + '/ext4.rec'
 
 
 def random_log(size, n, seed, age='now', conns=3, longest=200000):

@@ -87,24 +87,6 @@ def make_recording(d):
         same(c.call(rawnbd.FLUSH), 0)
 
 
-def make_file_system(d):
-    """An ext4 with two files, written in the order of its blocks, then one of the files again."""
-    os.mkdir(d + '/tree')
-    for name, byte in (('one', b'1'), ('two', b'2')):
-        with open(f'{d}/tree/{name}', 'wb') as f:
-            f.write(byte * 200000)
-    run('mke2fs', '-q', '-t', 'ext4', '-b', '4096', '-d', d + '/tree', d + '/fs', '16M')
-    with open(d + '/fs', 'rb') as f:
-        image = f.read()
-    with Server('--filter=record', 'memory', '16M', f'recordfile={d}/ext4.rec') as s, rawnbd.up(s.sock) as c:
-        for twice in range(2):
-            for at in range(0, len(image), 4096):
-                block = image[at:at + 4096]
-                if block.strip(b'\0') and (not twice or block == b'2' * 4096):
-                    same(c.write(at, block), 0)
-            same(c.call(rawnbd.FLUSH), 0)
-
-
 def main_of_node():
     node = os.environ.get('NODE') or shutil.which('node')
     chromium = shutil.which('chromium') or shutil.which('google-chrome')
@@ -116,7 +98,7 @@ def main_of_node():
     with temp_dir() as d:
         make_logs(d)
         make_recording(d)
-        make_file_system(d)
+        record_file_system(d)
         env = dict(os.environ, SRC=SRC, FIXTURES=d, BIN=BIN, NODE_MODULES_OF=MODULES, CHROMIUM=chromium,
                    FIREFOX=shutil.which('firefox-esr') or '', HOME=d, SLOWER=str(SLOWER))
         sys.stdout.flush()

@@ -3,7 +3,7 @@
 # tsan
 # timeout: 120
 """The server of the page (nbdview --web) by plain HTTP: what it answers against --dump and the log, and whom it refuses."""
-import base64, gzip, http.client, json, re, signal, socket, struct, subprocess
+import base64, contextlib, gzip, http.client, json, re, signal, socket, struct, subprocess
 from viewlib import *
 
 HAND = f'{SRC}/tests/data/view-hand.log'
@@ -142,8 +142,9 @@ def a_recording_shows_its_bytes_and_takes_marks():
             until('it is there', lambda: w.ask('frame?disk=0&live=1')[0] == 200 and w.frame('disk=0&live=1').totals[1][0] == 1)
             same(w.json('block?disk=0&live=1&at=4096')['hex'], '07' * 4096)
             same(w.json('block?disk=0&event=1&at=4096')['hex'], '00' * 4096)
-            w.get('mark?disk=0&live=1', b'here')
-            until('it is there', lambda: [(m['text'], m['own']) for m in w.json('marks?disk=0')] == [('here', False)])
+            for n, text in ((1, b'here'), (2, b'and here')):
+                marks = w.json('mark?disk=0&live=1', text)
+                same(([m['text'] for m in marks][-1], len(marks), marks[-1]['own']), (text.decode(), n, False), 'the list has it already')
         server.terminate()
         server.wait()
 
@@ -271,6 +272,214 @@ def a_client_that_says_nothing_holds_up_nobody():
             same(w.frame('disk=0&live=1').w, 128)
         for s in idle + [greedy]:
             s.close()
+
+
+def blocks_of(d, path):
+    """As debugfs has them."""
+    return [int(b) for b in run('debugfs', '-R', f'blocks {path}', d + '/fs').out.split()]
+
+
+def runs(data, at, cells):
+    out = []
+    while at < len(data):
+        count, what, _ = struct.unpack_from('<HBB', data, at)
+        out += [what] * count
+        at += 4
+    same(len(out), cells)
+    return out
+
+
+def wait_for(w, what, is_there=lambda a: a['ready']):
+    return until(what, lambda: (lambda a: is_there(a) and a)(w.json(what)))
+
+
+CLASSES = ['nothing', 'table', 'super', 'bitmap', 'inodes', 'journal', 'directory', 'tree', 'data', 'database']
+
+
+def same_structure(w):
+    """structure and overlay, each against the other."""
+    s = wait_for(w, 'structure?disk=0&live=1')
+    assert 'ext4' in s['volumes'][0]['words'] and s['volumes'][0]['len'] == 1 << 24, s['volumes']
+    assert {'journal', 'inodes'} <= {r['class'] for r in s['regions']}, s['regions']
+    data = w.get('overlay?disk=0&live=1')
+    magic, flags, width, height = struct.unpack_from('<4sIII', data)
+    same((magic, flags), (b'BSO1', 0))
+    cells = runs(data, 16, width * height)
+    for r in s['regions']:
+        x, y = r['box'][:2]
+        same(CLASSES[cells[y * width + x]], r['class'], r)
+    part = w.get('overlay?disk=0&live=1&x=8&y=2&w=16&h=3')
+    same(runs(part, 16, 48), [cells[y * width + x] for y in range(2, 5) for x in range(8, 24)])
+    return cells
+
+
+@case
+def what_blocks_are_for_and_the_files_of_a_recording():
+    with temp_dir() as d:
+        rec = record_file_system(d)
+        with Web(rec) as w:
+            cells = same_structure(w)
+            one, two = blocks_of(d, '/one'), blocks_of(d, '/two')
+            same({CLASSES[cells[b]] for b in one + two}, {'data'})
+            b = w.json(f'block?disk=0&live=1&at={two[3] * 4096}')
+            same((b['path'], b['hex'], len(b['history'])), ('/two', '32' * 4096, 2))
+            same(wait_for(w, 'structure?disk=0&event=0&x=0&y=0&w=9&h=9')['regions'], [], 'nothing was there at the beginning')
+            same(w.json('files?disk=0&live=1&like=tw')['files'], ['/two'])
+            k = w.json('filter', json.dumps({'path': '/two', 'ops': ['write']}).encode())
+            f = w.frame(f"disk=0&live=1&filter={k['filter']}")
+            same({f.cells[b] & 7 for b in two}, {1})
+            same({f.cells[b] & 7 for b in one}, {0}, k['words'])
+            assert 2 * len(two) - 1 <= f.totals[1][0] < 2 * len(two) + 20, f.totals # the last block is not full, and written once
+            same(w.ask('filter', b'{"path":"/three"}')[0], 404)
+
+
+@case
+def the_story_is_that_of_the_command():
+    with temp_dir() as d:
+        rec = record_file_system(d)
+        want = json.loads(run(BIN + '/blkscope', 'story', '--json', rec).out)
+        with Web(HAND, rec) as w:
+            got = wait_for(w, 'story?disk=1', lambda a: a['current'])
+            same((got['story']['steps'], got['why']), (want['steps'], ''))
+            session = int(w.json('session')['wall'])
+            same(got['offset'] + session, want['start_ns'], 'on the clock of the page')
+            same(wait_for(w, 'story?disk=0', lambda a: a['current'])['offset'], 0)
+            same(w.ask('story?disk=2')[0], 404)
+            same(w.ask('story?disk=0&t=1')[0], 400)
+        run(VIEW, f'--export={d}/page.html', rec)
+        answers = json.loads(re.search(r'(?s)id="answers">(.*?)</script>', read_file(d + '/page.html'))[1])
+        same(answers['get']['story?disk=0']['story']['steps'], want['steps'])
+        with open(d + '/pipe.log', 'w') as f:
+            f.write('no log\n')
+        with Web(d + '/pipe.log', '1M') as w:
+            same((w.json('story?disk=0')['ready'], w.json('story?disk=0')['story']), (False, None), 'nothing has happened')
+
+
+@case
+def a_disk_that_is_named_tells_what_it_is():
+    with temp_dir() as d:
+        record_file_system(d)
+        two = blocks_of(d, '/two')[0]
+        log = Log(1 << 24)
+        log.request('Write', 0, 4096)
+        path = log.save(d + '/log')
+        with Server('file', d + '/fs') as s:
+            for disk in (d + '/fs', s.uri):
+                with Web(path, f'--disk={disk}') as w:
+                    same_structure(w)
+                    b = wait_for(w, f'block?disk=0&live=1&at={two * 4096}')
+                    same((b['path'], b['hex']), ('/two', '32' * 4096))
+                    assert wait_for(w, 'story?disk=0', lambda a: a['current'])['story']['steps']
+
+
+@case
+def bytes_are_in_an_exported_page_only_when_asked_for():
+    with temp_dir() as d:
+        rec = record_file_system(d)
+        block = blocks_of(d, '/two')[0]
+        for more, want in (([], ''), (['--contents'], '32' * 4096)):
+            run(VIEW, f'--export={d}/page.html', *more, rec)
+            a = json.loads(re.search(r'(?s)id="answers">(.*?)</script>', read_file(d + '/page.html'))[1])
+            blocks = json.loads(gzip.decompress(base64.b64decode(a['blocks'][0]['z'])))
+            same([b['hex'] for b in blocks if b['at'] == block * 4096], [want])
+
+
+def memory_of(pid):
+    return int(re.search(r'VmHWM:\s*(\d+)', read_file(f'/proc/{pid}/status'))[1]) << 10
+
+
+@case
+def a_long_recording_takes_little_memory():
+    with temp_dir() as d:
+        log = Log(1 << 28)
+        for n in range(100000):
+            log.request('Write' if n % 3 else 'Read', n * 7919 % 65536 * 4096, 4096, us=7)
+        path = log.save(d + '/log')
+        run(BIN + '/blkscope', 'convert', '--to=recording', path, d + '/rec')
+        with Web(d + '/rec') as w:
+            f = w.frame('disk=0&live=1')
+            same((f.totals[1][0], f.totals[0][0]), (66666, 33334))
+            for n in (7, 3, 1, 6):
+                w.frame(f'disk=0&event={n * 25000}')
+            wait_for(w, 'block?disk=0&live=1&at=0')
+            wait_for(w, 'story?disk=0', lambda a: a['current'])
+            used = memory_of(w.p.pid)
+            assert MODE != 'plain' or used < 100 << 20, f'{used >> 20} MiB'
+
+
+# ---- hostile clients ----
+
+def said(s):
+    """All that comes until the server hangs up; what was sent in vain may cost the end of it."""
+    data = b''
+    try:
+        while more := s.recv(65536):
+            data += more
+    except ConnectionError:
+        pass
+    return data
+
+
+def send_all(s, data):
+    try:
+        s.sendall(data)
+    except OSError:
+        pass
+
+
+@case
+def clients_that_send_byte_by_byte_get_their_answers():
+    with Web(HAND) as w:
+        text = f'GET {w.token}marks?disk=0 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'.encode()
+        slow = [socket.create_connection(('127.0.0.1', w.port), timeout=60) for _ in range(30)]
+        for i in range(len(text)):
+            for s in slow:
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                s.sendall(text[i:i + 1])
+            if i % 20 == 0:
+                same(w.frame('disk=0&live=1').w, 128)
+        for s in slow:
+            data = said(s)
+            assert data.startswith(b'HTTP/1.1 200') and data.endswith(b'[]\n'), data
+            s.close()
+
+
+@case
+def what_is_too_long_is_refused_and_kept_by_nobody():
+    with Web(HAND) as w:
+        start = f'POST {w.token}filter HTTP/1.1\r\nHost: localhost\r\n'.encode()
+        get = f'GET {w.token}session HTTP/1.1\r\nHost: localhost\r\n'.encode()
+        for name, data in (('a header', get + b'X: ' + b'x' * 100000 + b'\r\n\r\n'), ('headers', get + b'X: y\r\n' * 20000 + b'\r\n'),
+                           ('an address', b'GET /' + b'a' * 100000 + b' HTTP/1.1\r\n\r\n'),
+                           ('a body', start + b'Content-Length: 9999999999\r\n\r\n' + b'{' * 3000000),
+                           ('chunks', start + b'Transfer-Encoding: chunked\r\n\r\n' + b'fff\r\n' + b'[' * 4095 + b'\r\n' + b'0' * 99999)):
+            with socket.create_connection(('127.0.0.1', w.port), timeout=60) as s:
+                send_all(s, data)
+                with contextlib.suppress(OSError): # it may have hung up already
+                    s.shutdown(socket.SHUT_WR)
+                answer = said(s)
+                assert not answer.startswith(b'HTTP/1.1 2'), (name, answer[:200])
+            same(w.frame('disk=0&live=1').w, 128, name)
+        used = memory_of(w.p.pid)
+        assert MODE != 'plain' or used < 100 << 20, f'{used >> 20} MiB'
+
+
+@case
+def more_clients_than_are_served_hold_up_nobody_for_good():
+    with Web(HAND) as w:
+        crowd = [socket.create_connection(('127.0.0.1', w.port), timeout=60) for _ in range(100)]
+        for s in crowd: # each asks for much and reads nothing of it
+            send_all(s, f'GET {w.token}frame?disk=0&zoom=9&w=2048&h=1024 HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode() * 3)
+        for s in crowd:
+            s.close()
+        until('there is room again', lambda: answers(w))
+
+
+def answers(w):
+    try:
+        return w.ask('marks?disk=0')[0] == 200
+    except OSError:
+        return False
 
 
 @case

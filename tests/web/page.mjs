@@ -135,6 +135,50 @@ test('a_filter_shows_only_what_it_says', () =>
 		]);
 	}));
 
+test('a_filter_that_the_server_has_forgotten_is_set_again', () =>
+	withPage(`${DIR}/random.log`, {}, async (page, server) => {
+		await goTo(page, 100);
+		await page.keyboard.press('f');
+		for (const op of ['read', 'write', 'zero', 'flush']) await page.uncheck(`#filter input[value=${op}]`);
+		await page.click('#filter button.primary');
+		await page.waitForSelector('#filter-chip:not([hidden])');
+		await settled(page);
+		const id = await page.evaluate(() => blkscope.see.filter.id),
+			few = (await painted(page)).units;
+		for (let i = 0; i < 4; i++)
+			// only so many are kept: those of others take its place
+			same((await page.request.post(`${server.url}filter`, { data: '{"ops":["read"]}' })).status(), 200);
+		same((await page.request.get(`${server.url}frame?disk=0&filter=${id}`)).status(), 410);
+		await goTo(page, 0);
+		await until('a new number', () => page.evaluate((old) => blkscope.see.filter?.id > old, id));
+		await goTo(page, 100);
+		same(await page.isVisible('#filter-chip'), true, 'it is still told');
+		await until('the same as before', async () => JSON.stringify((await painted(page)).units) === JSON.stringify(few));
+	}));
+
+test('a_picture_that_is_on_its_way_says_so', () =>
+	withPage(`${DIR}/random.log`, {}, async (page) => {
+		// the server is as slow as for a file of hours: flag 1, twice, then the picture
+		let behind = 2;
+		await page.route('**/frame?*', async (route) => {
+			const answer = await route.fetch(),
+				body = await answer.body();
+			if (behind-- > 0) body[4] |= 1;
+			await route.fulfill({ response: answer, body });
+		});
+		const said = page.evaluate(
+			() =>
+				new Promise((r) => {
+					const wait = blkscope.maps[0].wait;
+					new MutationObserver(() => !wait.hidden && r(wait.textContent)).observe(wait, { attributes: true });
+				}),
+		);
+		await page.keyboard.press('Home');
+		same(await said, 'getting there');
+		await settled(page);
+		same(await page.evaluate(() => blkscope.maps[0].wait.hidden), true, 'and is there');
+	}));
+
 test('colours_follow_the_system_and_can_be_chosen', () =>
 	withPage(`${DIR}/small.log`, { colorScheme: 'light' }, async (page) => {
 		const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -203,6 +247,39 @@ test('the_exported_page_opens_without_a_server', async () => {
 	await page.mouse.move(at.x, at.y);
 	await until('the panel', async () => /written by/.test(await page.textContent('#block-state')));
 	same(await page.isVisible('#open-filter'), false, 'no filter without a server');
+	same(page.wrong, []);
+	await page.context().close();
+});
+
+test('a_story_is_told_whose_sentences_go_to_their_events', async () => {
+	const saved = `${DIR}/story.html`,
+		texts = (page) => page.locator('#story-list .what').allTextContents();
+	let told = null;
+	await withPage(`${DIR}/ext4.rec`, {}, async (page, server) => {
+		await page.waitForSelector('#story:not([hidden])');
+		told = await texts(page);
+		check(told.length > 3 && told.some((s) => /inode table|journal/.test(s)), told.join('\n'));
+		const answer = await (await page.request.get(`${server.url}story?disk=0`)).json(),
+			all = answer.story.steps.flatMap((s) => s.sentences);
+		same([answer.ready, answer.current, all.map((s) => s.text)], [true, true, told]);
+		await page.keyboard.press('Home');
+		await settled(page);
+		same(await page.evaluate(() => blkscope.maps[0].frame.events < 5), true, 'nearly nothing has happened');
+		const one = all.findIndex((s) => s.last_event > s.first_event && s.last_event < answer.story.events - 2);
+		await page.locator('#story-list button').nth(one).click();
+		await settled(page);
+		check(await page.evaluate((n) => blkscope.maps[0].frame.events >= n, all[one].last_event), 'what it tells of is seen');
+		same(await page.locator('#story-list .now .what').textContent(), told[one], 'it is the one that is shown');
+		const link = await page.getAttribute('#export-page', 'href');
+		writeFileSync(saved, await (await page.request.get(server.url + link)).body());
+	});
+	const page = await openPage(`file://${saved}`);
+	await page.waitForSelector('#story:not([hidden])');
+	same(await texts(page), told, 'the exported page tells it, too');
+	await page.keyboard.press('Home');
+	await page.locator('#story-list button').last().click();
+	await settled(page);
+	check(await page.evaluate(() => blkscope.see.t > 0), 'and goes there');
 	same(page.wrong, []);
 	await page.context().close();
 });

@@ -137,14 +137,45 @@ export function nextTheme() {
 
 /* --- marks and the story --- */
 
-let sentences = [];
+let sentences = [],
+	storyEvents = -1, /* of which the list tells */
+	storyLater = 0,
+	gone = null; /* the entry that was gone to last */
 
+/* The story of the disk, each sentence at the moment when all that it tells of had happened; of a file that grows it is asked for
+ * from time to time. */
 export async function askStory() {
+	const disk = see.disk;
+	let a = null;
+	clearTimeout(storyLater);
+	storyLater = 0;
 	try {
-		sentences = (await ask('story', { disk: see.disk })).sentences || [];
+		a = await ask('story', { disk });
 	} catch {
-		sentences = [];
+		/* an exported page without one, or no server: no list */
 	}
+	if (disk !== see.disk) return; /* that one was asked for, too */
+	tellStory(a);
+	if (a && !answers && !(a.ready && a.current)) askStoryIn(a.ready ? 3000 : 250);
+}
+
+function askStoryIn(ms) {
+	if (!storyLater) storyLater = setTimeout(askStory, ms);
+}
+
+function tellStory(a) {
+	const story = a?.ready ? a.story : null;
+	if (story && story.events === storyEvents) return;
+	storyEvents = story ? story.events : -1;
+	const nameOf = (step) => step.name || (step.end ? 'At the end' : '');
+	sentences = (story?.steps || []).flatMap((step) =>
+		step.sentences.map((s, i) => ({
+			t: s.end_ns + a.offset,
+			text: s.text,
+			head: i ? '' : nameOf(step),
+			about: s.last_event > s.first_event ? `events ${s.first_event} to ${s.last_event}` : `event ${s.first_event}`,
+		})),
+	);
 	byId('story').hidden = !sentences.length;
 	fillList(
 		byId('story-list'),
@@ -160,18 +191,20 @@ function fillList(list, items, text, go) {
 		...items.map((item) => {
 			const b = make('button', 'jump', make('span', 'when', timeWords(item.t, digits)), make('span', 'what', text(item)));
 			b.type = 'button';
+			b.title = item.about || '';
 			b.addEventListener('click', () => {
 				see.way = 0;
+				gone = item;
 				go(item);
 				changed('motion');
 			});
-			return make('li', '', b);
+			return make('li', '', ...(item.head ? [make('h3', '', item.head)] : []), b);
 		}),
 	);
 	tellLists();
 }
 
-/* The entry that the moment lies in. */
+/* The entry that the moment lies in; the one that was clicked, where several end at once. */
 function tellLists() {
 	for (const [id, items] of [
 		['marks-list', books.marks],
@@ -179,6 +212,7 @@ function tellLists() {
 	]) {
 		let i = -1;
 		items.forEach((item, n) => (i = item.t <= see.t ? n : i));
+		if (gone && gone.t === see.t && items.includes(gone)) i = items.indexOf(gone);
 		[...byId(id).children].forEach((li, n) => {
 			const now = n === i && items[n];
 			if (now && !li.classList.contains('now')) {
@@ -267,7 +301,11 @@ export function makeControls() {
 			(m) => goTo(m.t),
 		);
 	});
-	on('disk', askStory);
+	on('disk', () => {
+		tellStory(null);
+		askStory();
+	});
+	if (!answers) on('length', () => askStoryIn(3000));
 	on('told', () =>
 		saySoon(
 			() => `${see.live ? 'live, ' : ''}${spokenTime(see.t)}${markBefore(see.t) ? `, ${markBefore(see.t).text}` : ''}`,

@@ -5,7 +5,7 @@ import { advance, changed, follows, see, speedFor } from './see.js';
 import { makeMaps, maps } from './maps.js';
 import { tickTime } from './time.js';
 import { makePanel, tickPanel } from './panel.js';
-import { askStory, makeControls, setOrder } from './controls.js';
+import { makeControls, setOrder } from './controls.js';
 import { makeDialogs } from './dialogs.js';
 import { makeKeys } from './keys.js';
 
@@ -47,7 +47,6 @@ async function start() {
 	makeDialogs();
 	makeKeys();
 	see.t = see.length;
-	askStory();
 	if (see.order !== 'row') setOrder(see.order);
 	for (const what of ['motion', 't', 'disk', 'view']) changed(what);
 	document.documentElement.classList.add('ready');
