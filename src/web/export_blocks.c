@@ -72,10 +72,12 @@ static void note(void *arg, const struct event *ev, const struct outcome *out)
 static int collect(const struct export_disk *x, struct book *b, struct play *p, struct err *e)
 {
 	b->play = p;
-	if (play_to_event(p, 0, PLAY_ALL, e) < 0 || !p->has_model)
+	if (play_to_event(p, 0, PLAY_ALL, e) < 0)
 		return -1;
+	if (!p->has_model)
+		return err_set(e, "nothing is known of the disk any more");
 	b->cells = p->model.map.cells;
-	b->cell = malloc(MAX(b->cells, 1u) * sizeof *b->cell);
+	b->cell = calloc(MAX(b->cells, 1u), sizeof *b->cell);
 	b->deed = malloc(EXPORT_DEEDS * sizeof *b->deed);
 	if (!b->cell || !b->deed)
 		return err_set(e, "out of memory");

@@ -56,7 +56,7 @@ static void round_trip(const char *p, size_t n)
 	MUST(json_bytes(&b, p, n));
 	for (size_t i = 0; i < b.len; i++)
 		MUST((unsigned char)b.p[i] >= 0x20 && b.p[i] != 0x7f && b.p[i] != '<');
-	for (size_t i = 0, len; i < n && whole; i += len)
+	for (size_t i = 0, len = 1; i < n && whole; i += len)
 		whole = p[i] && (len = utf8_len(p + i, n - i));
 	struct json_in j = { .p = b.p, .end = b.p + b.len };
 	json_text(&j, back, sizeof back);
