@@ -129,7 +129,7 @@ void tales_ask(struct tales *t, struct tale *of, struct feed *d, const char *dis
 	*ready = any && of->restarts == restarts;
 	*current = *ready && of->events == events;
 	/* a session that goes on is told again and again, the more seldom the longer that takes */
-	bool rested = !any || monotonic_ns() - of->ended > MAX(TALE_REST, 5 * of->took);
+	bool rested = !any || monotonic_ns() - of->ended > MAX(TALE_REST, 10 * of->took);
 	if (!t->pid && whole && !*current && rested) {
 		t->next = (struct tale){ .events = events, .restarts = restarts };
 		begin(t, of, d->path, disk);

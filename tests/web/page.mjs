@@ -287,7 +287,8 @@ test('a_story_is_told_whose_sentences_go_to_their_events', async () => {
 test('everything_can_be_reached_by_keyboard', () =>
 	withPage(`${DIR}/small.log`, {}, async (page) => {
 		const reached = new Set();
-		for (let i = 0; i < 60; i++) {
+		await page.waitForSelector('#story:not([hidden])'); // it comes when it is told
+		for (let i = 0; i < 120; i++) {
 			await page.keyboard.press('Tab');
 			const now = await page.evaluate(() => {
 				const e = document.activeElement,

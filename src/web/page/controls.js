@@ -156,7 +156,7 @@ export async function askStory() {
 	}
 	if (disk !== see.disk) return; /* that one was asked for, too */
 	tellStory(a);
-	if (a && !answers && !(a.ready && a.current)) askStoryIn(a.ready ? 3000 : 250);
+	if (a && !answers && !(a.ready && a.current)) askStoryIn(a.ready ? 3000 : 500);
 }
 
 function askStoryIn(ms) {
