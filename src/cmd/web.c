@@ -152,7 +152,8 @@ static int serve(struct command *c, const sigset_t *end, struct err *e)
 static int run(struct command *c, char **files, const sigset_t *end, struct err *e)
 {
 	char story[PATH_MAX + 64];
-	int r = session_init(&c->session, c->steps, find_command("story", story, sizeof story), e) == 0 && open_disks(c, files, e) == 0 ? 0 : -1;
+	const char *teller = find_command("story", story, sizeof story);
+	int r = session_init(&c->session, c->steps, teller, e) == 0 && open_disks(c, files, e) == 0 ? 0 : -1;
 
 	if (c->page)
 		pthread_sigmask(SIG_UNBLOCK, end, NULL);
