@@ -88,10 +88,17 @@ static void name_system(struct ext *x, const struct inode *in)
 			know_file_name(x->b, in->file, KNOW_NO_FILE, names[i].name, strlen(names[i].name));
 }
 
+/* Bytes of the disk. */
+static uint64_t place(const struct ext *x, uint32_t ino)
+{
+	uint32_t group = (ino - 1) / x->s.inodes_per_group, i = (ino - 1) % x->s.inodes_per_group;
+	return x->off + x->group[group].inode_table * x->s.block + (uint64_t)i * x->s.inode_size;
+}
+
 static void add_file(struct ext *x, struct inode *in)
 {
 	struct know_file f = { .inode = in->ino, .size = size_of(in->raw), .parent = KNOW_NO_FILE, .volume = (uint16_t)x->volume,
-		.type = (uint8_t)in->type };
+		.type = (uint8_t)in->type, .inode_at = place(x, in->ino) };
 	bool orphan = !in->dead && links_of(in->raw) == 0 && in->type != KNOW_SYSTEM;
 
 	f.flags = in->dead || orphan ? KNOW_DELETED : 0;

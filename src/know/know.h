@@ -143,6 +143,7 @@ enum know_file_type { KNOW_REGULAR, KNOW_DIR, KNOW_LINK, KNOW_SYSTEM };
 struct know_file {
 	uint64_t inode;       /* or what stands for it; 0: has none */
 	uint64_t size;        /* bytes */
+	uint64_t inode_at;    /* bytes of the disk: where its inode is; 0: has none, or it is not known */
 	uint32_t parent;      /* index of a directory, or KNOW_NO_FILE: the root, or not known */
 	uint32_t name;        /* place in the map's names; 0: not known; the root's is "/".  Bytes as on the disk, not always UTF-8 */
 	uint16_t volume;

@@ -58,13 +58,21 @@ static bool keep(struct xfs *x, uint64_t number, uint32_t file, bool dir)
 	return true;
 }
 
+/* Bytes of the disk. */
+static uint64_t place(const struct xfs *x, uint64_t number)
+{
+	uint64_t block = number >> x->per_block_log, ag = block >> x->ag_log, in_block = number & ((1u << x->per_block_log) - 1);
+	return know_volume(x->b, x->volume)->off + xfs_at(x, (uint32_t)ag, (uint32_t)(block & ((1ull << x->ag_log) - 1))) +
+		(in_block << x->inode_log);
+}
+
 static void one_inode(struct xfs *x, uint64_t number, const uint8_t *inode)
 {
 	unsigned mode = get_be16(inode + I_MODE), type = mode & S_IFMT;
 	uint32_t links = inode[I_VERSION] == 1 ? get_be16(inode + I_OLD_LINKS) : get_be32(inode + I_LINKS);
 	struct know_file file = { .inode = number, .size = get_be64(inode + I_SIZE), .parent = KNOW_NO_FILE, .volume = (uint16_t)x->volume,
 		.type = type == S_IFDIR ? KNOW_DIR : type == S_IFLNK ? KNOW_LINK : type == S_IFREG ? KNOW_REGULAR : KNOW_SYSTEM,
-		.flags = links ? 0 : KNOW_DELETED };
+		.flags = links ? 0 : KNOW_DELETED, .inode_at = place(x, number) };
 	struct owner o = { .kind = type == S_IFDIR ? KNOW_DIRECTORY : type == S_IFLNK ? KNOW_SYMLINK : KNOW_FILE_DATA,
 		.flags = links ? 0 : KNOW_DELETED };
 	bool root = number == x->root;

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "web/answers.h"
 #include "base/json.h"
+#include "base/util.h"
+#include "web/answers.h"
 #include "web/wish.h"
 
 #define FILES_MAX 50u
@@ -31,13 +32,28 @@ static bool is_file(const struct know_map *m, uint32_t file, const char *path)
 	return strcmp(know_path(m, file, text, sizeof text), path) == 0;
 }
 
+/* Its metadata is seen, too: the block that its inode is in, which others share, and the directory that names it. */
+static bool add_inode(struct filter *f, const struct know_map *m, const struct know_file *file)
+{
+	uint64_t block = MAX(m->volume[file->volume].block, 512u), off = m->volume[file->volume].off;
+
+	return !file->inode_at || file->inode_at < off || filter_add_range(f, file->inode_at - (file->inode_at - off) % block, block);
+}
+
 static bool add_file(struct filter *f, const struct know_map *m, const char *path, size_t *found)
 {
 	uint8_t *is = calloc(1, m->files + 1);
 	bool ok = is;
 
-	for (size_t i = 0; is && i < m->files; i++)
-		*found += is[i] = is_file(m, (uint32_t)i, path);
+	for (size_t i = 0; ok && i < m->files; i++) {
+		if (!is_file(m, (uint32_t)i, path))
+			continue;
+		is[i] = 1;
+		++*found;
+		if (m->file[i].parent < m->files)
+			is[m->file[i].parent] = 1;
+		ok = add_inode(f, m, &m->file[i]);
+	}
 	for (size_t i = 0; ok && *found && i < m->regions; i++)
 		if (m->region[i].file != KNOW_NO_FILE && is[m->region[i].file])
 			ok = filter_add_range(f, m->region[i].off, m->region[i].len);
