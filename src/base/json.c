@@ -20,13 +20,13 @@ static void put_char(struct buf *b, const char *p, unsigned len)
 bool json_bytes(struct buf *b, const char *text, size_t n)
 {
 	buf_add(b, "\"", 1);
-	for (const char *p = text, *end = text + n; p < end;) {
-		unsigned len = utf8_len(p, (size_t)(end - p));
+	for (size_t i = 0; i < n;) {
+		unsigned len = utf8_len(text + i, n - i);
 		if (len)
-			put_char(b, p, len);
+			put_char(b, text + i, len);
 		else
 			buf_add(b, "\\ufffd", 6);
-		p += MAX(len, 1u);
+		i += MAX(len, 1u);
 	}
 	return buf_add(b, "\"", 1);
 }
