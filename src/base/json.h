@@ -4,7 +4,7 @@
 #pragma once
 #include "base/buf.h"
 
-/* A string in quotes (text may be NULL when n is 0).  Each byte that is not UTF-8 becomes U+FFFD; control characters and '<' are escaped, so that it does nothing to a
- * terminal, and in a script of a page does not end it. */
+/* A string in quotes; text may be NULL when n is 0.  Each byte that is not UTF-8 becomes U+FFFD; control characters and '<' are escaped,
+ * so that it does nothing to a terminal, and in a script of a page does not end it. */
 bool json_bytes(struct buf *b, const char *text, size_t n);
 bool json_string(struct buf *b, const char *text);
