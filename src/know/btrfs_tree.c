@@ -10,20 +10,15 @@
 enum {
 	N_FSID = 32, N_AT = 48, N_ITEMS = 96, N_LEVEL = 100, N_LEN = 101, SUM_LEN = 32,
 	KEY = 17, ITEM = 25, I_OFFSET = 17, I_SIZE = 21, POINTER = 33, P_AT = 17,
-	COMPLAINTS = 20,
 };
 
 void btrfs_complain(struct btrfs *f, const char *fmt, ...)
 {
-	char line[200];
 	va_list args;
 
-	if (f->complaints++ >= COMPLAINTS)
-		return;
 	va_start(args, fmt);
-	vsnprintf(line, sizeof line, fmt, args);
+	know_complain(f->b, f->volume, &f->complaints, fmt, args);
 	va_end(args);
-	know_note(f->b, f->volume, "%s%s", line, f->complaints == COMPLAINTS ? "; there is more of that kind, left out here" : "");
 }
 
 struct btrfs_key btrfs_key(const uint8_t *p)

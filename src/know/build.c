@@ -10,20 +10,26 @@
 
 /* --- bounds --- */
 
-bool know_room(struct know_build *b, void *array, size_t *room, size_t used, size_t max, size_t size)
+bool know_grow(void *array, size_t *room, size_t used, size_t max, size_t size)
 {
 	void **p = array;
 	if (used < *room)
 		return true;
 	size_t more = MIN(MAX(*room * 2, (size_t)64), max);
 	void *q = used < more ? realloc(*p, more * size) : NULL;
-	if (!q) {
-		b->no_memory |= used < more;
+	if (!q)
 		return false;
-	}
 	*p = q;
 	*room = more;
 	return true;
+}
+
+bool know_room(struct know_build *b, void *array, size_t *room, size_t used, size_t max, size_t size)
+{
+	if (know_grow(array, room, used, max, size))
+		return true;
+	b->no_memory |= used < max;
+	return false;
 }
 
 bool know_ask(struct know_build *b)
@@ -66,6 +72,17 @@ void know_note(struct know_build *b, unsigned volume, const char *fmt, ...)
 	b->map->notes = more;
 	b->notes_len += (size_t)snprintf(more + b->notes_len, room, "%s%s%s\n", who, *who ? ": " : "", line);
 	b->notes++;
+}
+
+void know_complain(struct know_build *b, unsigned volume, unsigned *complaints, const char *fmt, va_list args)
+{
+	enum { COMPLAINTS = 20 };
+	char line[200];
+
+	if ((*complaints)++ >= COMPLAINTS)
+		return;
+	vsnprintf(line, sizeof line, fmt, args);
+	know_note(b, volume, "%s%s", line, *complaints == COMPLAINTS ? "; there is more of that kind, left out here" : "");
 }
 
 /* --- volumes --- */

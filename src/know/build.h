@@ -6,6 +6,7 @@
  * that claim the same byte: the first stays, and a note tells of it.
  * Without memory, or when a bound is reached, adding does nothing more and the build remembers why: no decoder needs to check. */
 #pragma once
+#include <stdarg.h>
 #include "know/know.h"
 
 struct know_build;
@@ -35,6 +36,9 @@ int know_read(struct know_build *b, unsigned volume, uint64_t off, size_t len, v
 const void *know_peek(struct know_build *b, unsigned volume, uint64_t off, size_t len);
 bool know_stopped(const struct know_build *b); /* give up: no memory, a bound, or the person said so */
 
+/* Room for one more in an array of *room elements, at most max; false: there is none. */
+bool know_grow(void *array, size_t *room, size_t used, size_t max, size_t size);
+
 /* r->off is relative to the volume; r->volume and cutting it to the volume are seen to.  r->home is taken as it is. */
 void know_add(struct know_build *b, unsigned volume, enum know_layer layer, const struct know_region *r);
 /* Short for most: no number, home or file. */
@@ -49,6 +53,9 @@ const char *know_name(const struct know_build *b, uint32_t file); /* "" when it 
 void know_file_name(struct know_build *b, uint32_t file, uint32_t parent, const void *name, size_t name_len);
 
 __attribute__((format(printf, 3, 4))) void know_note(struct know_build *b, unsigned volume, const char *fmt, ...);
+/* A note, as long as there are few of its sort, which *complaints counts; the last one says that there is more. */
+__attribute__((format(printf, 4, 0))) void know_complain(struct know_build *b, unsigned volume, unsigned *complaints, const char *fmt,
+	va_list args);
 
 /* Text as it stands on a disk, for a volume's name: what is not printable becomes '?'.  utf16: little-endian, len in bytes. */
 void know_text(char *to, size_t room, const void *from, size_t len, bool utf16);

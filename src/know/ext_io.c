@@ -92,22 +92,12 @@ bool ext_inode_read(struct ext *x, uint32_t ino, uint8_t *to)
 
 bool ext_room(struct ext *x, void *array, size_t *room, size_t used, size_t max, size_t size)
 {
-	void **p = array;
-
-	if (used < *room)
+	if (know_grow(array, room, used, max, size))
 		return true;
-	size_t more = MIN(MAX(*room * 2, (size_t)64), max);
-	void *q = used < more ? realloc(*p, more * size) : NULL;
-	if (!q) {
-		if (!x->full)
-			know_note(x->b, x->volume,
-				"too much to keep in mind: some of its directories, journal or deleted files is left out");
-		x->full = true;
-		return false;
-	}
-	*p = q;
-	*room = more;
-	return true;
+	if (!x->full)
+		know_note(x->b, x->volume, "too much to keep in mind: some of its directories, journal or deleted files is left out");
+	x->full = true;
+	return false;
 }
 
 uint32_t ext_file(const struct ext *x, uint32_t ino)

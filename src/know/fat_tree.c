@@ -8,19 +8,13 @@
 #include "base/util.h"
 #include "know/fat.h"
 
-enum { COMPLAINTS = 20 };
-
 void fat_complain(struct fat *f, const char *fmt, ...)
 {
-	char line[200];
 	va_list args;
 
-	if (f->complaints++ >= COMPLAINTS)
-		return;
 	va_start(args, fmt);
-	vsnprintf(line, sizeof line, fmt, args);
+	know_complain(f->b, f->volume, &f->complaints, fmt, args);
 	va_end(args);
-	know_note(f->b, f->volume, "%s%s", line, f->complaints == COMPLAINTS ? "; there is more of that kind, left out here" : "");
 }
 
 bool fat_begin(struct fat *f)

@@ -14,21 +14,16 @@ enum {
 	I_FORMAT = 5, I_EXTENTS = 76, I_ATTR_EXTENTS = 80, I_FORK_OFF = 82, I_ATTR_FORMAT = 83, I_FLAGS2 = 120, I_BIG_EXTENTS = 24,
 	I_LEN = 100, I_LEN5 = 176,
 	FORMAT_EXTENTS = 2, FORMAT_BTREE = 3, FLAG2_NREXT64 = 1 << 4,
-	COMPLAINTS = 20,
 };
 static const uint32_t bmap_magic = 0x424d4150, bmap_magic5 = 0x424d4133; /* "BMAP", "BMA3" */
 
 void xfs_complain(struct xfs *x, const char *fmt, ...)
 {
-	char line[200];
 	va_list args;
 
-	if (x->complaints++ >= COMPLAINTS)
-		return;
 	va_start(args, fmt);
-	vsnprintf(line, sizeof line, fmt, args);
+	know_complain(x->b, x->volume, &x->complaints, fmt, args);
 	va_end(args);
-	know_note(x->b, x->volume, "%s%s", line, x->complaints == COMPLAINTS ? "; there is more of that kind, left out here" : "");
 }
 
 bool xfs_crc(const uint8_t *p, size_t n, size_t at)

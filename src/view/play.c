@@ -412,6 +412,15 @@ int play_take_over(struct play *p, const struct play *ahead, struct err *e)
 	return 0;
 }
 
+const char *play_missing(const struct play *p)
+{
+	if (p->tape.fd < 0)
+		return "waiting for the file";
+	if (p->size_known)
+		return "waiting for the first request";
+	return p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
+}
+
 bool play_torn(const struct play *p)
 {
 	if (p->tape.is_rec)

@@ -96,6 +96,8 @@ int play_to_event(struct play *p, uint64_t n, uint64_t max, struct err *e);
 void play_rewind(struct play *p);
 #define PLAY_ALL UINT64_MAX
 
+/* While there is no model: what is waited for, in words. */
+const char *play_missing(const struct play *p);
 /* Does the file end in the midst of a line or a chunk? */
 bool play_torn(const struct play *p);
 /* Events of a recording that the model has taken, as they are numbered there; 0: of a log. */

@@ -146,15 +146,6 @@ struct scene ui_scene(struct ui *u, char *text, size_t room)
 	return s;
 }
 
-static const char *missing(const struct play *p)
-{
-	if (p->tape.fd < 0)
-		return "waiting for the file";
-	if (p->size_known)
-		return "waiting for the first request";
-	return p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
-}
-
 static void show(struct ui *u)
 {
 	char text[64];
@@ -163,7 +154,7 @@ static void show(struct ui *u)
 	if (u->p->has_model && u->p->events)
 		paint_screen(&u->canvas, &u->p->model, &s);
 	else
-		paint_waiting(&u->canvas, &s, missing(u->p));
+		paint_waiting(&u->canvas, &s, play_missing(u->p));
 	SDL_UpdateTexture(u->texture, NULL, u->canvas.px, u->canvas.w * 3);
 	SDL_RenderClear(u->renderer);
 	SDL_RenderCopy(u->renderer, u->texture, NULL, NULL);

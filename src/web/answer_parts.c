@@ -55,22 +55,39 @@ static bool put_overlay(struct buf *b, const struct units *u, struct area area, 
 	return true;
 }
 
-void answer_overlay(struct session *s, const struct ask *q, struct answer *a)
-{
-	struct feed *d = answer_feed(s, q, a);
-	struct past *past = d ? s->extra[q->query->n[Q_DISK]].past : NULL;
-	struct moment m = answer_moment(s, q);
-	struct err e = { 0 };
+/* What both are made of. */
+struct seen_parts {
 	struct units u;
 	struct area area;
+	struct past *past;
+	struct known *k;     /* to be given back; NULL: none yet, or there cannot be one, as e says */
 	bool ready;
+	struct err e;
+};
 
-	if (!d || !find_grid(d, q->query, &u, &area, a))
+/* False: the answer says why. */
+static bool see_parts(struct session *s, const struct ask *q, struct seen_parts *p, struct answer *a)
+{
+	struct feed *d = answer_feed(s, q, a);
+	struct moment m = answer_moment(s, q);
+
+	*p = (struct seen_parts){ 0 };
+	if (!d || !find_grid(d, q->query, &p->u, &p->area, a))
+		return false;
+	p->past = s->extra[q->query->n[Q_DISK]].past;
+	p->k = past_map(p->past, &m, &p->ready, &p->e);
+	return true;
+}
+
+void answer_overlay(struct session *s, const struct ask *q, struct answer *a)
+{
+	struct seen_parts p;
+
+	if (!see_parts(s, q, &p, a))
 		return;
-	struct known *k = past_map(past, &m, &ready, &e);
-	if (!put_overlay(&a->body, &u, area, k ? k->map : NULL, ready ? 0 : FRAME_NOT_YET))
+	if (!put_overlay(&a->body, &p.u, p.area, p.k ? p.k->map : NULL, p.ready ? 0 : FRAME_NOT_YET))
 		answer_error(a, 503, "out of memory");
-	past_give_back(past, k);
+	past_give_back(p.past, p.k);
 }
 
 /* ---- structure ---- */
@@ -141,22 +158,16 @@ static void put_structure(struct buf *b, const struct units *u, struct area area
 
 void answer_structure(struct session *s, const struct ask *q, struct answer *a)
 {
-	struct feed *d = answer_feed(s, q, a);
-	struct past *past = d ? s->extra[q->query->n[Q_DISK]].past : NULL;
-	struct moment m = answer_moment(s, q);
-	struct err e = { 0 };
-	struct units u;
-	struct area area;
-	bool ready;
+	struct seen_parts p;
 
-	if (!d || !find_grid(d, q->query, &u, &area, a))
+	if (!see_parts(s, q, &p, a))
 		return;
-	struct known *k = past_map(past, &m, &ready, &e);
-	if (e.msg[0])
-		strncat(e.msg, "\n", sizeof e.msg - strlen(e.msg) - 1);
+	char *why = p.e.msg;
+	if (*why)
+		strncat(why, "\n", sizeof p.e.msg - strlen(why) - 1);
 	/* what cannot be had at all is not asked for again */
-	put_structure(&a->body, &u, area, k ? k->map : NULL, q->query->n[Q_T], ready || (!k && e.msg[0]), e.msg);
-	past_give_back(past, k);
+	put_structure(&a->body, &p.u, p.area, p.k ? p.k->map : NULL, q->query->n[Q_T], p.ready || (!p.k && *why), why);
+	past_give_back(p.past, p.k);
 	if (!a->body.len)
 		answer_error(a, 503, "out of memory");
 }

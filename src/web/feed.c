@@ -214,15 +214,6 @@ static int see_live(struct feed *d, struct seen *s, struct err *e)
 	return 0;
 }
 
-static const char *missing(const struct play *p)
-{
-	if (p->tape.fd < 0)
-		return "waiting for the file";
-	if (p->size_known)
-		return "waiting for the first request";
-	return p->tape.is_rec ? "waiting for a client, or give SIZE" : "waiting for a Connect line, or give SIZE";
-}
-
 int feed_see(struct feed *d, const struct moment *m, struct seen *s, struct err *e)
 {
 	*s = (struct seen){ 0 };
@@ -240,5 +231,5 @@ int feed_see(struct feed *d, const struct moment *m, struct seen *s, struct err 
 		s->not_yet = more > 0 || (!d->whole && (m->kind == MOMENT_TIME ? m->at > p->end : m->at > p->events));
 		s->now = s->not_yet || m->kind == MOMENT_EVENT ? (p->has_model ? p->model.last : 0) : m->at;
 	}
-	return s->model ? 0 : err_set(e, "%s: %s", d->name, missing(&d->ahead));
+	return s->model ? 0 : err_set(e, "%s: %s", d->name, play_missing(&d->ahead));
 }
