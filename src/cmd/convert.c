@@ -2,10 +2,8 @@
 /* blkscope convert: what happened to a disk, out of one format and into another. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +12,7 @@
 #include "cmd/input.h"
 #include "cmd/out_recording.h"
 #include "cmd/out_sqlite.h"
+#include "cmd/program.h"
 #include "cmd/write.h"
 
 static const char usage_start[] =
@@ -70,7 +69,6 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 	};
 	int opt;
 
-	argv[0] = (char *)"blkscope convert";
 	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		if (opt == 'h')
 			return usage();
@@ -177,17 +175,15 @@ static int run(const struct command *c, struct err *e)
 	return rc;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv, struct err *e)
 {
 	struct command c = { 0 };
-	struct err e = { 0 };
 
-	say_start("blkscope convert", SAY_STDERR, false);
-	signal(SIGPIPE, SIG_IGN);
-	int r = parse_command(&c, argc, argv, &e);
-	if (r == 0)
-		r = run(&c, &e);
-	if (r < 0 && e.msg[0])
-		say_error("%s", e.msg);
-	return r < 0;
+	int r = parse_command(&c, argc, argv, e);
+	return r ? r : run(&c, e);
+}
+
+int main(int argc, char **argv)
+{
+	return program_main("blkscope convert", argc, argv, command);
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blkscope diff: two sessions of the same work, compared. */
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/say.h"
 #include "cmd/diff.h"
+#include "cmd/program.h"
 #include "cmd/write.h"
 
 static const char usage[] =
@@ -35,21 +34,16 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 		{ "text", no_argument, NULL, O_TEXT }, { "json", no_argument, NULL, O_JSON }, { "png", required_argument, NULL, O_PNG },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
 	};
-	int opt;
+	int opt, said;
 
-	argv[0] = (char *)"blkscope diff";
-	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
-		if (opt == 'h')
-			return fputs(usage, stdout) < 0 ? -1 : 1;
-		if (opt == 'V')
-			return printf("blkscope diff %s\n", VERSION) < 0 ? -1 : 1;
-		if (opt == '?')
-			return -1;
+	while ((opt = program_option(argc, argv, options, usage, &said)) != -1) {
 		c->text |= opt == O_TEXT;
 		c->json |= opt == O_JSON;
 		if (opt == O_PNG)
 			c->png = optarg;
 	}
+	if (said)
+		return said;
 	if (argc - optind != 2)
 		return err_set(e, "%s: usage: blkscope diff A B [options]",
 			       argc - optind < 2 ? "two files are needed" : "too many arguments");
@@ -98,17 +92,15 @@ static int run(const struct command *c, struct err *e)
 	return rc;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv, struct err *e)
 {
 	struct command c = { 0 };
-	struct err e = { 0 };
 
-	say_start("blkscope diff", SAY_STDERR, false);
-	signal(SIGPIPE, SIG_IGN);
-	int r = parse_command(&c, argc, argv, &e);
-	if (r == 0)
-		r = run(&c, &e);
-	if (r < 0 && e.msg[0])
-		say_error("%s", e.msg);
-	return r < 0;
+	int r = parse_command(&c, argc, argv, e);
+	return r ? r : run(&c, e);
+}
+
+int main(int argc, char **argv)
+{
+	return program_main("blkscope diff", argc, argv, command);
 }

@@ -2,13 +2,11 @@
 /* blkscope explain: what each byte of a disk is for. */
 #include "cmd/explain.h"
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/parse.h"
-#include "base/say.h"
+#include "cmd/program.h"
 #include "cmd/write.h"
 
 static const char usage[] =
@@ -68,16 +66,9 @@ static int parse_command(struct explain *x, int argc, char **argv, struct err *e
 		{ "json", no_argument, NULL, O_JSON }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
 	};
 	uint64_t classes = 0, flags = 0;
-	int opt, rc = 0;
+	int opt, said, rc = 0;
 
-	argv[0] = (char *)"blkscope explain";
-	while (rc == 0 && (opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
-		if (opt == 'h')
-			return fputs(usage, stdout) < 0 ? -1 : 1;
-		if (opt == 'V')
-			return printf("blkscope explain %s\n", VERSION) < 0 ? -1 : 1;
-		if (opt == '?')
-			return -1;
+	while (rc == 0 && (opt = program_option(argc, argv, options, usage, &said)) != -1) {
 		x->json |= opt == O_JSON;
 		x->whole |= opt != O_JSON && opt != O_AT;
 		x->at = opt == O_AT ? optarg : x->at;
@@ -87,6 +78,8 @@ static int parse_command(struct explain *x, int argc, char **argv, struct err *e
 			opt == O_KIND ? parse_list("kind", optarg, kind_name, &x->kinds, e) :
 			opt == O_FLAG ? parse_list("flag", optarg, flag_name, &flags, e) : 0;
 	}
+	if (said)
+		return said;
 	if (rc < 0)
 		return -1;
 	x->classes = (unsigned)classes;
@@ -252,19 +245,17 @@ static int run(struct explain *x, struct err *e)
 	return rc;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv, struct err *e)
 {
 	static char room[1 << 16];
 	struct explain x = { 0 };
-	struct err e = { 0 };
 
-	say_start("blkscope explain", SAY_STDERR, false);
-	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, room, _IOFBF, sizeof room);
-	int r = parse_command(&x, argc, argv, &e);
-	if (r == 0)
-		r = run(&x, &e);
-	if (r < 0 && e.msg[0])
-		say_error("%s", e.msg);
-	return r < 0;
+	int r = parse_command(&x, argc, argv, e);
+	return r ? r : run(&x, e);
+}
+
+int main(int argc, char **argv)
+{
+	return program_main("blkscope explain", argc, argv, command);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* blkscope replay: a recording, played against any NBD server. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 #include "base/say.h"
 #include "cmd/input.h"
 #include "cmd/player.h"
+#include "cmd/program.h"
 #include "cmd/verify.h"
 #include "cmd/write.h"
 #include "stats/hist.h"
@@ -55,16 +54,9 @@ static int parse_command(struct replay *c, int argc, char **argv, struct err *e)
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
 	};
 	char *end;
-	int opt;
+	int opt, said;
 
-	argv[0] = (char *)"blkscope replay";
-	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
-		if (opt == 'h')
-			return fputs(usage, stdout) < 0 ? -1 : 1;
-		if (opt == 'V')
-			return printf("blkscope replay %s\n", VERSION) < 0 ? -1 : 1;
-		if (opt == '?')
-			return -1;
+	while ((opt = program_option(argc, argv, options, usage, &said)) != -1) {
 		c->asap |= opt == O_ASAP;
 		c->verify |= opt == O_VERIFY;
 		if (opt != O_SPEED)
@@ -73,6 +65,8 @@ static int parse_command(struct replay *c, int argc, char **argv, struct err *e)
 		if (end == optarg || *end || !isfinite(c->speed) || c->speed < 1e-6 || c->speed > 1e6)
 			return err_set(e, "--speed=%s: a number from 0.000001 to 1000000 is meant", optarg);
 	}
+	if (said)
+		return said;
 	if (argc - optind != 2)
 		return err_set(e, "%s: usage: blkscope replay RECORDING URI [options]",
 			       argc - optind < 2 ? "a recording and a URI are needed" : "too many arguments");
@@ -324,17 +318,15 @@ static int run(struct replay *c, struct err *e)
 	return rc;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv, struct err *e)
 {
 	static struct replay c; /* large */
-	struct err e = { 0 };
 
-	say_start("blkscope replay", SAY_STDERR, false);
-	signal(SIGPIPE, SIG_IGN);
-	int r = parse_command(&c, argc, argv, &e);
-	if (r == 0)
-		r = run(&c, &e);
-	if (r < 0 && e.msg[0])
-		say_error("%s", e.msg);
-	return r < 0;
+	int r = parse_command(&c, argc, argv, e);
+	return r ? r : run(&c, e);
+}
+
+int main(int argc, char **argv)
+{
+	return program_main("blkscope replay", argc, argv, command);
 }

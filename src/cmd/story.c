@@ -3,9 +3,7 @@
  *
  * The file is walked twice: to find the steps, and to tell them one by one, with the maps of the disk at the step's beginning and end. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/parse.h"
-#include "base/say.h"
 #include "cmd/disk.h"
+#include "cmd/program.h"
 #include "cmd/report.h"
 #include "cmd/source.h"
 #include "cmd/story.h"
@@ -80,16 +78,9 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 		{ "pause", required_argument, NULL, O_PAUSE }, { "disk", required_argument, NULL, O_DISK },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
 	};
-	int opt;
+	int opt, said;
 
-	argv[0] = (char *)"blkscope story";
-	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
-		if (opt == 'h')
-			return fputs(usage, stdout) < 0 ? -1 : 1;
-		if (opt == 'V')
-			return printf("blkscope story %s\n", VERSION) < 0 ? -1 : 1;
-		if (opt == '?')
-			return -1;
+	while ((opt = program_option(argc, argv, options, usage, &said)) != -1) {
 		c->text |= opt == O_TEXT;
 		c->json |= opt == O_JSON;
 		c->markdown |= opt == O_MARKDOWN;
@@ -99,6 +90,8 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 		if (opt == O_PAUSE && parse_duration("--pause", optarg, &c->pause, e) < 0)
 			return -1;
 	}
+	if (said)
+		return said;
 	if (argc - optind != 1)
 		return err_set(e, "%s: usage: blkscope story RECORDING|LOG [options]",
 			       optind == argc ? "no file given" : "too many arguments");
@@ -380,17 +373,15 @@ static int run(const struct command *c, struct err *e)
 	return rc;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv, struct err *e)
 {
 	struct command c = { .pause = PAUSE_NS };
-	struct err e = { 0 };
 
-	say_start("blkscope story", SAY_STDERR, false);
-	signal(SIGPIPE, SIG_IGN);
-	int r = parse_command(&c, argc, argv, &e);
-	if (r == 0)
-		r = run(&c, &e);
-	if (r < 0 && e.msg[0])
-		say_error("%s", e.msg);
-	return r < 0;
+	int r = parse_command(&c, argc, argv, e);
+	return r ? r : run(&c, e);
+}
+
+int main(int argc, char **argv)
+{
+	return program_main("blkscope story", argc, argv, command);
 }
