@@ -47,7 +47,7 @@ def ten_thousand_come_and_go_at_every_stage_and_nothing_is_left():
                 for i in range(STAGES * 40): # what is made once
                     live(s.sock, i % STAGES, i % 3 == 0)
                 until('those have left', lambda: fds(s) <= 40)
-                before, threads, memory = fds(s), figure(s, 'Threads'), figure(s, 'VmRSS')
+                before, threads, memory = fds_at_rest(s), figure(s, 'Threads'), figure(s, 'VmRSS')
                 for i in range(n):
                     live(s.sock, i % STAGES, i % 5 == 0)
                 descriptors_are(s, before)
