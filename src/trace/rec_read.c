@@ -67,11 +67,13 @@ static uint64_t find_chunk(const struct rec_file *f, uint64_t at, uint64_t end)
 	return found;
 }
 
-/* The chunks of [at, end), which is within one segment, one by one.  Sets f->scanned behind the last whole one. */
+/* The chunks of [at, end), which is within one segment, one by one.  Sets f->scanned behind the last whole one, or, when no further
+ * one can be in the segment, to where the next segment begins, which may be beyond the file. */
 static bool scan(struct rec_file *f, uint64_t at, uint64_t end, bool grows)
 {
 	uint8_t p[REC_HEAD_SIZE];
 	struct rec_head h;
+	const uint64_t over = (at / REC_SEGMENT + 1) * REC_SEGMENT;
 
 	while (at + REC_HEAD_SIZE <= end) {
 		const char *why = "it cannot be read";
@@ -83,7 +85,7 @@ static bool scan(struct rec_file *f, uint64_t at, uint64_t end, bool grows)
 			if (!note(f, &h))
 				return false;
 			at = rec_next(&h);
-			f->scanned = MIN(at, end);
+			f->scanned = at;
 			continue;
 		}
 		uint64_t next = find_chunk(f, at + 8, end);
@@ -93,7 +95,9 @@ static bool scan(struct rec_file *f, uint64_t at, uint64_t end, bool grows)
 		f->skipped += next - at;
 		at = next;
 	}
-	f->scanned = end;
+	/* less than a head at the end of the file is the beginning of one */
+	if (at + REC_HEAD_SIZE <= end || over - at < REC_HEAD_SIZE)
+		f->scanned = over;
 	return true;
 }
 

@@ -27,7 +27,7 @@ struct rec_file {
 	uint64_t start;        /* ns, CLOCK_MONOTONIC: when it was begun */
 	uint64_t wall;         /* ns since 1970: the same moment */
 	uint64_t count;        /* events */
-	uint64_t scanned;      /* bytes of the file that were looked at */
+	uint64_t scanned;      /* bytes of the file that were looked at; up to a segment more than it has, when no chunk fits there */
 	const char *trouble;   /* NULL: none */
 	uint64_t trouble_at, skipped; /* bytes */
 };

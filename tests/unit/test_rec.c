@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "trace/rec.h"
 #include "trace/rec_flight.h"
+#include "trace/rec_read.h"
 #include "trace/rec_table.h"
 #include "unit/test.h"
 
@@ -178,4 +179,59 @@ TEST(requests_under_way_are_found_whatever_came_and_went)
 		}
 	}
 	rec_flight_free(&f);
+}
+
+static int read_memory(void *owner, void *to, size_t n, uint64_t at)
+{
+	memcpy(to, (const uint8_t *)owner + at, n);
+	return 0;
+}
+
+/* A chunk at at; where the next one lies. */
+static uint64_t put_chunk(uint8_t *file, uint64_t at, enum rec_kind kind, uint64_t first, uint64_t count, const uint8_t *body, uint32_t n)
+{
+	struct rec_head h = { .kind = (uint8_t)kind, .stored = n, .raw = n, .at = at, .first = first, .count = count, .time = 5 };
+	rec_put_head(file + at, &h, body);
+	if (n)
+		memcpy(file + at + REC_HEAD_SIZE, body, n);
+	return rec_next(&h);
+}
+
+TEST(a_file_that_grows_by_a_byte_at_a_time_is_found_whole_and_every_cut_is_told)
+{
+	uint8_t *file = calloc(1, REC_SEGMENT + 4096), body[REC_INFO_SIZE + 3 * REC_HEAD_SIZE] = { 0 };
+	struct rec_source source = { .read = read_memory, .owner = file };
+	struct rec_file grown;
+	struct err e;
+	uint64_t first, second, third, pad, last, end;
+
+	rec_put_info(body, &(struct rec_info){ .data = REC_DATA_NO });
+	first = put_chunk(file, 0, REC_SEGMENT_CHUNK, 0, 0, body, REC_INFO_SIZE);
+	second = put_chunk(file, first, REC_EVENTS, 0, 2, (const uint8_t *)"eleven byte", 11);
+	third = put_chunk(file, second, REC_EVENTS, 2, 1, (const uint8_t *)"three", 5);
+	pad = put_chunk(file, third, REC_EVENTS, 3, 1, (const uint8_t *)"8 bytes.", 8);
+	put_chunk(file, pad, REC_PAD, 0, 0, NULL, 0);
+	memcpy(body + REC_INFO_SIZE, file + first, REC_HEAD_SIZE);
+	memcpy(body + REC_INFO_SIZE + REC_HEAD_SIZE, file + second, REC_HEAD_SIZE);
+	memcpy(body + REC_INFO_SIZE + 2 * REC_HEAD_SIZE, file + third, REC_HEAD_SIZE);
+	last = put_chunk(file, REC_SEGMENT, REC_SEGMENT_CHUNK, 0, 3, body, sizeof body);
+	end = put_chunk(file, last, REC_EVENTS, 4, 1, (const uint8_t *)"four", 4);
+
+	source.size = first;
+	CHECK(!rec_open(&grown, &source, &e));
+	for (uint64_t size = first + 1; size <= end; size = size == pad + 200 ? REC_SEGMENT - 70 : size + 1) {
+		struct rec_file cut;
+		CHECK(!rec_more(&grown, size, &e) && !grown.trouble && !grown.skipped);
+		source.size = size;
+		CHECK(!rec_open(&cut, &source, &e) && !cut.trouble && cut.count == grown.count);
+		/* a body may be there before the zeroes behind it */
+		const struct rec_head *h = cut.events.count ? &cut.events.at[cut.events.count - 1] : NULL;
+		bool whole = size == first || (h && size >= h->at + REC_HEAD_SIZE + h->stored && size <= rec_next(h))
+			|| (size >= pad + REC_HEAD_SIZE && size <= REC_SEGMENT) || size == last;
+		CHECK((cut.scanned >= size) == whole);
+		rec_close(&cut);
+	}
+	CHECK(grown.count == 5 && grown.events.count == 4 && grown.scanned == end);
+	rec_close(&grown);
+	free(file);
 }
