@@ -46,6 +46,7 @@ export async function tickTime(now) {
 		notBefore = performance.now() + 1000;
 		asking = false;
 	}
+	if (stale && now >= renewed + RENEW_MS) renew();
 	if (dirty) {
 		dirty = false;
 		drawBar();
@@ -53,32 +54,44 @@ export async function tickTime(now) {
 	}
 }
 
+const RENEW_MS = 250; /* the bar of a session that grows is not drawn anew for each picture */
 let dirty = true,
+	stale = false,
+	renewed = 0,
+	length = 0, /* of the session, as it is drawn */
 	layers = new Map(); /* what does not change with the moment */
 
-on('books palette resized disk length', () => {
+function renew() {
 	layers.clear();
+	length = see.length;
+	renewed = performance.now();
 	dirty = true;
-});
+	stale = false;
+}
+
+on('books palette resized disk', renew);
+on('length', () => (stale = true));
 on('t hover', () => (dirty = true));
 on('marks filter', () => (askedFor = ''));
 addEventListener('resize', () => changed('resized'));
+const sizes = new ResizeObserver(() => changed('resized'));
+for (const canvas of [barCanvas, ...charts.map((c) => c.box.querySelector('canvas'))]) sizes.observe(canvas);
 
 /* --- drawing --- */
 
 function fitCanvas(canvas) {
-	const dpr = devicePixelRatio || 1,
-		w = Math.round(canvas.clientWidth * dpr),
+	const dpr = devicePixelRatio || 1;
+	if (layers.has(canvas)) return { w: canvas.width, h: canvas.height, dpr };
+	const w = Math.round(canvas.clientWidth * dpr),
 		h = Math.round(canvas.clientHeight * dpr);
 	if (canvas.width !== w || canvas.height !== h) {
 		canvas.width = w;
 		canvas.height = h;
-		layers.delete(canvas);
 	}
 	return { w, h, dpr };
 }
 
-const span = () => Math.max(see.length, 1);
+const span = () => Math.max(length, 1);
 
 /* Each place has the hue of the class that happened most, stronger the more happened.  rows: for each row of the picture, the
  * rows of the table that it sums; across: so many bins are one column. */
@@ -136,6 +149,14 @@ function putHeat(c, heat, image, x, y, w, h) {
 	c.restore();
 }
 
+/* Is it drawn like that already?  what: all that changes on top of the layer. */
+function isDrawn(canvas, what) {
+	const layer = layers.get(canvas),
+		same = !!layer && layer.drawn === what;
+	if (layer) layer.drawn = what;
+	return same;
+}
+
 function layerOf(canvas, size, draw) {
 	if (!layers.has(canvas)) {
 		const layer = document.createElement('canvas');
@@ -155,9 +176,11 @@ function barParts(size) {
 function drawBar() {
 	const size = fitCanvas(barCanvas),
 		c = barCanvas.getContext('2d'),
-		{ rem, top, bottom } = barParts(size),
 		p = see.palette;
 	if (!p || !size.w) return;
+	const pixel = (t) => Math.round(2 * xOf(t, size));
+	if (isDrawn(barCanvas, `${pixel(see.t)} ${hover === null ? '' : pixel(hover)} ${see.live ? '' : see.t}`)) return;
+	const { rem, top, bottom } = barParts(size);
 	c.drawImage(
 		layerOf(barCanvas, size, (l) => {
 			l.fillStyle = p.paper;
@@ -272,7 +295,7 @@ function drawChart(chart) {
 	const canvas = chart.box.querySelector('canvas'),
 		size = fitCanvas(canvas),
 		c = canvas.getContext('2d');
-	if (!see.palette || !size.w || !size.h) return;
+	if (!see.palette || !size.w || !size.h || isDrawn(canvas, Math.round(2 * xOf(see.t, size)))) return;
 	c.drawImage(
 		layerOf(canvas, size, (l) => {
 			l.fillStyle = see.palette.untouched;
