@@ -2,8 +2,11 @@
 /* Blocks that are prepared on many threads and stored on one: each is where it is said to be, and there once. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include "base/read_fd.h"
 #include "filters/rechash.h"
 #include "filters/recstore.h"
+#include "trace/rec_read.h"
 #include "unit/test.h"
 
 enum {
@@ -181,4 +184,32 @@ TEST(the_hash_is_the_same_with_any_instructions)
 		there = rechash_best()->seeded(data, n, i);
 		CHECK(here.low64 == there.low64 && here.high64 == there.high64);
 	}
+}
+
+/* Hours of a quiet disk: a segment holds more heads than one list can. */
+TEST(so_many_small_chunks_that_a_segment_cannot_list_them_are_all_in_the_file)
+{
+	enum { CHUNKS = REC_BODY_MAX / REC_HEAD_SIZE + 1000 };
+	char path[] = "/tmp/recfile-XXXXXX";
+	int made = mkstemp(path);
+	struct recfile f;
+	struct rec_file r;
+	struct err e;
+	uint64_t failed = 0;
+
+	CHECK(made >= 0 && recfile_open(&f, path, REC_DATA_NO, &e) == 0);
+	f.give_up = give_up;
+	CHECK(recfile_begin(&f, &e) == 0);
+	for (uint64_t i = 0; i < CHUNKS; i++) {
+		struct rec_head h = { .kind = REC_EVENTS, .raw = 3, .first = i, .count = 1, .time = i };
+		failed += !recfile_append(&f, &h, "abc", true);
+	}
+	CHECK(failed == 0 && f.segment == 1);
+	struct rec_source source = { .read = read_fd, .owner = &f.fd, .size = f.at };
+	CHECK(rec_open(&r, &source, &e) == 0);
+	CHECK(r.count == CHUNKS && r.events.count == CHUNKS && !r.trouble && !r.skipped && r.scanned == f.at);
+	rec_close(&r);
+	recfile_close(&f, &e);
+	unlink(path);
+	close(made);
 }
