@@ -144,7 +144,8 @@ void player_send(struct player *p, struct player_req *r)
 	if (send_req(p, r) >= 0 || r->done)
 		return;
 	say_debug("event at %llu: %s", (unsigned long long)r->event.off, nbd_get_error());
-	r->err = nbd_get_errno() ? nbd_get_errno() : EIO;
+	r->err = nbd_aio_is_dead(r->conn->nbd) > 0 || nbd_aio_is_closed(r->conn->nbd) > 0 ? ENOTCONN
+		 : nbd_get_errno() ? nbd_get_errno() : EIO;
 	r->done = true;
 	p->in_flight--;
 }

@@ -25,7 +25,7 @@ static bool see(void *arg, const struct rec_event *rec, const struct event *log)
 
 int report_count(struct source *s, struct stats **out, struct err *e)
 {
-	struct stats *st = stats_new(s->start);
+	struct stats *st = stats_new(s->recording ? s->start : STATS_FIRST);
 	if (!st)
 		return err_set(e, "out of memory");
 	int rc = source_walk(s, see, st, e);

@@ -26,6 +26,7 @@ enum { WINDOW = 16, THREADS = 16, PREF_MAX = 32 << 20 };
 #define BLOCK_MIN KIB(4)
 #define BLOCK_MAX ((uint64_t)2 << 30)
 #define CHUNK MIB(1)                /* bytes copied up at once */
+#define ZEROES_AT_ONCE MIB(64)      /* ... written as zeroes, before somebody looks whether the client is still there */
 #define EXTENTS_SPAN ((uint64_t)1 << 32) /* bytes told of in one answer */
 
 struct cow {
@@ -60,6 +61,7 @@ struct slot {
 	bool ours;                  /* a read: some of it is not below */
 	bool copying;               /* up, before a read or for a cache */
 	uint64_t at;                /* where we are */
+	uint64_t zeroed;            /* up to here zeroes are written; 0: not begun */
 	struct piece pieces[2];
 	unsigned count, piece;      /* of them; the one that is read */
 	struct extents found;
@@ -205,25 +207,45 @@ static void work_change(struct job *j)
 	struct slot *s = container_of(j, struct slot, job);
 	struct cow *c = cow_of(s->split.layer);
 	const struct req *r = s->split.parent;
-	uint64_t from = r->off, to = end_of(r);
+	uint64_t from = r->off, to = end_of(r), end = to;
+	bool first = !s->zeroed;
 
 	s->err = 0;
 	for (unsigned i = 0; i < s->count && !s->err; i++) {
 		struct piece *p = &s->pieces[i];
-		s->err = change_part(&c->overlay, r, p);
+		s->err = first ? change_part(&c->overlay, r, p) : 0;
 		if (p->from == from) /* the first block is dealt with, or the last */
 			from = p->to;
 		else
 			to = p->from;
 	}
+	s->zeroed = end;
 	if (s->err || from >= to)
 		return;
-	if (r->op == OP_WRITE)
+	if (r->op == OP_WRITE) {
 		s->err = overlay_write(&c->overlay, (const uint8_t *)r->data + (from - r->off), from, to - from);
-	else if (r->op == OP_ZERO && r->flags & REQ_NO_HOLE)
-		s->err = overlay_write(&c->overlay, NULL, from, to - from);
-	else
+	} else if (r->op == OP_ZERO && r->flags & REQ_NO_HOLE) {
+		from = first ? from : s->zeroed;
+		uint64_t stop = from + MIN(to - from, MAX(c->block, ZEROES_AT_ONCE));
+		s->err = overlay_write(&c->overlay, NULL, from, stop - from);
+		s->zeroed = stop < to ? stop : end;
+	} else {
 		overlay_drop(&c->overlay, from, to - from);
+	}
+}
+
+static void changed(struct task *t)
+{
+	struct slot *s = container_of(t, struct slot, job.done);
+	struct layer *l = s->split.layer;
+	struct req *r = s->split.parent;
+
+	if (s->err || s->zeroed == end_of(r))
+		finish(l, r, s->err);
+	else if (l->stack->client->gone)
+		finish(l, r, ESHUTDOWN);
+	else
+		start_job(l, r, work_change, changed);
 }
 
 static void pieces_ended(struct split *split)
@@ -231,7 +253,7 @@ static void pieces_ended(struct split *split)
 	if (split->err)
 		finish(split->layer, split->parent, split->err);
 	else
-		start_job(split->layer, split->parent, work_change, job_over);
+		start_job(split->layer, split->parent, work_change, changed);
 }
 
 /* The block at off changes from `from` to `to`.  False: no memory. */

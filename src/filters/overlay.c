@@ -39,8 +39,9 @@ void overlay_stop(struct overlay *o)
 {
 	if (!o->block)
 		return; /* never started */
-	if (o->states)
-		munmap((void *)o->states, o->blocks);
+	for (unsigned n = 0; n < OVERLAY_LEVELS; n++)
+		if (o->level[n].at)
+			munmap((void *)o->level[n].at, o->level[n].count);
 	if (o->fd >= 0)
 		close(o->fd);
 	*o = (struct overlay){ 0 };
@@ -48,21 +49,23 @@ void overlay_stop(struct overlay *o)
 
 int overlay_size(struct overlay *o, uint64_t size)
 {
-	if (o->states && size != o->size) {
+	bool known = o->level[OVERLAY_LEVELS - 1].at;
+	if (known && size != o->size) {
 		say_error("cow: the disk below had %" PRIu64 " bytes, and has %" PRIu64 " now", o->size, size);
 		return EINVAL;
 	}
-	if (o->states)
-		return 0;
-	uint64_t blocks = size / o->block + 1;
-	void *p = mmap(NULL, blocks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED) {
-		say_error("cow: the disk is too large for blocks of %" PRIu64 " bytes: %s", o->block, strerror(errno));
-		return ENOMEM;
+	uint64_t count = size / o->block + 1;
+	for (unsigned n = 0; n < OVERLAY_LEVELS && !known; n++, count = count / OVERLAY_SPAN + 1) {
+		void *p = o->level[n].at ? (void *)o->level[n].at
+			: mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (p == MAP_FAILED) {
+			say_error("cow: the disk is too large for blocks of %" PRIu64 " bytes: %s", o->block, strerror(errno));
+			return ENOMEM;
+		}
+		o->level[n].at = p;
+		o->level[n].count = count;
+		o->size = size;
 	}
-	o->states = p;
-	o->blocks = blocks;
-	o->size = size;
 	return 0;
 }
 
@@ -76,10 +79,32 @@ uint64_t overlay_run(const struct overlay *o, uint64_t off, uint64_t end)
 	return at < end ? at : end;
 }
 
-static void set_states(struct overlay *o, uint64_t off, uint64_t end, enum block_state state)
+/* The highest level with a byte for blocks [i, end), or the first of them, that nobody below disagrees with. */
+static unsigned highest(const struct overlay *o, uint64_t i, uint64_t end)
 {
-	for (uint64_t i = off / o->block; i < (end + o->block - 1) / o->block; i++)
-		atomic_store_explicit(&o->states[i], (uint8_t)state, memory_order_release);
+	for (unsigned n = OVERLAY_LEVELS - 1; n; n--) {
+		uint64_t span = 1ull << n * OVERLAY_SPAN_SHIFT;
+		if (i % span == 0 && end - i >= span
+		    && !(atomic_load_explicit(&o->level[n].at[i / span], memory_order_relaxed) & BLOCK_SOME))
+			return n;
+	}
+	return 0;
+}
+
+/* Who has all blocks of a byte for himself changes it; only its SOME is changed by whoever has one of them. */
+static void set_states(struct overlay *o, uint64_t off, uint64_t len, enum block_state state)
+{
+	uint64_t end = (off + len - 1) / o->block + 1;
+	for (uint64_t i = off / o->block, span; i < end; i += span) {
+		unsigned n = highest(o, i, end);
+		span = 1ull << n * OVERLAY_SPAN_SHIFT;
+		atomic_store_explicit(&o->level[n].at[i / span], (uint8_t)state, memory_order_release);
+		for (uint64_t above = i / span; ++n < OVERLAY_LEVELS;) {
+			_Atomic uint8_t *p = &o->level[n].at[above >>= OVERLAY_SPAN_SHIFT];
+			if (!(atomic_load_explicit(p, memory_order_relaxed) & BLOCK_SOME))
+				atomic_fetch_or_explicit(p, BLOCK_SOME, memory_order_relaxed);
+		}
+	}
 }
 
 static int read_all(int fd, uint8_t *p, uint64_t off, uint64_t len)
@@ -139,7 +164,7 @@ int overlay_write(struct overlay *o, const void *p, uint64_t off, uint64_t len)
 {
 	int err = len ? write_all(o->fd, p, off, len) : 0;
 	if (!err && len)
-		set_states(o, off, off + len, BLOCK_OURS);
+		set_states(o, off, len, BLOCK_OURS);
 	return err;
 }
 
@@ -147,7 +172,7 @@ void overlay_drop(struct overlay *o, uint64_t off, uint64_t len)
 {
 	if (!len)
 		return;
-	set_states(o, off, off + len, BLOCK_ZERO);
+	set_states(o, off, len, BLOCK_ZERO);
 	/* Only to save space. */
 	if (fallocate(o->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0)
 		return;

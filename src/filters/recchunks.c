@@ -52,6 +52,7 @@ void recchunks_end(struct recchunks *c)
 			      .count = c->count, .time = c->first_time };
 	if (!recstore_flush(&c->store) || !recfile_append(c->file, &h, c->body.p, true)) {
 		c->lost += c->count;
+		reclevels_forget(&c->levels);
 	} else {
 		c->events += c->count;
 		if (c->file->data == REC_DATA_YES)

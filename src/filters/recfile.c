@@ -71,7 +71,7 @@ static bool put_chunk(struct recfile *f, struct rec_head *h, const void *body)
 		return false;
 	}
 	f->at = rec_next(h);
-	return h->kind == REC_SEGMENT_CHUNK || buf_add(&f->heads, head, sizeof head);
+	return h->kind == REC_SEGMENT_CHUNK || h->kind == REC_PAD || buf_add(&f->heads, head, sizeof head);
 }
 
 static uint64_t clock_ns(clockid_t clock)
@@ -100,14 +100,19 @@ static bool begin_segment(struct recfile *f)
 	return ok;
 }
 
-/* So that the chunk lies within one segment. */
+/* So that the chunk lies within one segment, and its head in the list that the next one has. */
 static bool make_room(struct recfile *f, uint64_t size)
 {
 	uint64_t end = (f->segment + 1) * REC_SEGMENT;
 	if (!f->at)
 		return begin_segment(f);
-	if (f->at + size <= end)
-		return true;
+	if (f->at + size <= end && f->heads.len + REC_HEAD_SIZE <= HEADS_MAX) {
+		/* now: no chunk may be in the file that is not in the list */
+		if (buf_reserve(&f->heads, REC_HEAD_SIZE))
+			return true;
+		f->fails++;
+		return false;
+	}
 	if (end - f->at >= REC_HEAD_SIZE) {
 		struct rec_head pad = { .kind = REC_PAD };
 		if (!put_chunk(f, &pad, NULL))

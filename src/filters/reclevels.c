@@ -76,12 +76,17 @@ static void make_table(struct reclevels *l, struct buf *changes, uint64_t first,
 	buf_free(&cover);
 }
 
+void reclevels_forget(struct reclevels *l)
+{
+	l->changes.len = 0;
+	l->broken = false;
+}
+
 void reclevels_end_chunk(struct reclevels *l, uint64_t first, uint64_t end)
 {
 	if (!l->broken)
 		make_table(l, &l->changes, first, end, 0);
-	l->changes.len = 0;
-	l->broken = false;
+	reclevels_forget(l);
 	for (unsigned i = 0; i + 1 < REC_LEVELS && l->level[i].tables == REC_FANOUT; i++) {
 		struct reclevel *v = &l->level[i];
 		if (v->extents.len / sizeof(struct rec_extent) <= 2 * (size_t)REC_TABLE_MAX)

@@ -26,3 +26,5 @@ void reclevels_free(struct reclevels *l);
 void reclevels_add(struct reclevels *l, const struct rec_open *o, uint64_t number);
 /* The EVENTS chunk of these changes was written: events [first, end). */
 void reclevels_end_chunk(struct reclevels *l, uint64_t first, uint64_t end);
+/* It was not: the events' numbers are those of others now. */
+void reclevels_forget(struct reclevels *l);

@@ -48,6 +48,8 @@ bool recstore_flush(struct recstore *s)
 	struct rec_head h = { .kind = REC_DATA, .raw = (uint32_t)s->raw.len, .first = s->addr - s->raw.len, .count = s->raw.len,
 			      .time = monotonic_ns() };
 	bool ok = recfile_append(s->file, &h, s->raw.p, true);
+	for (size_t i = 0; !ok && s->known && i < KNOWN; i++) /* what is not in the file cannot be pointed at */
+		atomic_store_explicit(&s->known[i].place, 0, memory_order_relaxed);
 	s->raw.len = 0;
 	return ok;
 }

@@ -59,7 +59,7 @@ static bool begin(struct reading *r, const struct blktrace_record *t, uint8_t op
 static bool end(struct reading *r, const struct blktrace_record *t)
 {
 	uint32_t kind = t->action & (BLKTRACE_READ | BLKTRACE_WRITE | BLKTRACE_DISCARD);
-	uint64_t last = t->sector > UINT64_MAX / 2 ? t->sector : t->sector + (t->bytes + BLKTRACE_SECTOR - 1) / BLKTRACE_SECTOR;
+	uint64_t last = t->sector > UINT64_MAX / 2 ? t->sector : t->sector + ((uint64_t)t->bytes + BLKTRACE_SECTOR - 1) / BLKTRACE_SECTOR;
 	int16_t error = (int16_t)t->error; /* the kernel's, negative */
 	size_t kept = 0;
 	bool more = true;

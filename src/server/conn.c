@@ -302,6 +302,7 @@ void conn_shutdown(struct conn *c)
 	if (!timer_start(c->loop, &c->linger, c->loop->now + CONN_LINGER_NS))
 		c->dead = true;
 	conn_hang_up(c, "the server ends");
+	c->client.gone = true; /* also when it had said goodbye, and waits for what is in flight */
 	stack_cancel(c->stack); /* also when the client had hung up before */
 	conn_settle_later(c);
 }

@@ -2,15 +2,21 @@
 #include "server/tls.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "base/say.h"
 #include "server/tls_keys.h"
 
 enum {
 	RECORD = 16 << 10,      /* bytes of payload in one record at most: RFC 8446, 5.1 */
 	AT_ONCE = 1 << 20,      /* bytes moved by one call: then the other connections have theirs */
+	HANDSHAKE = 32 << 10,   /* bytes that a client may say in it: its chain of certificates is the longest.  GnuTLS keeps half a
+				 * message, however long that will be */
 	PATIENCE = 16,          /* warnings and the like in a row that a client may send */
 };
 
@@ -25,19 +31,51 @@ struct tls_session {
 	bool up;                                   /* the handshake is over */
 	bool ended;                                /* the client sends no more */
 	int failed;                                /* an errno: nothing works any more */
+	bool counts;                               /* the kernel counts what came, before: so many bytes */
+	uint64_t before;
+	uint64_t pulled;                           /* bytes of the handshake, when we count */
 	size_t tried;                              /* bytes of a record that is half sent; 0: none is */
 	struct buf plain;                          /* goes out before TLS begins ... */
 	size_t plain_sent;                         /* ... as these bytes of it did */
 	struct task more;                          /* input that the descriptor does not tell of */
 };
 
-/* --- below GnuTLS, when it cannot have the descriptor: pipes, and memory in tests --- */
+static ssize_t not_now(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Bytes that came over a TCP connection so far; false: it is none. */
+static bool tcp_bytes(int fd, uint64_t *n)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof info;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0
+	    || len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+		return false;
+	*n = info.tcpi_bytes_received;
+	return true;
+}
+
+/* And the handshake is not over. */
+static bool said_too_much(const struct tls_session *s)
+{
+	uint64_t now;
+	return s->counts ? !tcp_bytes(s->transport->in, &now) || now - s->before > HANDSHAKE : s->pulled >= HANDSHAKE;
+}
+
+/* --- below GnuTLS, when it does not have the descriptor: what is not TCP, and memory in tests --- */
 
 static ssize_t pull(gnutls_transport_ptr_t p, void *data, size_t len)
 {
 	struct tls_session *s = p;
-	struct iovec iov = { data, len };
-	return s->below->recv(s->transport, &iov, 1);
+	struct iovec iov = { data, s->up ? len : MIN(len, (size_t)(HANDSHAKE - s->pulled)) };
+	if (!iov.iov_len)
+		return not_now(); /* shake_hands() knows */
+	ssize_t got = s->below->recv(s->transport, &iov, 1);
+	s->pulled += !s->up && got > 0 ? (uint64_t)got : 0;
+	return got;
 }
 
 static ssize_t push(gnutls_transport_ptr_t p, const giovec_t *iov, int n)
@@ -47,12 +85,6 @@ static ssize_t push(gnutls_transport_ptr_t p, const giovec_t *iov, int n)
 }
 
 /* --- the handshake --- */
-
-static ssize_t not_now(void)
-{
-	errno = EAGAIN;
-	return -1;
-}
 
 static ssize_t give_up(struct tls_session *s, int error)
 {
@@ -120,8 +152,12 @@ static ssize_t shake_hands(struct tls_session *s)
 	do
 		rc = gnutls_handshake(s->gnutls);
 	while (rc == GNUTLS_E_INTERRUPTED || (rc < 0 && rc != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(rc) && ++warnings < PATIENCE));
-	if (rc == GNUTLS_E_AGAIN)
+	if (rc == GNUTLS_E_AGAIN && !said_too_much(s))
 		return not_now();
+	if (rc == GNUTLS_E_AGAIN) {
+		say_error("connection=%" PRIu64 ": TLS handshake failed: more than %d bytes of it", s->id, HANDSHAKE);
+		return give_up(s, EPROTO);
+	}
 	if (rc < 0) {
 		say_error("connection=%" PRIu64 ": TLS handshake failed: %s", s->id, reason(s, rc, text, sizeof text));
 		gnutls_alert_send_appropriate(s->gnutls, rc); /* when the socket has room for it */
@@ -322,7 +358,7 @@ int tls_start(struct transport *t, const struct tls *keys, struct buf *plain, si
 		free(s);
 		return -1;
 	}
-	if (t->is_socket && t->in == t->out) { /* then it may leave the work to the kernel */
+	if (t->is_socket && t->in == t->out && (s->counts = tcp_bytes(t->in, &s->before))) { /* it may leave the work to the kernel */
 		gnutls_transport_set_int2(s->gnutls, t->in, t->out);
 	} else {
 		gnutls_transport_set_ptr(s->gnutls, s);

@@ -240,7 +240,7 @@ void stats_event(struct stats *s, const struct rec_event *e)
 	struct section *step;
 
 	if (!s->whole) {
-		if (!s->start)
+		if (s->start == STATS_FIRST)
 			s->start = e->time;
 		s->now = s->start;
 		if (!(s->whole = section_new(s->start, NULL, 0))) {
@@ -313,6 +313,8 @@ void stats_log_event(struct stats *s, const struct event *ev)
 
 void stats_end(struct stats *s)
 {
+	if (s->start == STATS_FIRST) /* there was none */
+		s->start = 0;
 	if (!s->whole && !(s->whole = section_new(s->start, NULL, 0))) {
 		s->failed = true;
 		return;

@@ -50,7 +50,8 @@ struct stats {
 	bool flushed;
 };
 
-/* start: ns, when the session began; 0: with its first event.  NULL: no memory. */
+/* start: ns, when the session began, or STATS_FIRST: with its first event.  NULL: no memory. */
+#define STATS_FIRST UINT64_MAX
 struct stats *stats_new(uint64_t start);
 void stats_free(struct stats *s);
 void stats_event(struct stats *s, const struct rec_event *e);

@@ -9,6 +9,7 @@ enum {
 	TABLES_MAX = 256 << 20,    /* bytes of tables kept */
 	DATA_MAX = 64 << 20,       /* bytes of unpacked data kept */
 	EXTENTS_BYTES = 1 << 30,
+	LOOK_BACK_MAX = 4096,      /* chunks read for what later ones do not carry */
 };
 
 /* Something read from the file, kept until others need the room. */
@@ -31,7 +32,7 @@ struct rec_at {
 	uint64_t events, size;
 	struct cache tables, data; /* tables: the tiles, the latest last */
 	struct rec_extent *last;   /* of the chunk that the moment lies in; n_last of them, ours */
-	size_t n_last;
+	size_t n_last, looked_back;
 };
 
 /* --- the cache --- */
@@ -92,54 +93,89 @@ static void cache_free(struct cache *c)
 
 /* --- the events of a chunk --- */
 
-/* What the first n events of chunk number i did: onto changes.  Also what the disk's size was.  0 or an errno. */
-static int replay(struct rec_at *a, size_t i, uint64_t n, struct buf *changes)
+/* A request begins, or is carried: 0 or an errno. */
+static int begins(struct rec_flight *flight, const struct rec_event *e, uint64_t number)
+{
+	struct rec_open *o = rec_flight_add(flight, e, number);
+	if (!o)
+		return EIO; /* the same request twice: somebody made this up */
+	if (!e->runs_len)
+		return 0;
+	if (!(o->hashes = malloc(e->runs_len)))
+		return ENOMEM;
+	memcpy(o->hashes, e->runs, e->runs_len);
+	o->event.runs_len = e->runs_len;
+	o->event.next_addr = e->next_addr;
+	return 0;
+}
+
+/* What o did, now that it ended well: onto changes.  0 or an errno. */
+static int did(struct rec_open *o, uint64_t number, struct buf *changes)
+{
+	struct rec_extent x = { o->event.off, o->event.len, REC_ZEROES, number };
+	struct rec_runs w;
+	struct rec_run r;
+
+	if ((o->event.op == REC_TRIM || o->event.op == REC_ZERO) && x.len && !buf_add(changes, &x, sizeof x))
+		return ENOMEM;
+	o->event.runs = o->hashes;
+	rec_runs(&w, &o->event);
+	while (o->event.op == REC_WRITE && rec_next_run(&w, &r)) {
+		x = (struct rec_extent){ r.off, r.len, r.addr, number };
+		if (!buf_add(changes, &x, sizeof x))
+			return ENOMEM;
+	}
+	return 0;
+}
+
+/* The first n events of chunk number i: what is under way, and what they did, onto changes (NULL: never mind).  0 or an errno. */
+static int replay_chunk(struct rec_at *a, size_t i, uint64_t n, struct rec_flight *flight, struct buf *changes)
 {
 	const struct rec_head *h = &a->file->events.at[i];
-	struct rec_flight flight = { 0 };
 	const char *why = NULL;
 	uint8_t *body = rec_body(a->file, h, &why);
 	struct rec_decoder d = { .p = body, .end = body ? body + h->raw : NULL, .time = h->time };
 	struct rec_event e;
+	bool goes_on = flight->count;
 	uint64_t number = h->first;
 	int err = body ? 0 : EIO;
 
 	while (!err && number < h->first + n && rec_decode(&d, &e)) {
-		struct rec_open *o = NULL;
-		bool begins = e.type == REC_BEGIN || e.type == REC_CARRY;
-		if (begins && !(o = rec_flight_add(&flight, &e, number)))
-			err = EIO; /* the same request twice: somebody made this up */
-		if (o && e.runs_len) {
-			o->hashes = malloc(e.runs_len);
-			if (o->hashes)
-				memcpy(o->hashes, e.runs, e.runs_len);
-			o->event.runs_len = e.runs_len;
-			o->event.next_addr = e.next_addr;
-			err = o->hashes ? 0 : ENOMEM;
-		}
-		if (e.type == REC_END && (o = rec_flight_find(&flight, e.conn, e.id))) {
-			struct rec_extent x = { o->event.off, o->event.len, REC_ZEROES, number };
-			struct rec_runs w;
-			struct rec_run r;
-			o->event.runs = o->hashes;
-			if (!e.err && (o->event.op == REC_TRIM || o->event.op == REC_ZERO))
-				err = x.len && !buf_add(changes, &x, sizeof x) ? ENOMEM : 0;
-			rec_runs(&w, &o->event);
-			while (!err && !e.err && o->event.op == REC_WRITE && rec_next_run(&w, &r)) {
-				x = (struct rec_extent){ r.off, r.len, r.addr, number };
-				err = buf_add(changes, &x, sizeof x) ? 0 : ENOMEM;
-			}
-			rec_flight_drop(&flight, o);
+		struct rec_open *o = e.type == REC_CARRY || e.type == REC_END ? rec_flight_find(flight, e.conn, e.id) : NULL;
+		if (e.type == REC_BEGIN || (e.type == REC_CARRY && !(goes_on && o)))
+			err = begins(flight, &e, number);
+		if (e.type == REC_END && o) {
+			err = !e.err && changes ? did(o, number, changes) : 0;
+			rec_flight_drop(flight, o);
 		}
 		if (e.type == REC_CONNECT)
 			a->size = e.len;
 		if (e.type == REC_DISCONNECT)
-			rec_flight_drop_conn(&flight, e.conn);
+			rec_flight_drop_conn(flight, e.conn);
 		number += e.type != REC_CARRY;
 	}
-	rec_flight_free(&flight);
 	free(body);
 	return err ? err : d.bad && number < h->first + n ? EIO : 0;
+}
+
+/* What the first n events of chunk number i did: onto changes.  Also what the disk's size was.  0 or an errno. */
+static int replay(struct rec_at *a, size_t i, uint64_t n, struct buf *changes)
+{
+	const struct rec_head *h = a->file->events.at;
+	struct rec_flight flight = { 0 };
+	size_t from = i;
+	int err = 0;
+
+	/* where not all that was under way is carried, chunks before tell the rest */
+	for (; !err && from && h[from].level & REC_CUT; from--)
+		if (h[from - 1].first + h[from - 1].count != h[from].first || ++a->looked_back > LOOK_BACK_MAX)
+			err = EIO;
+	for (; !err && from < i; from++)
+		err = replay_chunk(a, from, h[from].count, &flight, NULL);
+	if (!err)
+		err = replay_chunk(a, i, n, &flight, changes);
+	rec_flight_free(&flight);
+	return err;
 }
 
 /* The size, when nobody connected in the chunk of the moment itself: of the latest chunk before that tells. */

@@ -67,7 +67,7 @@ static uint64_t find_chunk(const struct rec_file *f, uint64_t at, uint64_t end)
 	return found;
 }
 
-/* The chunks of [at, end), which is within one segment, one by one.  Sets f->scanned behind the last whole one, or, when no further
+/* The chunks of [at, end), which is within one segment, one by one.  Sets f->next behind the last whole one, or, when no further
  * one can be in the segment, to where the next segment begins, which may be beyond the file. */
 static bool scan(struct rec_file *f, uint64_t at, uint64_t end, bool grows)
 {
@@ -85,7 +85,7 @@ static bool scan(struct rec_file *f, uint64_t at, uint64_t end, bool grows)
 			if (!note(f, &h))
 				return false;
 			at = rec_next(&h);
-			f->scanned = at;
+			f->next = at;
 			continue;
 		}
 		uint64_t next = find_chunk(f, at + 8, end);
@@ -97,7 +97,7 @@ static bool scan(struct rec_file *f, uint64_t at, uint64_t end, bool grows)
 	}
 	/* less than a head at the end of the file is the beginning of one */
 	if (at + REC_HEAD_SIZE <= end || over - at < REC_HEAD_SIZE)
-		f->scanned = over;
+		f->next = over;
 	return true;
 }
 
@@ -136,20 +136,21 @@ int rec_more(struct rec_file *f, uint64_t size, struct err *e)
 {
 	f->source.size = MAX(size, f->source.size);
 	size = f->source.size;
-	while (f->scanned < size) {
-		uint64_t n = f->scanned / REC_SEGMENT, end = (n + 1) * REC_SEGMENT, before = f->scanned;
+	while (f->next < size) {
+		uint64_t n = f->next / REC_SEGMENT, end = (n + 1) * REC_SEGMENT, before = f->next;
 		bool told = false, ok = true;
-		if (f->scanned == n * REC_SEGMENT && end < size)
+		if (f->next == n * REC_SEGMENT && end < size)
 			ok = take_segment(f, n, &told);
 		if (ok && told)
-			f->scanned = end;
+			f->next = end;
 		else if (ok)
-			ok = scan(f, f->scanned, MIN(end, size), end >= size);
+			ok = scan(f, f->next, MIN(end, size), end >= size);
 		if (!ok)
 			return err_set(e, "out of memory");
-		if (f->scanned == before || (end >= size && f->scanned < end))
+		if (f->next == before || (end >= size && f->next < end))
 			break;
 	}
+	f->scanned = MIN(f->next, size);
 	return 0;
 }
 

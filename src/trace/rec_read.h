@@ -27,7 +27,8 @@ struct rec_file {
 	uint64_t start;        /* ns, CLOCK_MONOTONIC: when it was begun */
 	uint64_t wall;         /* ns since 1970: the same moment */
 	uint64_t count;        /* events */
-	uint64_t scanned;      /* bytes of the file that were looked at; up to a segment more than it has, when no chunk fits there */
+	uint64_t scanned;      /* bytes of the file that were looked at */
+	uint64_t next;         /* where they end, or, when no further chunk fits into the segment, where the next one begins */
 	const char *trouble;   /* NULL: none */
 	uint64_t trouble_at, skipped; /* bytes */
 };

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct stats *s = stats_new(0);
+	struct stats *s = stats_new(STATS_FIRST);
 	struct buf b = { .limit = 64 << 20 };
 	struct value values[VALUES_MAX];
 	uint64_t all = 0;

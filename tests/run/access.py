@@ -162,7 +162,7 @@ def no_more_connections_of_one_peer_than_allowed():
 @case
 def who_takes_too_long_for_the_handshake_is_cut_off():
     needs_ours()
-    with Server(f'--timeout={SLOWER}', 'memory', SIZE) as s:
+    with Server(f'--timeout={2 * SLOWER}', 'memory', SIZE) as s:
         others = [up(s.sock), up(s.sock)] # one works on, one is idle
         mean = [Conn(s.sock) for _ in range(4)] # the first says nothing
         mean[1].newstyle()

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # tsan
 """The built-in filters against nbdkit's of the same name: the same client asks both the same, and must get the same."""
-import os
+import os, re
 import nbd
+import rawnbd
 from harness import *
 
 SIZE = 1 << 20
@@ -384,6 +385,24 @@ def cow_refuses_what_nbdkit_refuses():
     env = dict(os.environ, TMPDIR='/nonexistent')
     r = run(NBDKIT, '--filter=cow', 'memory', SIZE, '--run', 'true', env=env, status=1)
     assert len(r.err.strip().splitlines()) == 1, r.err
+
+
+@case
+def one_request_over_a_huge_disk_neither_fills_memory_nor_holds_up_the_end():
+    if REAL:
+        raise Skip('nbdkit has no extended headers')
+    size = 1 << 50
+    with Server('--filter=cow', 'memory', size) as s:
+        with rawnbd.up(s.sock, extended=True) as c, rawnbd.up(s.sock, extended=True) as other:
+            same(c.call(rawnbd.TRIM, 4097, size - 65536 - 4097), 0, 'trim')
+            same(c.call(rawnbd.ZERO, 0, size), 0, 'zero')
+            if MODE == 'plain':
+                kib = int(re.search(r'VmHWM:\s*(\d+)', read_file(f'/proc/{s.pid}/status'))[1])
+                assert kib < 100 << 10, f'{kib} KiB of memory for two requests'
+            c.request(rawnbd.ZERO, 0, size, flags=rawnbd.NO_HOLE) # would take days
+            c.request(rawnbd.DISC)
+            same(other.read(0, 512), bytes(512), 'what the other reads')
+            s.stop()
 
 
 @case

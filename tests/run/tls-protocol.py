@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # tsan
 """TLS from raw bytes: what is forgotten, what is refused, who stops half-way."""
-import socket, struct
+import re, socket, struct
 from tlslib import *
 
 SIZE = 8 << 20
@@ -133,6 +133,37 @@ def the_goodbye_is_TLS_s():
         c.request(nbd.DISC)
         same(c.s.recv(1), b'') # not SSLEOFError
         c.close()
+
+
+def endless_hello(n):
+    """The first n bytes of a ClientHello that says it will have 16 MB."""
+    body = b'\x01\xf0\0\0\x03\x03' + b'a' * n
+    return b''.join(b'\x16\x03\x01' + struct.pack('>H', len(part)) + part
+                    for part in (body[i:i + 16000] for i in range(0, n, 16000)))
+
+
+@case
+def a_hello_without_end_is_not_kept():
+    def memory(s):
+        return int(re.search(r'VmRSS:\s*(\d+)', read_file(f'/proc/{s.pid}/status'))[1])
+    for tcp in (False, True):
+        args = ('-p', '0', '-i', '127.0.0.1', '--print-uri', '--timeout=0', *ARGS, 'memory', SIZE) if tcp else ('--timeout=0', *ARGS, 'memory', SIZE)
+        with Server(*args, unix=not tcp) as s:
+            where = ('127.0.0.1', int(re.search(r'nbds?://[^/]*:(\d+)', s.messages())[1])) if tcp else s.sock
+            with TlsConn(where).newstyle().start_tls() as c:
+                assert c.refused(c.send, endless_hello(4 << 20))
+            until('it is told', lambda: 'TLS handshake failed: more than' in s.messages())
+            before, crowd = memory(s), []
+            for _ in range(100):
+                crowd.append(TlsConn(where).newstyle().start_tls())
+                crowd[-1].send(endless_hello(30000))
+            c = tls_up(where, X509)
+            c.lives()
+            c.disconnect()
+            each = (memory(s) - before) / len(crowd)
+            assert each < 64 or MODE != 'plain', f'{each:.0f} KiB for each'
+            for c in crowd:
+                c.close()
 
 
 @case

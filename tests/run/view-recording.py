@@ -23,7 +23,7 @@ class Session:
     def __init__(self, d):
         self.log, self.rec, self.pause = d + '/log', d + '/rec', []
         with Server('--filter=log', '--filter=record', '--filter=error', '--filter=delay', 'memory', '64M', f'logfile={self.log}',
-                    f'recordfile={self.rec}', 'error-cache-rate=100%', 'rdelay=700ms') as s:
+                    f'recordfile={self.rec}', 'error-cache-rate=100%', 'rdelay=1200ms') as s:
             with rawnbd.up(s.sock) as a, rawnbd.up(s.sock) as b:
                 mark(self.rec, 'the first part')
                 for n in range(200):

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "base/say.h"
 #include "filters/filters.h"
+#include "filters/overlay.h"
 #include "unit/strict.h"
 
 static struct rig t;
@@ -295,6 +296,42 @@ TEST(a_disk_below_that_changes_its_size_is_refused)
 	strict.size += 512;
 	CHECK_EQ_U(call(OP_OPEN, 0, 0, 0, NULL), 0);
 	rig_stop(&t);
+}
+
+/* Bytes for spans and for blocks agree, however they come. */
+TEST(states_of_blocks_are_those_of_the_last_change_on_a_disk_of_any_size)
+{
+	enum { CHANGES = 400, LOOKS = 40 };
+	static struct { uint64_t off, len; enum block_state state; } all[CHANGES];
+	static const uint64_t spans[] = { 1, 3, OVERLAY_SPAN - 1, OVERLAY_SPAN, 5 * OVERLAY_SPAN + 7, (uint64_t)OVERLAY_SPAN * OVERLAY_SPAN,
+					  (uint64_t)OVERLAY_SPAN * OVERLAY_SPAN + OVERLAY_SPAN, 1u << 30 };
+	const uint64_t size = 1ull << 50, block = 64 << 10, blocks = size / block;
+	uint64_t x = 88172645463325252u;
+	struct overlay o;
+	struct err e;
+
+	CHECK(overlay_start(&o, block, &e) == 0 && overlay_size(&o, size) == 0);
+	for (unsigned n = 0; n < CHANGES; n++) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		uint64_t first = x % (n % 2 ? 1ull << 26 : 1ull << 13), len = spans[(x >> 40) % ARRAY_LEN(spans)];
+		first -= n % 3 ? first % len % OVERLAY_SPAN : 0; /* often where a span begins */
+		bool write = len < 4 && n % 4;
+		all[n].off = n == 50 ? 0 : first;
+		all[n].len = n == 50 ? blocks : len;
+		all[n].state = write && n != 50 ? BLOCK_OURS : BLOCK_ZERO;
+		if (all[n].state == BLOCK_OURS) /* at an offset that a file can have */
+			CHECK_EQ_U(overlay_write(&o, NULL, first * block, len * block), 0);
+		else
+			overlay_drop(&o, all[n].off * block, all[n].len * block);
+		for (unsigned k = 0; k < LOOKS; k++) {
+			unsigned of = (unsigned)((x >> k) % (n + 1)), last = n + 1;
+			uint64_t at = all[of].off + (k % 3 == 0 ? 0 : k % 3 == 1 ? all[of].len - 1 : all[of].len);
+			while (last && (at < all[last - 1].off || at - all[last - 1].off >= all[last - 1].len))
+				last--;
+			CHECK_EQ_U(overlay_state(&o, at * block), last ? all[last - 1].state : BLOCK_BASE);
+		}
+	}
+	overlay_stop(&o);
 }
 
 TEST(cow_refuses_what_makes_no_sense)

@@ -289,6 +289,19 @@ TEST(blktrace_of_both_versions_tells_the_same)
 	}
 }
 
+TEST(a_blktrace_request_of_nearly_4_gib_ends)
+{
+	struct blktrace_record r = { .magic = BLKTRACE_MAGIC | 7, .time = 1, .sector = 8, .bytes = UINT32_MAX,
+		.action = BLKTRACE_QUEUE | BLKTRACE_Q | BLKTRACE_DISCARD };
+	struct buf f = { .limit = 1 << 20 };
+	buf_add(&f, &r, sizeof r);
+	r.action = BLKTRACE_COMPLETE | BLKTRACE_C | BLKTRACE_DISCARD;
+	buf_add(&f, &r, sizeof r);
+	CHECK(walk(&f, NULL) == 0);
+	EVENTS("+1 trim 4096+4294967295\n-1\n");
+	buf_free(&f);
+}
+
 TEST(blktrace_of_another_machine_or_version_is_refused_and_rubbish_passed_over)
 {
 	struct buf f = blktrace(7, true);

@@ -2,8 +2,11 @@
 /* Blocks that are prepared on many threads and stored on one: each is where it is said to be, and there once. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include "base/read_fd.h"
+#include "filters/recchunks.h"
 #include "filters/rechash.h"
-#include "filters/recstore.h"
+#include "trace/rec_at.h"
 #include "unit/test.h"
 
 enum {
@@ -181,4 +184,72 @@ TEST(the_hash_is_the_same_with_any_instructions)
 		there = rechash_best()->seeded(data, n, i);
 		CHECK(here.low64 == there.low64 && here.high64 == there.high64);
 	}
+}
+
+/* Hours of a quiet disk: a segment holds more heads than one list can. */
+TEST(so_many_small_chunks_that_a_segment_cannot_list_them_are_all_in_the_file)
+{
+	enum { CHUNKS = REC_BODY_MAX / REC_HEAD_SIZE + 1000 };
+	char path[] = "/tmp/recfile-XXXXXX";
+	int made = mkstemp(path);
+	struct recfile f;
+	struct rec_file r;
+	struct err e;
+	uint64_t failed = 0;
+
+	CHECK(made >= 0 && recfile_open(&f, path, REC_DATA_NO, &e) == 0);
+	f.give_up = give_up;
+	CHECK(recfile_begin(&f, &e) == 0);
+	for (uint64_t i = 0; i < CHUNKS; i++) {
+		struct rec_head h = { .kind = REC_EVENTS, .raw = 3, .first = i, .count = 1, .time = i };
+		failed += !recfile_append(&f, &h, "abc", true);
+	}
+	CHECK(failed == 0 && f.segment == 1);
+	struct rec_source source = { .read = read_fd, .owner = &f.fd, .size = f.at };
+	CHECK(rec_open(&r, &source, &e) == 0);
+	CHECK(r.count == CHUNKS && r.events.count == CHUNKS && !r.trouble && !r.skipped && r.scanned == f.at);
+	rec_close(&r);
+	recfile_close(&f, &e);
+	unlink(path);
+	close(made);
+}
+
+/* More under way than a chunk carries: those that are not carried are found in chunks before. */
+TEST(what_ends_is_on_the_disk_however_much_was_under_way)
+{
+	enum { FLYING = 250000, ENDED = 50005 };
+	char path[] = "/tmp/recfile-XXXXXX";
+	int made = mkstemp(path);
+	struct recfile f;
+	struct recchunks c;
+	struct rec_file r;
+	struct err e;
+	unsigned failed = 0;
+
+	CHECK(made >= 0 && recfile_open(&f, path, REC_DATA_YES, &e) == 0);
+	f.give_up = give_up;
+	CHECK(recfile_begin(&f, &e) == 0 && recchunks_start(&c, &f, &e) == 0);
+	for (uint64_t i = 0; i < FLYING; i++) {
+		struct rec_event ev = { .type = REC_BEGIN, .op = REC_TRIM, .id = i, .off = i * REC_BLOCK, .len = REC_BLOCK };
+		failed += !recchunks_add(&c, &ev, NULL);
+	}
+	for (uint64_t i = 0; i < FLYING; i++) {
+		struct rec_event ev = { .type = REC_END, .id = i };
+		failed += !recchunks_add(&c, &ev, NULL);
+	}
+	recchunks_end(&c);
+	struct rec_source source = { .read = read_fd, .owner = &f.fd, .size = f.at };
+	CHECK(!failed && rec_open(&r, &source, &e) == 0);
+	CHECK(r.events.at[rec_chunk_of_event(&r, FLYING + ENDED - 1)].level & REC_CUT);
+	struct rec_at *a = rec_at_open(&r, FLYING + ENDED, &e);
+	struct buf map = { .limit = SIZE_MAX };
+	CHECK(a && rec_at_map(a, 0, FLYING * (uint64_t)REC_BLOCK, &map) == 0);
+	CHECK_EQ_U(map.len / sizeof(struct rec_extent), ENDED);
+	buf_free(&map);
+	rec_at_close(a);
+	rec_close(&r);
+	recchunks_free(&c);
+	recfile_close(&f, &e);
+	unlink(path);
+	close(made);
 }

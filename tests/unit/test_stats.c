@@ -76,7 +76,7 @@ static void at(struct stats *s, uint64_t ns, uint8_t type, uint64_t id, uint8_t 
 
 TEST(steps_hold_what_was_answered_in_them)
 {
-	struct stats *s = stats_new(0);
+	struct stats *s = stats_new(STATS_FIRST);
 	CHECK(s);
 	at(s, 100, REC_BEGIN, 1, REC_WRITE, 0, 8192);
 	at(s, 200, REC_END, 1, 0, 0, 0);
@@ -103,9 +103,21 @@ TEST(steps_hold_what_was_answered_in_them)
 	stats_free(s);
 }
 
-TEST(absurd_events_stay_in_bounds)
+/* As in a recording that was converted: what was before the first event is part of the session. */
+TEST(a_session_may_begin_at_0)
 {
 	struct stats *s = stats_new(0);
+	CHECK(s);
+	at(s, 100, REC_MARK, 0, 0, 0, 4);
+	stats_end(s);
+	CHECK_EQ_U(s->start, 0);
+	CHECK_EQ_U(s->whole->end - s->whole->begin, 100);
+	stats_free(s);
+}
+
+TEST(absurd_events_stay_in_bounds)
+{
+	struct stats *s = stats_new(STATS_FIRST);
 	CHECK(s);
 	at(s, 1, REC_BEGIN, 1, REC_WRITE, INT64_MAX - 4096, 4096);
 	at(s, UINT64_MAX, REC_END, 1, 0, 0, 0);
@@ -131,7 +143,7 @@ TEST(absurd_events_stay_in_bounds)
 
 static struct stats *with_marks(const char *marks)
 {
-	struct stats *s = stats_new(0);
+	struct stats *s = stats_new(STATS_FIRST);
 	for (uint64_t t = 1; s && *marks; marks++, t++) {
 		struct rec_event e = { .time = t, .type = REC_MARK, .text = (const uint8_t *)marks, .text_len = 1 };
 		stats_event(s, &e);
