@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "base/arena.h"
 #include "base/copy.h"
-#include "base/hidden.h"
 #include "base/spin.h"
 #include "base/util.h"
 
@@ -14,7 +14,9 @@ enum {
 	PAGE_SHIFT = 15,
 	CHUNK_SHIFT = 20,                      /* 1 MiB, the grain of locking */
 	LEAF_SHIFT = 24,                       /* 16 MiB */
-	NODE_SHIFT = 10,                       /* children of a tree node */
+	ROOT_CHILDREN = 1024,                  /* of the tree: 16 GiB need no nodes */
+	NODE_SHIFT = 4,
+	NODE_CHILDREN = 1 << NODE_SHIFT,
 	PAGES_A_LEAF = 1 << (LEAF_SHIFT - PAGE_SHIFT), /* 512; 32 to a chunk */
 	LOCKS = 1024,
 	STREAM_MIN = 64 << 10,                 /* bytes of a write from which on it goes past the cache */
@@ -25,12 +27,15 @@ enum {
 _Static_assert(SPARSE_PAGE == 1 << PAGE_SHIFT, "the page of the header");
 
 struct leaf {
-	uint8_t *bytes;                        /* LEAF of them, mapped */
+	_Alignas(64)
+	uint64_t lone;                         /* where in the leaf the lone part begins, LEAF: there is none */
+	uint8_t *lone_bytes;                   /* PAGE of them */
+	_Atomic(uint8_t *) bytes;              /* LEAF of them, for all but the lone part; NULL: not yet */
 	uint32_t present[PAGES_A_LEAF / 32];   /* a bit a page, a word a chunk: under its lock */
 };
 
 struct node {
-	_Atomic(void *) child[1 << NODE_SHIFT]; /* struct node, at level 0 struct leaf */
+	_Alignas(64) _Atomic(void *) child[NODE_CHILDREN]; /* struct node, at the bottom struct leaf */
 };
 
 struct lock {
@@ -38,72 +43,99 @@ struct lock {
 };
 
 struct sparse {
-	unsigned levels;                       /* of nodes above the leaves */
-	struct node *root;
+	_Atomic(void *) root[ROOT_CHILDREN];   /* struct node, or struct leaf */
+	unsigned top;                          /* bits of a leaf's number below those that choose a child of the root */
 	struct lock *locks;                    /* LOCKS of them */
+	struct spin growth;                    /* held to make nodes, leaves and their bytes, out of: */
+	struct arena tree, bytes;
 };
 
 /* --- the tree --- */
 
-static struct leaf *leaf_new(void)
+static _Atomic(void *) *child_at(void *node, uint64_t leaf, unsigned shift)
 {
-	struct leaf *f = calloc(1, sizeof *f);
-	if (!f)
-		return NULL;
-	f->bytes = mmap(NULL, LEAF, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (f->bytes == MAP_FAILED) {
-		free(f);
-		return NULL;
-	}
-	/* A huge page would take 2 MiB for a write of 4 KiB. */
-	madvise(f->bytes, LEAF, MADV_NOHUGEPAGE);
-	hidden_hide(f->bytes, LEAF);
-	return f;
+	return &((struct node *)node)->child[(leaf >> shift) % NODE_CHILDREN];
 }
 
-static void leaf_free(struct leaf *f)
+static struct leaf *find_leaf(const struct sparse *s, uint64_t leaf)
 {
-	munmap(f->bytes, LEAF);
-	free(f);
-}
-
-/* The child there, made if need be; another thread may have been faster.  NULL: out of memory. */
-static void *child_or_new(struct node *n, size_t i, unsigned level)
-{
-	void *old = atomic_load_explicit(&n->child[i], memory_order_acquire);
-	if (old)
-		return old;
-	void *mine = level ? calloc(1, sizeof(struct node)) : (void *)leaf_new();
-	if (!mine || atomic_compare_exchange_strong(&n->child[i], &old, mine))
-		return mine;
-	if (level)
-		free(mine);
-	else
-		leaf_free(mine);
-	return old;
-}
-
-static size_t index_at(uint64_t leaf, unsigned level)
-{
-	return (leaf >> (level * NODE_SHIFT)) & ((1 << NODE_SHIFT) - 1);
-}
-
-static struct leaf *find_leaf(const struct sparse *s, uint64_t leaf, bool make)
-{
-	void *p = s->root;
-	for (unsigned level = s->levels; p && level-- > 0;) {
-		size_t i = index_at(leaf, level);
-		p = make ? child_or_new(p, i, level) : atomic_load_explicit(&((struct node *)p)->child[i], memory_order_acquire);
+	unsigned shift = s->top;
+	void *p = atomic_load_explicit(&s->root[leaf >> shift], memory_order_acquire);
+	while (shift && p) {
+		shift -= NODE_SHIFT;
+		p = atomic_load_explicit(child_at(p, leaf, shift), memory_order_acquire);
 	}
 	return p;
 }
 
-static uint64_t next_below(struct node *n, unsigned level, uint64_t base, uint64_t from)
+/* The bytes from off on, as far as together() says; NULL: none yet. */
+static uint8_t *bytes_at(const struct leaf *f, uint64_t off)
 {
-	uint64_t span = (uint64_t)1 << (level * NODE_SHIFT);
-	for (uint64_t i = from > base ? (from - base) / span : 0; i < 1 << NODE_SHIFT; i++) {
-		void *child = atomic_load_explicit(&n->child[i], memory_order_acquire);
-		uint64_t found = !child ? UINT64_MAX : level ? next_below(child, level - 1, base + i * span, from) : base + i;
+	uint64_t at = off % LEAF;
+	if (at - f->lone < PAGE)
+		return f->lone_bytes + (at - f->lone);
+	uint8_t *bytes = atomic_load_explicit(&f->bytes, memory_order_acquire);
+	return bytes ? bytes + at : NULL;
+}
+
+/* How many bytes lie together from off on, at most to end. */
+static uint64_t together(const struct leaf *f, uint64_t off, uint64_t end)
+{
+	uint64_t at = off % LEAF, n = LEAF - at;
+	if (at - f->lone < PAGE)
+		n = f->lone + PAGE - at;
+	else if (at < f->lone)
+		n = f->lone - at;
+	return MIN(end - off, n);
+}
+
+static struct leaf *leaf_new(struct sparse *s, uint64_t off, uint64_t len)
+{
+	struct leaf *f = arena_get(&s->tree, sizeof *f);
+	if (!f)
+		return NULL;
+	f->lone = LEAF;
+	if (len < PAGE && (f->lone_bytes = arena_get(&s->bytes, PAGE)))
+		f->lone = off % LEAF & -PAGE;
+	return f;
+}
+
+/* The leaf of off, with bytes there.  NULL: out of memory. */
+static struct leaf *grow_leaf(struct sparse *s, uint64_t off, uint64_t len)
+{
+	uint64_t leaf = off >> LEAF_SHIFT;
+	unsigned shift = s->top;
+	_Atomic(void *) *at = &s->root[leaf >> shift];
+
+	spin_lock(&s->growth);
+	for (void *p;; at = child_at(p, leaf, shift -= NODE_SHIFT)) {
+		p = atomic_load(at);
+		if (!p) {
+			p = shift ? arena_get(&s->tree, sizeof(struct node)) : (void *)leaf_new(s, off, len);
+			atomic_store(at, p);
+		}
+		if (!p || !shift)
+			break;
+	}
+	struct leaf *f = atomic_load(at);
+	if (f && !bytes_at(f, off)) {
+		uint8_t *bytes = arena_get(&s->bytes, LEAF);
+		atomic_store(&f->bytes, bytes);
+		f = bytes ? f : NULL;
+	}
+	spin_unlock(&s->growth);
+	return f;
+}
+
+static uint64_t next_among(_Atomic(void *) const *child, size_t count, unsigned shift, uint64_t base, uint64_t from)
+{
+	for (uint64_t i = from > base ? (from - base) >> shift : 0; i < count; i++) {
+		struct node *n = atomic_load_explicit(&child[i], memory_order_acquire);
+		uint64_t at = base + (i << shift), found = at;
+		if (!n)
+			continue;
+		if (shift)
+			found = next_among(n->child, NODE_CHILDREN, shift - NODE_SHIFT, at, from);
 		if (found != UINT64_MAX)
 			return found;
 	}
@@ -113,19 +145,7 @@ static uint64_t next_below(struct node *n, unsigned level, uint64_t base, uint64
 /* The number of the first leaf that exists, from a number on; UINT64_MAX: none.  Skips what is empty. */
 static uint64_t next_leaf(const struct sparse *s, uint64_t from)
 {
-	return next_below(s->root, s->levels - 1, 0, from);
-}
-
-static void free_below(struct node *n, unsigned level)
-{
-	for (size_t i = 0; i < 1 << NODE_SHIFT; i++) {
-		void *child = atomic_load(&n->child[i]);
-		if (child && level)
-			free_below(child, level - 1);
-		else if (child)
-			leaf_free(child);
-	}
-	free(n);
+	return next_among(s->root, ROOT_CHILDREN, s->top, 0, from);
 }
 
 struct sparse *sparse_new(uint64_t size)
@@ -133,13 +153,10 @@ struct sparse *sparse_new(uint64_t size)
 	struct sparse *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
-	for (s->levels = 1; (size >> LEAF_SHIFT) + 1 > (uint64_t)1 << (s->levels * NODE_SHIFT);)
-		s->levels++;
-	s->root = calloc(1, sizeof *s->root);
+	while (size >> LEAF_SHIFT >> s->top >= ROOT_CHILDREN)
+		s->top += NODE_SHIFT;
 	s->locks = aligned_alloc(_Alignof(struct lock), LOCKS * sizeof *s->locks);
-	if (!s->root || !s->locks) {
-		free(s->root);
-		free(s->locks);
+	if (!s->locks) {
 		free(s);
 		return NULL;
 	}
@@ -151,7 +168,8 @@ void sparse_free(struct sparse *s)
 {
 	if (!s)
 		return;
-	free_below(s->root, s->levels - 1);
+	arena_free(&s->tree);
+	arena_free(&s->bytes);
 	free(s->locks);
 	free(s);
 }
@@ -199,62 +217,64 @@ void sparse_read(const struct sparse *s, uint64_t off, uint64_t len, void *data)
 {
 	uint8_t *to = data;
 	for (uint64_t end = off + len, n; off < end; off += n, to += n) {
-		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT, false);
+		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
 		n = piece(off, end, f ? PAGE : LEAF);
 		if (!f) {
 			memset(to, 0, n);
 			continue;
 		}
-		spin_lock(lock_of(s, off));
+		struct spin *lock = lock_of(s, off);
+		spin_lock(lock);
 		if (is_present(f, page_in_leaf(off)))
-			memcpy(to, f->bytes + off % LEAF, n);
+			memcpy(to, bytes_at(f, off), n);
 		else
 			memset(to, 0, n);
-		spin_unlock(lock_of(s, off));
+		spin_unlock(lock);
 	}
 }
 
 int sparse_write(struct sparse *s, uint64_t off, uint64_t len, const void *data)
 {
 	const uint8_t *from = data;
-	for (uint64_t end = off + len, n; off < end; off += n, from += n) {
-		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT, true);
-		if (!f)
+		for (uint64_t end = off + len, n; off < end; off += n, from += n) {
+		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
+		if (unlikely(!f || !bytes_at(f, off)) && !(f = grow_leaf(s, off, len)))
 			return ENOMEM;
 		n = piece(off, end, PAGE);
-		spin_lock(lock_of(s, off));
+		struct spin *lock = lock_of(s, off);
+		spin_lock(lock);
 		set_present(f, page_in_leaf(off));
 		if (len >= STREAM_MIN)
-			copy_streaming(f->bytes + off % LEAF, from, n);
+			copy_streaming(bytes_at(f, off), from, n);
 		else
-			memcpy(f->bytes + off % LEAF, from, n);
-		spin_unlock(lock_of(s, off));
+			memcpy(bytes_at(f, off), from, n);
+		spin_unlock(lock);
 	}
 	return 0;
 }
 
 const uint8_t *sparse_lend(const struct sparse *s, uint64_t off, uint64_t len)
 {
-	struct leaf *f = piece(off, off + len, LEAF) == len ? find_leaf(s, off >> LEAF_SHIFT, false) : NULL;
-	return f ? f->bytes + off % LEAF : NULL;
+	struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
+	return f && together(f, off, off + len) == len ? bytes_at(f, off) : NULL;
 }
 
 /* Zero n bytes that lie in one page, and give it back when nothing else is in it. */
 static void zero_in_page(struct leaf *f, uint64_t off, uint64_t n)
 {
 	unsigned page = page_in_leaf(off);
-	uint8_t *start = f->bytes + page * PAGE;
 
 	if (!is_present(f, page))
 		return;
-	memset(f->bytes + off % LEAF, 0, n);
+	uint8_t *start = bytes_at(f, off & -PAGE);
+	memset(start + off % PAGE, 0, n);
 	if (!all_zero(start, PAGE))
 		return;
 	clear_present(f, page);
 	madvise(start, PAGE, MADV_DONTNEED);
 }
 
-/* Give back the whole pages from off to end, all of one chunk. */
+/* Give back the whole pages from off to end, which lie together in one chunk. */
 static void drop_pages(struct leaf *f, uint64_t off, uint64_t end)
 {
 	bool any = false;
@@ -263,7 +283,7 @@ static void drop_pages(struct leaf *f, uint64_t off, uint64_t end)
 		clear_present(f, page_in_leaf(at));
 	}
 	if (any)
-		madvise(f->bytes + off % LEAF, end - off, MADV_DONTNEED);
+		madvise(bytes_at(f, off), end - off, MADV_DONTNEED);
 }
 
 static void zero_in_chunk(const struct sparse *s, struct leaf *f, uint64_t off, uint64_t end)
@@ -290,10 +310,10 @@ void sparse_zero(struct sparse *s, uint64_t off, uint64_t len)
 	if (!len)
 		return;
 	for (uint64_t i = next_leaf(s, off >> LEAF_SHIFT); i <= (end - 1) >> LEAF_SHIFT; i = next_leaf(s, i + 1)) {
-		struct leaf *f = find_leaf(s, i, false);
+		struct leaf *f = find_leaf(s, i);
 		uint64_t from = MAX(off, i << LEAF_SHIFT), to = MIN(end, (i + 1) << LEAF_SHIFT), n;
 		for (uint64_t at = from; at < to; at += n) {
-			n = piece(at, to, CHUNK);
+			n = MIN(piece(at, to, CHUNK), together(f, at, to));
 			zero_in_chunk(s, f, at, at + n);
 		}
 	}
@@ -306,16 +326,16 @@ uint64_t sparse_run(const struct sparse *s, uint64_t off, uint64_t end, uint64_t
 	*state = SPARSE_HOLE;
 	if (i > off >> LEAF_SHIFT)
 		return i > (end - 1) >> LEAF_SHIFT ? end - off : (i << LEAF_SHIFT) - off;
-	struct leaf *f = find_leaf(s, i, false);
-	unsigned page = page_in_leaf(off);
-	spin_lock(lock_of(s, off));
-	if (is_present(f, page)) {
+	struct leaf *f = find_leaf(s, i);
+	struct spin *lock = lock_of(s, off);
+	spin_lock(lock);
+	if (is_present(f, page_in_leaf(off))) {
 		*state = SPARSE_DATA;
-		if (*look >= PAGE && all_zero(f->bytes + page * PAGE, PAGE)) {
+		if (*look >= PAGE && all_zero(bytes_at(f, off & -PAGE), PAGE)) {
 			*state = SPARSE_ZERO;
 			*look -= PAGE; /* only pages full of zeroes take long to tell */
 		}
 	}
-	spin_unlock(lock_of(s, off));
+	spin_unlock(lock);
 	return piece(off, end, PAGE);
 }
