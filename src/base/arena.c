@@ -41,7 +41,7 @@ static bool map_block(struct arena *a, size_t len)
 static bool more(struct arena *a, size_t len)
 {
 	size_t size = MAX(len, (size_t)BLOCK_MIN);
-	while (size < a->mapped && size < BLOCK_MAX)
+	while (size * 2 <= a->mapped && size < BLOCK_MAX)
 		size *= 2;
 	for (; size >= len; size /= 2)
 		if (map_block(a, size))

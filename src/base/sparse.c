@@ -27,10 +27,9 @@ enum {
 _Static_assert(SPARSE_PAGE == 1 << PAGE_SHIFT, "the page of the header");
 
 struct leaf {
-	_Alignas(64)
-	uint64_t lone;                         /* where in the leaf the lone part begins, LEAF: there is none */
+	_Alignas(64) uint64_t lone;            /* where in the leaf its lone page is; LEAF: it has none */
 	uint8_t *lone_bytes;                   /* PAGE of them */
-	_Atomic(uint8_t *) bytes;              /* LEAF of them, for all but the lone part; NULL: not yet */
+	_Atomic(uint8_t *) bytes;              /* LEAF of them, for all but the lone page; NULL: not yet */
 	uint32_t present[PAGES_A_LEAF / 32];   /* a bit a page, a word a chunk: under its lock */
 };
 
@@ -43,10 +42,10 @@ struct lock {
 };
 
 struct sparse {
-	_Atomic(void *) root[ROOT_CHILDREN];   /* struct node, or struct leaf */
-	unsigned top;                          /* bits of a leaf's number below those that choose a child of the root */
+	unsigned top;                          /* bits of a leaf's number below those that choose the root's child */
 	struct lock *locks;                    /* LOCKS of them */
-	struct spin growth;                    /* held to make nodes, leaves and their bytes, out of: */
+	_Atomic(void *) root[ROOT_CHILDREN];   /* struct node, or struct leaf where top is 0 */
+	struct spin growing;                   /* guards the arenas; held by who adds nodes, leaves or bytes */
 	struct arena tree, bytes;
 };
 
@@ -89,6 +88,15 @@ static uint64_t together(const struct leaf *f, uint64_t off, uint64_t end)
 	return MIN(end - off, n);
 }
 
+static struct node *node_new(struct sparse *s)
+{
+	struct node *n = arena_get(&s->tree, sizeof *n);
+	if (n)
+		atomic_store_explicit(&n->child[0], NULL, memory_order_relaxed); /* read first, its page would fault twice */
+	return n;
+}
+
+/* For a write of len bytes at off: a small one gets a lone page. */
 static struct leaf *leaf_new(struct sparse *s, uint64_t off, uint64_t len)
 {
 	struct leaf *f = arena_get(&s->tree, sizeof *f);
@@ -100,30 +108,35 @@ static struct leaf *leaf_new(struct sparse *s, uint64_t off, uint64_t len)
 	return f;
 }
 
-/* The leaf of off, with bytes there.  NULL: out of memory. */
-static struct leaf *grow_leaf(struct sparse *s, uint64_t off, uint64_t len)
+static void *child_or_new(struct sparse *s, _Atomic(void *) *at, unsigned shift, uint64_t off, uint64_t len)
+{
+	void *p = atomic_load_explicit(at, memory_order_relaxed);
+	if (!p) {
+		p = shift ? (void *)node_new(s) : leaf_new(s, off, len);
+		atomic_store_explicit(at, p, memory_order_release);
+	}
+	return p;
+}
+
+/* The leaf of off with bytes there, for a write of len.  NULL: out of memory; what was made is of use to the next one. */
+static struct leaf *grow(struct sparse *s, uint64_t off, uint64_t len)
 {
 	uint64_t leaf = off >> LEAF_SHIFT;
 	unsigned shift = s->top;
-	_Atomic(void *) *at = &s->root[leaf >> shift];
 
-	spin_lock(&s->growth);
-	for (void *p;; at = child_at(p, leaf, shift -= NODE_SHIFT)) {
-		p = atomic_load(at);
-		if (!p) {
-			p = shift ? arena_get(&s->tree, sizeof(struct node)) : (void *)leaf_new(s, off, len);
-			atomic_store(at, p);
-		}
-		if (!p || !shift)
-			break;
+	spin_lock(&s->growing);
+	void *p = child_or_new(s, &s->root[leaf >> shift], shift, off, len);
+	while (shift && p) {
+		shift -= NODE_SHIFT;
+		p = child_or_new(s, child_at(p, leaf, shift), shift, off, len);
 	}
-	struct leaf *f = atomic_load(at);
+	struct leaf *f = p;
 	if (f && !bytes_at(f, off)) {
 		uint8_t *bytes = arena_get(&s->bytes, LEAF);
-		atomic_store(&f->bytes, bytes);
+		atomic_store_explicit(&f->bytes, bytes, memory_order_release);
 		f = bytes ? f : NULL;
 	}
-	spin_unlock(&s->growth);
+	spin_unlock(&s->growing);
 	return f;
 }
 
@@ -236,9 +249,9 @@ void sparse_read(const struct sparse *s, uint64_t off, uint64_t len, void *data)
 int sparse_write(struct sparse *s, uint64_t off, uint64_t len, const void *data)
 {
 	const uint8_t *from = data;
-		for (uint64_t end = off + len, n; off < end; off += n, from += n) {
+	for (uint64_t end = off + len, n; off < end; off += n, from += n) {
 		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
-		if (unlikely(!f || !bytes_at(f, off)) && !(f = grow_leaf(s, off, len)))
+		if (unlikely(!f || !bytes_at(f, off)) && !(f = grow(s, off, len)))
 			return ENOMEM;
 		n = piece(off, end, PAGE);
 		struct spin *lock = lock_of(s, off);
@@ -321,12 +334,13 @@ void sparse_zero(struct sparse *s, uint64_t off, uint64_t len)
 
 uint64_t sparse_run(const struct sparse *s, uint64_t off, uint64_t end, uint64_t *look, enum sparse_state *state)
 {
-	uint64_t i = next_leaf(s, off >> LEAF_SHIFT);
+	struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
 
 	*state = SPARSE_HOLE;
-	if (i > off >> LEAF_SHIFT)
+	if (!f) {
+		uint64_t i = next_leaf(s, (off >> LEAF_SHIFT) + 1);
 		return i > (end - 1) >> LEAF_SHIFT ? end - off : (i << LEAF_SHIFT) - off;
-	struct leaf *f = find_leaf(s, i);
+	}
 	struct spin *lock = lock_of(s, off);
 	spin_lock(lock);
 	if (is_present(f, page_in_leaf(off))) {
