@@ -2,7 +2,9 @@
 #include "base/arena.h"
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "base/hidden.h"
 #include "base/util.h"
 
@@ -57,6 +59,13 @@ void *arena_get(struct arena *a, size_t len)
 	a->at += len;
 	a->left -= len;
 	return p;
+}
+
+void arena_drop(uint8_t *p, size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE); /* the kernel takes a part for the whole */
+	if ((uintptr_t)p % page || len % page || madvise(p, len, MADV_DONTNEED) < 0)
+		memset(p, 0, len);
 }
 
 void arena_free(struct arena *a)

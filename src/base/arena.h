@@ -22,5 +22,7 @@ struct arena {
 
 /* len zeroed bytes, len a multiple of 64, and at least aligned so; NULL: out of memory. */
 void *arena_get(struct arena *a, size_t len);
+/* Zero bytes of it, and let the kernel have its pages back where whole ones lie in them. */
+void arena_drop(uint8_t *p, size_t len);
 /* All of it; then it is empty. */
 void arena_free(struct arena *a);

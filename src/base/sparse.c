@@ -4,13 +4,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "base/arena.h"
 #include "base/copy.h"
 #include "base/spin.h"
 #include "base/util.h"
 
 enum {
+	GRAIN = 4096,                          /* of lone pieces: page tables are dense where small writes are aligned */
 	PAGE_SHIFT = 15,
 	CHUNK_SHIFT = 20,                      /* 1 MiB, the grain of locking */
 	LEAF_SHIFT = 24,                       /* 16 MiB */
@@ -27,9 +27,9 @@ enum {
 _Static_assert(SPARSE_PAGE == 1 << PAGE_SHIFT, "the page of the header");
 
 struct leaf {
-	_Alignas(64) uint64_t lone;            /* where in the leaf its lone page is; LEAF: it has none */
-	uint8_t *lone_bytes;                   /* PAGE of them */
-	_Atomic(uint8_t *) bytes;              /* LEAF of them, for all but the lone page; NULL: not yet */
+	_Alignas(64) uint64_t lone, lone_len;  /* where in the leaf its lone piece is; LEAF and 0: it has none */
+	uint8_t *lone_bytes;
+	_Atomic(uint8_t *) bytes;              /* LEAF of them, for all but the lone piece; NULL: not yet */
 	uint32_t present[PAGES_A_LEAF / 32];   /* a bit a page, a word a chunk: under its lock */
 };
 
@@ -67,25 +67,17 @@ static struct leaf *find_leaf(const struct sparse *s, uint64_t leaf)
 	return p;
 }
 
-/* The bytes from off on, as far as together() says; NULL: none yet. */
-static uint8_t *bytes_at(const struct leaf *f, uint64_t off)
+/* The bytes from off on; NULL: none yet.  *n is made less when fewer of them lie together. */
+static uint8_t *bytes_at(const struct leaf *f, uint64_t off, uint64_t *n)
 {
-	uint64_t at = off % LEAF;
-	if (at - f->lone < PAGE)
-		return f->lone_bytes + (at - f->lone);
+	uint64_t at = off % LEAF, in_lone = at - f->lone;
+	if (in_lone < f->lone_len) {
+		*n = MIN(*n, f->lone_len - in_lone);
+		return f->lone_bytes + in_lone;
+	}
+	*n = MIN(*n, (at < f->lone ? f->lone : LEAF) - at);
 	uint8_t *bytes = atomic_load_explicit(&f->bytes, memory_order_acquire);
 	return bytes ? bytes + at : NULL;
-}
-
-/* How many bytes lie together from off on, at most to end. */
-static uint64_t together(const struct leaf *f, uint64_t off, uint64_t end)
-{
-	uint64_t at = off % LEAF, n = LEAF - at;
-	if (at - f->lone < PAGE)
-		n = f->lone + PAGE - at;
-	else if (at < f->lone)
-		n = f->lone - at;
-	return MIN(end - off, n);
 }
 
 static struct node *node_new(struct sparse *s)
@@ -96,15 +88,18 @@ static struct node *node_new(struct sparse *s)
 	return n;
 }
 
-/* For a write of len bytes at off: a small one gets a lone page. */
+/* For a write of len bytes at off: a small one gets a lone piece. */
 static struct leaf *leaf_new(struct sparse *s, uint64_t off, uint64_t len)
 {
 	struct leaf *f = arena_get(&s->tree, sizeof *f);
+	uint64_t from = off % LEAF / GRAIN * GRAIN, to = MIN((off % LEAF + len + GRAIN - 1) / GRAIN * GRAIN, LEAF);
 	if (!f)
 		return NULL;
 	f->lone = LEAF;
-	if (len < PAGE && (f->lone_bytes = arena_get(&s->bytes, PAGE)))
-		f->lone = off % LEAF & -PAGE;
+	if (len < PAGE && (f->lone_bytes = arena_get(&s->bytes, to - from))) {
+		f->lone = from;
+		f->lone_len = to - from;
+	}
 	return f;
 }
 
@@ -118,10 +113,10 @@ static void *child_or_new(struct sparse *s, _Atomic(void *) *at, unsigned shift,
 	return p;
 }
 
-/* The leaf of off with bytes there, for a write of len.  NULL: out of memory; what was made is of use to the next one. */
-static struct leaf *grow(struct sparse *s, uint64_t off, uint64_t len)
+/* Make the leaf of off, and bytes there, for a write of len.  False: out of memory; what was made is of use to the next one. */
+static bool grow(struct sparse *s, uint64_t off, uint64_t len)
 {
-	uint64_t leaf = off >> LEAF_SHIFT;
+	uint64_t leaf = off >> LEAF_SHIFT, n = 1;
 	unsigned shift = s->top;
 
 	spin_lock(&s->growing);
@@ -131,13 +126,11 @@ static struct leaf *grow(struct sparse *s, uint64_t off, uint64_t len)
 		p = child_or_new(s, child_at(p, leaf, shift), shift, off, len);
 	}
 	struct leaf *f = p;
-	if (f && !bytes_at(f, off)) {
-		uint8_t *bytes = arena_get(&s->bytes, LEAF);
-		atomic_store_explicit(&f->bytes, bytes, memory_order_release);
-		f = bytes ? f : NULL;
-	}
+	if (f && !bytes_at(f, off, &n))
+		atomic_store_explicit(&f->bytes, arena_get(&s->bytes, LEAF), memory_order_release);
+	bool done = f && bytes_at(f, off, &n);
 	spin_unlock(&s->growing);
-	return f;
+	return done;
 }
 
 static uint64_t next_among(_Atomic(void *) const *child, size_t count, unsigned shift, uint64_t base, uint64_t from)
@@ -214,9 +207,27 @@ static void clear_present(struct leaf *f, unsigned page)
 	f->present[page / 32] &= ~(1u << (page % 32));
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
+static bool all_zero(const struct leaf *f, uint64_t off, uint64_t len)
 {
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+	for (uint64_t end = off + len, n; off < end; off += n) {
+		n = end - off;
+		const uint8_t *p = bytes_at(f, off, &n);
+		if (p && (p[0] || memcmp(p, p + 1, n - 1) != 0))
+			return false;
+	}
+	return true;
+}
+
+static void wipe(const struct leaf *f, uint64_t off, uint64_t len, bool drop)
+{
+	for (uint64_t end = off + len, n; off < end; off += n) {
+		n = end - off;
+		uint8_t *p = bytes_at(f, off, &n);
+		if (p && drop)
+			arena_drop(p, n);
+		else if (p)
+			memset(p, 0, n);
+	}
 }
 
 /* --- operations: each goes over its range by pieces that lie in one page, chunk or leaf --- */
@@ -232,14 +243,15 @@ void sparse_read(const struct sparse *s, uint64_t off, uint64_t len, void *data)
 	for (uint64_t end = off + len, n; off < end; off += n, to += n) {
 		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
 		n = piece(off, end, f ? PAGE : LEAF);
-		if (!f) {
+		const uint8_t *from = f ? bytes_at(f, off, &n) : NULL;
+		if (!from) {
 			memset(to, 0, n);
 			continue;
 		}
 		struct spin *lock = lock_of(s, off);
 		spin_lock(lock);
 		if (is_present(f, page_in_leaf(off)))
-			memcpy(to, bytes_at(f, off), n);
+			memcpy(to, from, n);
 		else
 			memset(to, 0, n);
 		spin_unlock(lock);
@@ -251,16 +263,21 @@ int sparse_write(struct sparse *s, uint64_t off, uint64_t len, const void *data)
 	const uint8_t *from = data;
 	for (uint64_t end = off + len, n; off < end; off += n, from += n) {
 		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
-		if (unlikely(!f || !bytes_at(f, off)) && !(f = grow(s, off, len)))
-			return ENOMEM;
 		n = piece(off, end, PAGE);
+		uint8_t *to = f ? bytes_at(f, off, &n) : NULL;
+		if (unlikely(!to)) {
+			if (!grow(s, off, end - off))
+				return ENOMEM;
+			n = 0;
+			continue; /* now it is there */
+		}
 		struct spin *lock = lock_of(s, off);
 		spin_lock(lock);
 		set_present(f, page_in_leaf(off));
 		if (len >= STREAM_MIN)
-			copy_streaming(bytes_at(f, off), from, n);
+			copy_streaming(to, from, n);
 		else
-			memcpy(bytes_at(f, off), from, n);
+			memcpy(to, from, n);
 		spin_unlock(lock);
 	}
 	return 0;
@@ -269,25 +286,26 @@ int sparse_write(struct sparse *s, uint64_t off, uint64_t len, const void *data)
 const uint8_t *sparse_lend(const struct sparse *s, uint64_t off, uint64_t len)
 {
 	struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
-	return f && together(f, off, off + len) == len ? bytes_at(f, off) : NULL;
+	uint64_t n = len;
+	const uint8_t *p = f ? bytes_at(f, off, &n) : NULL;
+	return n == len ? p : NULL;
 }
 
-/* Zero n bytes that lie in one page, and give it back when nothing else is in it. */
-static void zero_in_page(struct leaf *f, uint64_t off, uint64_t n)
+/* Zero len bytes that lie in one page, and give it back when nothing else is in it. */
+static void zero_in_page(struct leaf *f, uint64_t off, uint64_t len)
 {
 	unsigned page = page_in_leaf(off);
 
 	if (!is_present(f, page))
 		return;
-	uint8_t *start = bytes_at(f, off & -PAGE);
-	memset(start + off % PAGE, 0, n);
-	if (!all_zero(start, PAGE))
+	wipe(f, off, len, false);
+	if (!all_zero(f, off & -PAGE, PAGE))
 		return;
 	clear_present(f, page);
-	madvise(start, PAGE, MADV_DONTNEED);
+	wipe(f, off & -PAGE, PAGE, true);
 }
 
-/* Give back the whole pages from off to end, which lie together in one chunk. */
+/* Give back the whole pages from off to end, all of one chunk. */
 static void drop_pages(struct leaf *f, uint64_t off, uint64_t end)
 {
 	bool any = false;
@@ -296,7 +314,7 @@ static void drop_pages(struct leaf *f, uint64_t off, uint64_t end)
 		clear_present(f, page_in_leaf(at));
 	}
 	if (any)
-		madvise(bytes_at(f, off), end - off, MADV_DONTNEED);
+		wipe(f, off, end - off, true);
 }
 
 static void zero_in_chunk(const struct sparse *s, struct leaf *f, uint64_t off, uint64_t end)
@@ -326,7 +344,7 @@ void sparse_zero(struct sparse *s, uint64_t off, uint64_t len)
 		struct leaf *f = find_leaf(s, i);
 		uint64_t from = MAX(off, i << LEAF_SHIFT), to = MIN(end, (i + 1) << LEAF_SHIFT), n;
 		for (uint64_t at = from; at < to; at += n) {
-			n = MIN(piece(at, to, CHUNK), together(f, at, to));
+			n = piece(at, to, CHUNK);
 			zero_in_chunk(s, f, at, at + n);
 		}
 	}
@@ -345,7 +363,7 @@ uint64_t sparse_run(const struct sparse *s, uint64_t off, uint64_t end, uint64_t
 	spin_lock(lock);
 	if (is_present(f, page_in_leaf(off))) {
 		*state = SPARSE_DATA;
-		if (*look >= PAGE && all_zero(bytes_at(f, off & -PAGE), PAGE)) {
+		if (*look >= PAGE && all_zero(f, off & -PAGE, PAGE)) {
 			*state = SPARSE_ZERO;
 			*look -= PAGE; /* only pages full of zeroes take long to tell */
 		}

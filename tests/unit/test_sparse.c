@@ -109,38 +109,49 @@ TEST(places_all_over_a_pebibyte_take_few_mappings_and_little_address_space)
 		CHECK(holds(off ^ 4096, 1, 0)); /* a place beside it: none of them is as near */
 	}
 	CHECK(maps > 0 && maps < 64);
-	CHECK(mapped < MIB(1024)); /* 32 KiB for each, and room for more */
+	CHECK(mapped < MIB(512)); /* 4 KiB for each, less than 1 KiB of tree, some leaves that had two; and room for more */
 	sparse_free(s);
 }
 
-TEST(a_leaf_that_begins_small_is_whole_with_the_next_write_and_lends_all_but_its_first_page_in_one)
+TEST(a_leaf_that_begins_small_is_whole_with_the_next_write_and_lends_all_but_its_first_piece_in_one)
 {
-	const uint64_t leaf = 7 * LEAF, page = leaf + 5 * SPARSE_PAGE;
+	const uint64_t leaf = 7 * LEAF, lone = leaf + 5 * SPARSE_PAGE + 8192, end = lone + 8192;
 	CHECK(s = sparse_new(PIB));
-	CHECK(put(page + 100, 50, 1));
-	const uint8_t *early = sparse_lend(s, page, SPARSE_PAGE);
-	CHECK(early && early[99] == 0 && early[100] == 1);
-	CHECK(!sparse_lend(s, page - 1, 2));            /* nothing there yet */
-	CHECK(!sparse_lend(s, page + SPARSE_PAGE, 1));
-	CHECK(holds(page - SPARSE_PAGE, SPARSE_PAGE, 0));
+	CHECK(put(lone + 4000, 100, 1));                /* touches two times 4 KiB */
+	const uint8_t *early = sparse_lend(s, lone, 8192);
+	CHECK(early && early[3999] == 0 && early[4000] == 1 && early[4100] == 0);
+	CHECK(!sparse_lend(s, lone - 1, 2));            /* nothing there yet */
+	CHECK(!sparse_lend(s, end, 1));
+	CHECK(holds(lone - 100000, 104000, 0));         /* some of it in the same page of 32 KiB */
+	CHECK(holds(end, 100000, 0));
 
-	CHECK(put(page + SPARSE_PAGE - 2, 4, 2));       /* across its end: the rest of the leaf is there */
-	CHECK(sparse_lend(s, page, SPARSE_PAGE) == early);
-	CHECK(early[100] == 1 && early[SPARSE_PAGE - 1] == 2);
-	CHECK(!sparse_lend(s, page + SPARSE_PAGE - 2, 4));
-	CHECK(holds(page + SPARSE_PAGE - 2, 4, 2));
-	CHECK(!sparse_lend(s, leaf, 6 * SPARSE_PAGE));
-	CHECK(sparse_lend(s, leaf, 5 * SPARSE_PAGE) != NULL);
-	const uint8_t *lent = sparse_lend(s, page + SPARSE_PAGE, LEAF - 6 * SPARSE_PAGE);
+	CHECK(put(end - 2, 4, 2));                      /* across its end: the rest of the leaf is there */
+	CHECK(sparse_lend(s, lone, 8192) == early);
+	CHECK(early[4000] == 1 && early[8191] == 2);
+	CHECK(!sparse_lend(s, end - 2, 4));
+	CHECK(holds(end - 2, 4, 2));
+	CHECK(!sparse_lend(s, leaf, LEAF));
+	CHECK(sparse_lend(s, leaf, lone - leaf) != NULL);
+	const uint8_t *lent = sparse_lend(s, end, leaf + LEAF - end);
 	CHECK(lent && lent[0] == 2 && lent[1] == 2 && lent[2] == 0);
 	CHECK(!sparse_lend(s, leaf + LEAF - 1, 2));
+	sparse_free(s);
+}
+
+TEST(a_small_write_across_leaves_begins_both)
+{
+	CHECK(s = sparse_new(PIB));
+	CHECK(put(5 * LEAF - 10, 20, 7));
+	CHECK(sparse_lend(s, 5 * LEAF - 4096, 4096) && sparse_lend(s, 5 * LEAF, 4096));
+	CHECK(!sparse_lend(s, 5 * LEAF - 4097, 1) && !sparse_lend(s, 5 * LEAF + 4096, 1));
+	CHECK(holds(5 * LEAF - 10, 20, 7));
 	sparse_free(s);
 }
 
 TEST(a_leaf_that_begins_with_a_large_write_lies_together)
 {
 	CHECK(s = sparse_new(PIB));
-	CHECK(put(3 * LEAF + 1000, SPARSE_PAGE, 1));
+	CHECK(put(3 * LEAF + 1000, SPARSE_PAGE, 1)); /* as large as that, at least */
 	const uint8_t *lent = sparse_lend(s, 3 * LEAF, LEAF);
 	CHECK(lent && lent[999] == 0 && lent[1000] == 1 && lent[1000 + SPARSE_PAGE] == 0);
 	sparse_free(s);
@@ -148,26 +159,28 @@ TEST(a_leaf_that_begins_with_a_large_write_lies_together)
 
 TEST(what_is_zeroed_gives_its_memory_back)
 {
+	const uint64_t rest_at = LEAF + 20480, rest_len = 1 << 20;
 	CHECK(s = sparse_new(PIB));
-	CHECK(put(LEAF, 20000, 1));                     /* a lone page, */
-	CHECK(put(LEAF + SPARSE_PAGE, 1 << 20, 2));     /* and what lies together */
-	CHECK_EQ_U(resident(LEAF, SPARSE_PAGE), 5);
-	CHECK_EQ_U(resident(LEAF + SPARSE_PAGE, 1 << 20), 256);
+	CHECK(put(LEAF, 20000, 1));                     /* a lone piece, */
+	CHECK(put(rest_at, rest_len, 2));               /* and what lies together, behind it in the same page of 32 KiB */
+	CHECK_EQ_U(resident(LEAF, 20480), 5);
+	CHECK_EQ_U(resident(rest_at, rest_len), 256);
 
-	sparse_zero(s, LEAF, 10000);
-	CHECK_EQ_U(resident(LEAF, SPARSE_PAGE), 5);
-	sparse_zero(s, LEAF + 10000, 10000);            /* the last of it */
-	CHECK_EQ_U(resident(LEAF, SPARSE_PAGE), 0);
+	sparse_zero(s, LEAF, 20000);                    /* half of what the page has: nothing is given back */
+	CHECK_EQ_U(resident(LEAF, 20480), 5);
+	sparse_zero(s, rest_at, SPARSE_PAGE - 20480);   /* the other half */
+	CHECK_EQ_U(resident(LEAF, 20480), 0);
+	CHECK_EQ_U(resident(rest_at, rest_len), 256 - 3);
 	CHECK(put(LEAF, 10, 3));
-	CHECK_EQ_U(resident(LEAF, SPARSE_PAGE), 1);
+	CHECK_EQ_U(resident(LEAF, 20480), 1);
 
-	sparse_zero(s, LEAF, 3 * SPARSE_PAGE + 1);      /* from the one into the other */
-	CHECK_EQ_U(resident(LEAF, SPARSE_PAGE), 0);
-	CHECK_EQ_U(resident(LEAF + SPARSE_PAGE, 1 << 20), 256 - 2 * 8);
+	sparse_zero(s, LEAF, 3 * SPARSE_PAGE + 1);      /* from the one into the other, by whole pages */
+	CHECK_EQ_U(resident(LEAF, 20480), 0);
+	CHECK_EQ_U(resident(rest_at, rest_len), 256 - 3 - 2 * 8);
 	CHECK(holds(LEAF, 3 * SPARSE_PAGE + 1, 0));
 	CHECK(holds(LEAF + 3 * SPARSE_PAGE + 1, 1000, 2));
 	sparse_zero(s, 0, PIB);
-	CHECK_EQ_U(resident(LEAF + SPARSE_PAGE, 1 << 20), 0);
+	CHECK_EQ_U(resident(rest_at, rest_len), 0);
 	sparse_free(s);
 }
 
