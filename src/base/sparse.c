@@ -14,7 +14,7 @@ enum {
 	PAGE_SHIFT = 15,
 	CHUNK_SHIFT = 20,                      /* 1 MiB, the grain of locking */
 	LEAF_SHIFT = 24,                       /* 16 MiB */
-	ROOT_CHILDREN = 1024,                  /* of the tree: 16 GiB need no nodes */
+	ROOT_CHILDREN = 1024,                  /* of the tree: less than 16 GiB needs no nodes */
 	NODE_SHIFT = 4,
 	NODE_CHILDREN = 1 << NODE_SHIFT,
 	PAGES_A_LEAF = 1 << (LEAF_SHIFT - PAGE_SHIFT), /* 512; 32 to a chunk */
@@ -88,7 +88,7 @@ static struct node *node_new(struct sparse *s)
 	return n;
 }
 
-/* For a write of len bytes at off: a small one gets a lone piece. */
+/* For a write of len bytes at off.  A small one gets a lone piece, where there may be many such leaves. */
 static struct leaf *leaf_new(struct sparse *s, uint64_t off, uint64_t len)
 {
 	struct leaf *f = arena_get(&s->tree, sizeof *f);
@@ -96,7 +96,7 @@ static struct leaf *leaf_new(struct sparse *s, uint64_t off, uint64_t len)
 	if (!f)
 		return NULL;
 	f->lone = LEAF;
-	if (len < PAGE && (f->lone_bytes = arena_get(&s->bytes, to - from))) {
+	if (s->top && len < PAGE && (f->lone_bytes = arena_get(&s->bytes, to - from))) {
 		f->lone = from;
 		f->lone_len = to - from;
 	}

@@ -148,6 +148,14 @@ TEST(a_small_write_across_leaves_begins_both)
 	sparse_free(s);
 }
 
+TEST(a_disk_of_less_than_16_GiB_always_lies_together_in_its_leaves)
+{
+	CHECK(s = sparse_new(1024 * LEAF - 1));
+	CHECK(put(LEAF + 5000, 10, 1) && put(1024 * LEAF - 2, 1, 2));
+	CHECK(sparse_lend(s, LEAF, LEAF) && sparse_lend(s, 1023 * LEAF, LEAF - 1));
+	sparse_free(s);
+}
+
 TEST(a_leaf_that_begins_with_a_large_write_lies_together)
 {
 	CHECK(s = sparse_new(PIB));
