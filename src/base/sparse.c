@@ -4,17 +4,19 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include "base/arena.h"
 #include "base/copy.h"
-#include "base/hidden.h"
 #include "base/spin.h"
 #include "base/util.h"
 
 enum {
+	GRAIN = 4096,                          /* of lone pieces: page tables are dense where small writes are aligned */
 	PAGE_SHIFT = 15,
 	CHUNK_SHIFT = 20,                      /* 1 MiB, the grain of locking */
 	LEAF_SHIFT = 24,                       /* 16 MiB */
-	NODE_SHIFT = 10,                       /* children of a tree node */
+	ROOT_CHILDREN = 1024,                  /* of the tree: less than 16 GiB needs no nodes */
+	NODE_SHIFT = 4,
+	NODE_CHILDREN = 1 << NODE_SHIFT,
 	PAGES_A_LEAF = 1 << (LEAF_SHIFT - PAGE_SHIFT), /* 512; 32 to a chunk */
 	LOCKS = 1024,
 	STREAM_MIN = 64 << 10,                 /* bytes of a write from which on it goes past the cache */
@@ -25,12 +27,14 @@ enum {
 _Static_assert(SPARSE_PAGE == 1 << PAGE_SHIFT, "the page of the header");
 
 struct leaf {
-	uint8_t *bytes;                        /* LEAF of them, mapped */
+	_Alignas(64) uint64_t lone, lone_len;  /* where in the leaf its lone piece is; LEAF and 0: it has none */
+	uint8_t *lone_bytes;
+	_Atomic(uint8_t *) bytes;              /* LEAF of them, for all but the lone piece; NULL: not yet */
 	uint32_t present[PAGES_A_LEAF / 32];   /* a bit a page, a word a chunk: under its lock */
 };
 
 struct node {
-	_Atomic(void *) child[1 << NODE_SHIFT]; /* struct node, at level 0 struct leaf */
+	_Alignas(64) _Atomic(void *) child[NODE_CHILDREN]; /* struct node, at the bottom struct leaf */
 };
 
 struct lock {
@@ -38,72 +42,106 @@ struct lock {
 };
 
 struct sparse {
-	unsigned levels;                       /* of nodes above the leaves */
-	struct node *root;
+	unsigned top;                          /* bits of a leaf's number below those that choose the root's child */
 	struct lock *locks;                    /* LOCKS of them */
+	_Atomic(void *) root[ROOT_CHILDREN];   /* struct node, or struct leaf where top is 0 */
+	struct spin growing;                   /* guards the arenas; held by who adds nodes, leaves or bytes */
+	struct arena tree, bytes;
 };
 
 /* --- the tree --- */
 
-static struct leaf *leaf_new(void)
+static _Atomic(void *) *child_at(void *node, uint64_t leaf, unsigned shift)
 {
-	struct leaf *f = calloc(1, sizeof *f);
-	if (!f)
-		return NULL;
-	f->bytes = mmap(NULL, LEAF, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (f->bytes == MAP_FAILED) {
-		free(f);
-		return NULL;
-	}
-	/* A huge page would take 2 MiB for a write of 4 KiB. */
-	madvise(f->bytes, LEAF, MADV_NOHUGEPAGE);
-	hidden_hide(f->bytes, LEAF);
-	return f;
+	return &((struct node *)node)->child[(leaf >> shift) % NODE_CHILDREN];
 }
 
-static void leaf_free(struct leaf *f)
+static struct leaf *find_leaf(const struct sparse *s, uint64_t leaf)
 {
-	munmap(f->bytes, LEAF);
-	free(f);
-}
-
-/* The child there, made if need be; another thread may have been faster.  NULL: out of memory. */
-static void *child_or_new(struct node *n, size_t i, unsigned level)
-{
-	void *old = atomic_load_explicit(&n->child[i], memory_order_acquire);
-	if (old)
-		return old;
-	void *mine = level ? calloc(1, sizeof(struct node)) : (void *)leaf_new();
-	if (!mine || atomic_compare_exchange_strong(&n->child[i], &old, mine))
-		return mine;
-	if (level)
-		free(mine);
-	else
-		leaf_free(mine);
-	return old;
-}
-
-static size_t index_at(uint64_t leaf, unsigned level)
-{
-	return (leaf >> (level * NODE_SHIFT)) & ((1 << NODE_SHIFT) - 1);
-}
-
-static struct leaf *find_leaf(const struct sparse *s, uint64_t leaf, bool make)
-{
-	void *p = s->root;
-	for (unsigned level = s->levels; p && level-- > 0;) {
-		size_t i = index_at(leaf, level);
-		p = make ? child_or_new(p, i, level) : atomic_load_explicit(&((struct node *)p)->child[i], memory_order_acquire);
+	unsigned shift = s->top;
+	void *p = atomic_load_explicit(&s->root[leaf >> shift], memory_order_acquire);
+	while (shift && p) {
+		shift -= NODE_SHIFT;
+		p = atomic_load_explicit(child_at(p, leaf, shift), memory_order_acquire);
 	}
 	return p;
 }
 
-static uint64_t next_below(struct node *n, unsigned level, uint64_t base, uint64_t from)
+/* The bytes from off on; NULL: none yet.  *n is made less when fewer of them lie together. */
+static uint8_t *bytes_at(const struct leaf *f, uint64_t off, uint64_t *n)
 {
-	uint64_t span = (uint64_t)1 << (level * NODE_SHIFT);
-	for (uint64_t i = from > base ? (from - base) / span : 0; i < 1 << NODE_SHIFT; i++) {
-		void *child = atomic_load_explicit(&n->child[i], memory_order_acquire);
-		uint64_t found = !child ? UINT64_MAX : level ? next_below(child, level - 1, base + i * span, from) : base + i;
+	uint64_t at = off % LEAF, in_lone = at - f->lone;
+	if (in_lone < f->lone_len) {
+		*n = MIN(*n, f->lone_len - in_lone);
+		return f->lone_bytes + in_lone;
+	}
+	*n = MIN(*n, (at < f->lone ? f->lone : LEAF) - at);
+	uint8_t *bytes = atomic_load_explicit(&f->bytes, memory_order_acquire);
+	return bytes ? bytes + at : NULL;
+}
+
+static struct node *node_new(struct sparse *s)
+{
+	struct node *n = arena_get(&s->tree, sizeof *n);
+	if (n)
+		atomic_store_explicit(&n->child[0], NULL, memory_order_relaxed); /* read first, its page would fault twice */
+	return n;
+}
+
+/* For a write of len bytes at off.  A small one gets a lone piece, where there may be many such leaves. */
+static struct leaf *leaf_new(struct sparse *s, uint64_t off, uint64_t len)
+{
+	struct leaf *f = arena_get(&s->tree, sizeof *f);
+	uint64_t from = off % LEAF / GRAIN * GRAIN, to = MIN((off % LEAF + len + GRAIN - 1) / GRAIN * GRAIN, LEAF);
+	if (!f)
+		return NULL;
+	f->lone = LEAF;
+	if (s->top && len < PAGE && (f->lone_bytes = arena_get(&s->bytes, to - from))) {
+		f->lone = from;
+		f->lone_len = to - from;
+	}
+	return f;
+}
+
+static void *child_or_new(struct sparse *s, _Atomic(void *) *at, unsigned shift, uint64_t off, uint64_t len)
+{
+	void *p = atomic_load_explicit(at, memory_order_relaxed);
+	if (!p) {
+		p = shift ? (void *)node_new(s) : leaf_new(s, off, len);
+		atomic_store_explicit(at, p, memory_order_release);
+	}
+	return p;
+}
+
+/* Make the leaf of off, and bytes there, for a write of len.  False: out of memory; what was made is of use to the next one. */
+static bool grow(struct sparse *s, uint64_t off, uint64_t len)
+{
+	uint64_t leaf = off >> LEAF_SHIFT, n = 1;
+	unsigned shift = s->top;
+
+	spin_lock(&s->growing);
+	void *p = child_or_new(s, &s->root[leaf >> shift], shift, off, len);
+	while (shift && p) {
+		shift -= NODE_SHIFT;
+		p = child_or_new(s, child_at(p, leaf, shift), shift, off, len);
+	}
+	struct leaf *f = p;
+	if (f && !bytes_at(f, off, &n))
+		atomic_store_explicit(&f->bytes, arena_get(&s->bytes, LEAF), memory_order_release);
+	bool done = f && bytes_at(f, off, &n);
+	spin_unlock(&s->growing);
+	return done;
+}
+
+static uint64_t next_among(_Atomic(void *) const *child, size_t count, unsigned shift, uint64_t base, uint64_t from)
+{
+	for (uint64_t i = from > base ? (from - base) >> shift : 0; i < count; i++) {
+		struct node *n = atomic_load_explicit(&child[i], memory_order_acquire);
+		uint64_t at = base + (i << shift), found = at;
+		if (!n)
+			continue;
+		if (shift)
+			found = next_among(n->child, NODE_CHILDREN, shift - NODE_SHIFT, at, from);
 		if (found != UINT64_MAX)
 			return found;
 	}
@@ -113,19 +151,7 @@ static uint64_t next_below(struct node *n, unsigned level, uint64_t base, uint64
 /* The number of the first leaf that exists, from a number on; UINT64_MAX: none.  Skips what is empty. */
 static uint64_t next_leaf(const struct sparse *s, uint64_t from)
 {
-	return next_below(s->root, s->levels - 1, 0, from);
-}
-
-static void free_below(struct node *n, unsigned level)
-{
-	for (size_t i = 0; i < 1 << NODE_SHIFT; i++) {
-		void *child = atomic_load(&n->child[i]);
-		if (child && level)
-			free_below(child, level - 1);
-		else if (child)
-			leaf_free(child);
-	}
-	free(n);
+	return next_among(s->root, ROOT_CHILDREN, s->top, 0, from);
 }
 
 struct sparse *sparse_new(uint64_t size)
@@ -133,13 +159,10 @@ struct sparse *sparse_new(uint64_t size)
 	struct sparse *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
-	for (s->levels = 1; (size >> LEAF_SHIFT) + 1 > (uint64_t)1 << (s->levels * NODE_SHIFT);)
-		s->levels++;
-	s->root = calloc(1, sizeof *s->root);
+	while (size >> LEAF_SHIFT >> s->top >= ROOT_CHILDREN)
+		s->top += NODE_SHIFT;
 	s->locks = aligned_alloc(_Alignof(struct lock), LOCKS * sizeof *s->locks);
-	if (!s->root || !s->locks) {
-		free(s->root);
-		free(s->locks);
+	if (!s->locks) {
 		free(s);
 		return NULL;
 	}
@@ -151,7 +174,8 @@ void sparse_free(struct sparse *s)
 {
 	if (!s)
 		return;
-	free_below(s->root, s->levels - 1);
+	arena_free(&s->tree);
+	arena_free(&s->bytes);
 	free(s->locks);
 	free(s);
 }
@@ -183,9 +207,27 @@ static void clear_present(struct leaf *f, unsigned page)
 	f->present[page / 32] &= ~(1u << (page % 32));
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
+static bool all_zero(const struct leaf *f, uint64_t off, uint64_t len)
 {
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+	for (uint64_t end = off + len, n; off < end; off += n) {
+		n = end - off;
+		const uint8_t *p = bytes_at(f, off, &n);
+		if (p && (p[0] || memcmp(p, p + 1, n - 1) != 0))
+			return false;
+	}
+	return true;
+}
+
+static void wipe(const struct leaf *f, uint64_t off, uint64_t len, bool drop)
+{
+	for (uint64_t end = off + len, n; off < end; off += n) {
+		n = end - off;
+		uint8_t *p = bytes_at(f, off, &n);
+		if (p && drop)
+			arena_drop(p, n);
+		else if (p)
+			memset(p, 0, n);
+	}
 }
 
 /* --- operations: each goes over its range by pieces that lie in one page, chunk or leaf --- */
@@ -199,18 +241,20 @@ void sparse_read(const struct sparse *s, uint64_t off, uint64_t len, void *data)
 {
 	uint8_t *to = data;
 	for (uint64_t end = off + len, n; off < end; off += n, to += n) {
-		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT, false);
+		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
 		n = piece(off, end, f ? PAGE : LEAF);
-		if (!f) {
+		const uint8_t *from = f ? bytes_at(f, off, &n) : NULL;
+		if (!from) {
 			memset(to, 0, n);
 			continue;
 		}
-		spin_lock(lock_of(s, off));
+		struct spin *lock = lock_of(s, off);
+		spin_lock(lock);
 		if (is_present(f, page_in_leaf(off)))
-			memcpy(to, f->bytes + off % LEAF, n);
+			memcpy(to, from, n);
 		else
 			memset(to, 0, n);
-		spin_unlock(lock_of(s, off));
+		spin_unlock(lock);
 	}
 }
 
@@ -218,40 +262,47 @@ int sparse_write(struct sparse *s, uint64_t off, uint64_t len, const void *data)
 {
 	const uint8_t *from = data;
 	for (uint64_t end = off + len, n; off < end; off += n, from += n) {
-		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT, true);
-		if (!f)
-			return ENOMEM;
+		struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
 		n = piece(off, end, PAGE);
-		spin_lock(lock_of(s, off));
+		uint8_t *to = f ? bytes_at(f, off, &n) : NULL;
+		if (unlikely(!to)) {
+			if (!grow(s, off, end - off))
+				return ENOMEM;
+			n = 0;
+			continue; /* now it is there */
+		}
+		struct spin *lock = lock_of(s, off);
+		spin_lock(lock);
 		set_present(f, page_in_leaf(off));
 		if (len >= STREAM_MIN)
-			copy_streaming(f->bytes + off % LEAF, from, n);
+			copy_streaming(to, from, n);
 		else
-			memcpy(f->bytes + off % LEAF, from, n);
-		spin_unlock(lock_of(s, off));
+			memcpy(to, from, n);
+		spin_unlock(lock);
 	}
 	return 0;
 }
 
 const uint8_t *sparse_lend(const struct sparse *s, uint64_t off, uint64_t len)
 {
-	struct leaf *f = piece(off, off + len, LEAF) == len ? find_leaf(s, off >> LEAF_SHIFT, false) : NULL;
-	return f ? f->bytes + off % LEAF : NULL;
+	struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
+	uint64_t n = len;
+	const uint8_t *p = f ? bytes_at(f, off, &n) : NULL;
+	return n == len ? p : NULL;
 }
 
-/* Zero n bytes that lie in one page, and give it back when nothing else is in it. */
-static void zero_in_page(struct leaf *f, uint64_t off, uint64_t n)
+/* Zero len bytes that lie in one page, and give it back when nothing else is in it. */
+static void zero_in_page(struct leaf *f, uint64_t off, uint64_t len)
 {
 	unsigned page = page_in_leaf(off);
-	uint8_t *start = f->bytes + page * PAGE;
 
 	if (!is_present(f, page))
 		return;
-	memset(f->bytes + off % LEAF, 0, n);
-	if (!all_zero(start, PAGE))
+	wipe(f, off, len, false);
+	if (!all_zero(f, off & -PAGE, PAGE))
 		return;
 	clear_present(f, page);
-	madvise(start, PAGE, MADV_DONTNEED);
+	wipe(f, off & -PAGE, PAGE, true);
 }
 
 /* Give back the whole pages from off to end, all of one chunk. */
@@ -263,7 +314,7 @@ static void drop_pages(struct leaf *f, uint64_t off, uint64_t end)
 		clear_present(f, page_in_leaf(at));
 	}
 	if (any)
-		madvise(f->bytes + off % LEAF, end - off, MADV_DONTNEED);
+		wipe(f, off, end - off, true);
 }
 
 static void zero_in_chunk(const struct sparse *s, struct leaf *f, uint64_t off, uint64_t end)
@@ -290,7 +341,7 @@ void sparse_zero(struct sparse *s, uint64_t off, uint64_t len)
 	if (!len)
 		return;
 	for (uint64_t i = next_leaf(s, off >> LEAF_SHIFT); i <= (end - 1) >> LEAF_SHIFT; i = next_leaf(s, i + 1)) {
-		struct leaf *f = find_leaf(s, i, false);
+		struct leaf *f = find_leaf(s, i);
 		uint64_t from = MAX(off, i << LEAF_SHIFT), to = MIN(end, (i + 1) << LEAF_SHIFT), n;
 		for (uint64_t at = from; at < to; at += n) {
 			n = piece(at, to, CHUNK);
@@ -301,21 +352,22 @@ void sparse_zero(struct sparse *s, uint64_t off, uint64_t len)
 
 uint64_t sparse_run(const struct sparse *s, uint64_t off, uint64_t end, uint64_t *look, enum sparse_state *state)
 {
-	uint64_t i = next_leaf(s, off >> LEAF_SHIFT);
+	struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
 
 	*state = SPARSE_HOLE;
-	if (i > off >> LEAF_SHIFT)
+	if (!f) {
+		uint64_t i = next_leaf(s, (off >> LEAF_SHIFT) + 1);
 		return i > (end - 1) >> LEAF_SHIFT ? end - off : (i << LEAF_SHIFT) - off;
-	struct leaf *f = find_leaf(s, i, false);
-	unsigned page = page_in_leaf(off);
-	spin_lock(lock_of(s, off));
-	if (is_present(f, page)) {
+	}
+	struct spin *lock = lock_of(s, off);
+	spin_lock(lock);
+	if (is_present(f, page_in_leaf(off))) {
 		*state = SPARSE_DATA;
-		if (*look >= PAGE && all_zero(f->bytes + page * PAGE, PAGE)) {
+		if (*look >= PAGE && all_zero(f, off & -PAGE, PAGE)) {
 			*state = SPARSE_ZERO;
 			*look -= PAGE; /* only pages full of zeroes take long to tell */
 		}
 	}
-	spin_unlock(lock_of(s, off));
+	spin_unlock(lock);
 	return piece(off, end, PAGE);
 }

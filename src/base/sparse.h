@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sparse: up to 2^63-1 bytes of memory that cost only what was written.
  *
- * The bytes are cut into leaves of 16 MiB.  A leaf is an anonymous mapping, made at its first write and found
- * through a radix tree; the kernel gives it memory page by page, and takes it back when a range is zeroed.
+ * The bytes are cut into leaves of 16 MiB, found through a radix tree.  Of 16 GiB and more, a leaf whose first write is small begins with
+ * the 4 KiB, or few times 4 KiB, that are written, in a place beside those of other leaves: writes all over a huge disk share page tables
+ * and mappings.  With the next write elsewhere address space is had for the whole leaf, where its bytes lie together; but that lone
+ * piece, which may be lent, stays where it is.  The kernel gives memory page by page, and takes it back when a range is zeroed.
  * A bit per SPARSE_PAGE tells what is allocated.
  *
- * Any number of threads at once.  The tree only grows: its pointers are atomic and followed without a lock.
- * Bytes and bits are guarded by a lock per MiB (of a fixed number, by remainder), held for one copy.
+ * Any number of threads at once.  The tree only grows: its pointers are atomic and followed without a lock, and one lock is held to
+ * add to it.  Bytes and bits are guarded by a lock per MiB (of a fixed number, by remainder), held for one copy.
  * Ranges must lie within the size. */
 #pragma once
 #include <stdbool.h>
