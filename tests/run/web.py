@@ -274,6 +274,30 @@ def a_client_that_says_nothing_holds_up_nobody():
             s.close()
 
 
+@case
+def a_disk_that_does_not_answer_does_not_keep_it_from_ending():
+    """Neither while it is read, at the end of the page, nor before there is one."""
+    with temp_dir() as d:
+        random_log(1 << 20, 50, 'hang').save(d + '/log')
+        with open(d + '/disk', 'wb') as f:
+            f.write(b'x' * (1 << 20))
+        with Server('--filter=delay', 'file', d + '/disk', 'rdelay=1000') as s, Web(d + '/log', '--disk=' + s.uri) as w:
+            same(w.json('structure?disk=0&live=1')['ready'], False)
+            c = socket.create_connection(('127.0.0.1', w.port))
+            c.sendall(f'GET {w.token}block?disk=0&live=1&at=0 HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+            time.sleep(0.1)
+            w.p.send_signal(signal.SIGINT)
+            same(w.p.wait(60), 0, 'exit status')
+            c.close()
+        with socket.socket(socket.AF_UNIX) as mute:
+            mute.bind(d + '/mute')
+            mute.listen()
+            with subprocess.Popen([VIEW, '--web', d + '/log', f'--disk=nbd+unix:///?socket={d}/mute']) as p:
+                _talk = mute.accept()
+                p.send_signal(signal.SIGINT)
+                same(p.wait(60), -signal.SIGINT, 'exit status')
+
+
 def blocks_of(d, path):
     """As debugfs has them."""
     return [int(b) for b in run('debugfs', '-R', f'blocks {path}', d + '/fs').out.split()]

@@ -233,15 +233,24 @@ function drawAxis(c, size, bottom, rem) {
 function drawMarks(c, size, top, bottom, rem) {
 	c.font = `${Math.round(0.8 * rem)}px system-ui, sans-serif`;
 	c.textBaseline = 'middle';
+	let taken = 0;
 	books.marks.forEach((m, i) => {
 		const x = Math.min(xOf(m.t, size), size.w - size.dpr),
 			next = books.marks[i + 1];
 		const room = (next ? xOf(next.t, size) : size.w) - x - 0.5 * rem;
 		c.fillStyle = see.palette.faint;
 		c.fillRect(Math.round(x), 0.2 * rem, Math.max(1, size.dpr), bottom - 0.2 * rem);
-		const words = cutWords(c, m.text, room - 0.4 * rem);
+		let words = cutWords(c, m.text, room - 0.4 * rem),
+			at = x + 0.4 * rem;
+		if (!next && x > size.w / 2 && words !== m.text) {
+			/* the last one, near the end: its name is in front of it, when there is more room */
+			const front = x - 0.4 * rem - taken;
+			words = cutWords(c, m.text, front);
+			at = x - 0.4 * rem - c.measureText(words).width;
+		}
+		taken = at + c.measureText(words).width + 0.6 * rem;
 		c.fillStyle = see.palette.ink;
-		c.fillText(words, x + 0.4 * rem, top / 2);
+		c.fillText(words, at, top / 2);
 	});
 }
 

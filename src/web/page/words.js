@@ -50,7 +50,7 @@ export function bytesShort(n) {
 }
 
 export function countWords(n) {
-	return n.toLocaleString('en').replaceAll(',', ' ');
+	return n.toLocaleString('en'); /* 12,345: as the story has them */
 }
 
 export function countShort(n) {
