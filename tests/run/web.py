@@ -93,6 +93,10 @@ def frames_say_what_dump_says_at_any_moment():
             same(sorted(c & 7 for c in h.cells), sorted(c & 7 for c in w.frame('disk=0&live=1').cells))
 
 
+def wait_for(w, what, is_there=lambda a: a['ready']):
+    return until(what, lambda: (lambda a: is_there(a) and a)(w.json(what)))
+
+
 @case
 def session_series_heat_and_steps_are_the_log_s():
     with Web(HAND) as w:
@@ -107,6 +111,17 @@ def session_series_heat_and_steps_are_the_log_s():
         bins, rows, classes = struct.unpack_from('<III', heat, 24)
         counts = struct.unpack_from(f'<{bins * rows * classes}I', heat, 48)
         same(sum(counts), sum(t[0] for t in f.totals))
+        # the same in five stretches, each in bins of its own
+        parts = [wait_for(w, f'series?disk=0&from={n * 7 * 10**8}&to={(n + 1) * 7 * 10**8}') for n in range(5)]
+        for op in series['ops']:
+            same(sum(sum(p['ops'][op]) for p in parts), sum(series['ops'][op]), op)
+        same({p['bin'] for p in parts}, {-(-7 * 10**8 // 1024)})
+        same(struct.unpack_from('<QQ', w.get(f'heat?disk=0&what=offset&from={7 * 10**8}&to={7 * 10**8 + 1000}'), 8), (7 * 10**8, 1))
+        k = w.json('filter', b'{"ops":["write"]}')['filter']
+        p = wait_for(w, f'series?disk=0&from=0&to={2**63 - 1}&filter={k}')
+        same((sum(p['ops']['write']), sum(p['ops']['read'])), (f.totals[1][0], 0))
+        for words in ('from=5&to=5', 'from=6&to=5', 'from=5', 'to=0', f'from={2**63}&to=5', 'from=x&to=5'):
+            same(w.ask('series?disk=0&' + words)[0], 400, words)
         same(w.json('step?disk=0&event=3&by=event&way=next')['event'], 4)
         same(w.json('step?disk=0&event=0&by=event&way=last')['event'], 0)
         same(w.json('step?disk=0&event=24&by=event&way=next')['event'], 24)
@@ -311,10 +326,6 @@ def runs(data, at, cells):
         at += 4
     same(len(out), cells)
     return out
-
-
-def wait_for(w, what, is_there=lambda a: a['ready']):
-    return until(what, lambda: (lambda a: is_there(a) and a)(w.json(what)))
 
 
 CLASSES = ['nothing', 'table', 'super', 'bitmap', 'inodes', 'journal', 'directory', 'tree', 'data', 'database']

@@ -37,6 +37,7 @@ const GROUPS = [
 				},
 			],
 			[['+', '=', '-'], '+ −', 'faster; slower', (k) => faster(k === '-' ? -1 : 1)],
+			[[], 'I O 0', 'on the time bar: zoom in; out; all of it', null],
 			[['l'], 'L', 'live: follow the newest', () => follows && goLive()],
 			[['m'], 'M', 'set a mark', openMark],
 		],
