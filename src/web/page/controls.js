@@ -263,6 +263,19 @@ function saySoon(words, after) {
 
 /* --- all of them --- */
 
+/* An exported page goes from moment to moment of those that it has. */
+function tellKept() {
+	for (const b of document.querySelectorAll('[data-step^=event]')) {
+		const next = b.dataset.step.endsWith('next');
+		b.title = b.title.replace('event', 'moment').replace('Event', 'Moment');
+		b.setAttribute('aria-label', next ? 'Next moment' : 'Moment before');
+		b.parentElement.setAttribute('aria-label', 'Moments');
+		b.parentElement.querySelector('span').textContent = 'moment';
+	}
+	const n = Math.max(...answers.frames.map((f) => f.t.length));
+	see.session.notes.push(`An exported page: it shows the disk at ${n} moments, and has no filter.`);
+}
+
 const troubleWords = () => maps.map((m) => m.trouble).filter((x) => x)[0] || '';
 
 export function makeControls() {
@@ -284,6 +297,7 @@ export function makeControls() {
 		const [by, way] = b.dataset.step.split(' ');
 		b.addEventListener('click', () => step(by, way));
 	}
+	if (answers) tellKept();
 	byId('live').addEventListener('click', goLive);
 	byId('live').hidden = !follows;
 	byId('order').addEventListener('click', () => setOrder(see.order === 'row' ? 'hilbert' : 'row'));
