@@ -174,8 +174,8 @@ void answer_structure(struct session *s, const struct ask *q, struct answer *a)
 
 /* ---- exported ---- */
 
-#define WAIT_TURNS 250u
-#define WAIT_US 20000u
+#define WAIT_TURNS 2500u
+#define WAIT_US 2000u
 
 struct known *export_map(const struct export_disk *x, const struct moment *m)
 {
