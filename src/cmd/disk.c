@@ -52,6 +52,12 @@ void disk_close(struct disk *d)
 	d->ops->close(d);
 }
 
+void disk_give_up(struct disk *d)
+{
+	if (d && d->ops->give_up)
+		d->ops->give_up(d);
+}
+
 uint64_t disk_size(const struct disk *d)
 {
 	return d->size;

@@ -14,6 +14,8 @@ struct disk *disk_open(const char *name, const char *at, struct err *e);
 /* The disk after that many events of a recording that is open already; f is borrowed. */
 struct disk *disk_of_recording(const struct rec_file *f, uint64_t events, struct err *e);
 void disk_close(struct disk *d); /* NULL is fine */
+/* Any thread, before disk_close(): what is being read from a server that does not answer fails now, and so does all that comes. */
+void disk_give_up(struct disk *d); /* NULL is fine */
 
 uint64_t disk_size(const struct disk *d); /* bytes */
 /* off + len <= size; 0 or an errno. */

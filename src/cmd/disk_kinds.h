@@ -8,6 +8,7 @@
 struct disk_ops {
 	int (*read)(struct disk *d, uint64_t off, size_t len, void *to);
 	void (*close)(struct disk *d); /* frees it, too */
+	void (*give_up)(struct disk *d); /* NULL: no read waits for long */
 };
 
 struct disk {

@@ -2,9 +2,12 @@
 /* A disk behind an NBD server.  It is cut in stretches, and when one is first read from, the server is asked which of it are zeroes, which
  * then nobody reads.  What is long is read in pieces that are under way together. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "base/util.h"
 #include "cmd/disk_kinds.h"
 #include "plugins/nbd_lib.h"
@@ -35,6 +38,7 @@ struct pieces {
 
 struct far {
 	struct disk disk;
+	int line;                  /* the socket once more; -1: none */
 	pthread_mutex_t lock;      /* guards all below */
 	struct nbd_handle *nbd;
 	bool extents;
@@ -196,6 +200,14 @@ static int far_read(struct disk *d, uint64_t off, size_t len, void *to)
 	return d->lost ? ENOTCONN : rc;
 }
 
+/* The library's own lock is held by who waits. */
+static void far_give_up(struct disk *d)
+{
+	struct far *f = container_of(d, struct far, disk);
+	if (f->line >= 0)
+		shutdown(f->line, SHUT_RDWR);
+}
+
 static void far_close(struct disk *d)
 {
 	struct far *f = container_of(d, struct far, disk);
@@ -203,6 +215,8 @@ static void far_close(struct disk *d)
 	if (f->nbd && !d->lost && nbd_aio_is_ready(f->nbd)) /* lost: what is still under way has no place to go to */
 		nbd_shutdown(f->nbd, 0);
 	nbd_close(f->nbd);
+	if (f->line >= 0)
+		close(f->line);
 	for (size_t i = 0; i < f->stretches; i++)
 		free(f->at[i].run);
 	free(f->at);
@@ -211,7 +225,7 @@ static void far_close(struct disk *d)
 	free(f);
 }
 
-static const struct disk_ops ops = { .read = far_read, .close = far_close };
+static const struct disk_ops ops = { .read = far_read, .close = far_close, .give_up = far_give_up };
 
 static int connect_to(struct far *f, const char *uri, struct err *e)
 {
@@ -221,6 +235,7 @@ static int connect_to(struct far *f, const char *uri, struct err *e)
 	    nbd_connect_uri(f->nbd, uri) < 0 || (size = nbd_get_size(f->nbd)) < 0)
 		return err_set(e, "%s: %s", uri, nbd_get_error());
 	f->disk.size = (uint64_t)size;
+	f->line = fcntl(nbd_aio_get_fd(f->nbd), F_DUPFD_CLOEXEC, 0);
 	f->extents = nbd_can_meta_context(f->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
 	least = nbd_get_block_size(f->nbd, LIBNBD_SIZE_MINIMUM);
 	most = nbd_get_block_size(f->nbd, LIBNBD_SIZE_MAXIMUM);
@@ -250,6 +265,7 @@ struct disk *disk_open_uri(const char *uri, struct err *e)
 		return NULL;
 	}
 	f->disk.ops = &ops;
+	f->line = -1;
 	pthread_mutex_init(&f->lock, NULL);
 	if (connect_to(f, uri, e) == 0)
 		return &f->disk;

@@ -250,8 +250,8 @@ static int parse_command(struct command *c, int argc, char **argv, struct err *e
 	c->disk.recording = c->log;
 	c->contents = view_contents(&c->disk);
 	c->look.contents = &c->contents;
-	if (c->look.others && c->modes & (1u << MODE_STRIP | 1u << MODE_DUMP | 1u << MODE_SUMMARY))
-		return err_set(e, "--also goes with the window, --png and --video");
+	if (c->look.others && c->modes & (1u << MODE_DUMP | 1u << MODE_SUMMARY))
+		return err_set(e, "--also goes with the window, --png, --strip and --video");
 	bool one_at = c->modes & (1u << MODE_PNG | 1u << MODE_DUMP);
 	if (c->n_at && !(c->modes & (1u << MODE_PNG | 1u << MODE_DUMP | 1u << MODE_STRIP)))
 		return err_set(e, "--at goes with --png, --dump or --strip");

@@ -145,6 +145,7 @@ static int serve(struct command *c, const sigset_t *end, struct err *e)
 	else if (h)
 		r = sigwait(end, &sig);
 	atomic_store(&c->session.ending, true);
+	disk_give_up(c->disk);
 	http_stop(h);
 	return r;
 }
@@ -153,8 +154,9 @@ static int run(struct command *c, char **files, const sigset_t *end, struct err 
 {
 	char story[PATH_MAX + 64];
 	const char *teller = find_command("story", story, sizeof story);
-	int r = session_init(&c->session, c->steps, teller, e) == 0 && open_disks(c, files, e) == 0 ? 0 : -1;
 
+	pthread_sigmask(SIG_BLOCK, end, NULL); /* of the threads as well; not before, as a server may not answer */
+	int r = session_init(&c->session, c->steps, teller, e) == 0 && open_disks(c, files, e) == 0 ? 0 : -1;
 	if (c->page)
 		pthread_sigmask(SIG_UNBLOCK, end, NULL);
 	if (r == 0)
@@ -176,7 +178,6 @@ int main(int argc, char **argv)
 	sigemptyset(&end);
 	sigaddset(&end, SIGINT);
 	sigaddset(&end, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &end, NULL); /* of the threads as well */
 	argv[0] = (char *)"nbdview"; /* getopt would say our own name */
 	while (r == 0 && (opt = getopt_long(argc, argv, "", options, NULL)) != -1)
 		r = set_option(&c, opt, optarg, &e);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/bytes.h"
 #include "base/read_fd.h"
@@ -25,6 +26,19 @@ int tape_follow(struct tape *t, uint64_t size, struct err *e)
 	if (rec_open(&t->rec, &s, e) < 0)
 		return -1;
 	t->is_rec = true;
+	return 0;
+}
+
+int tape_look(struct tape *t, uint64_t *size, struct err *e)
+{
+	uint8_t head[4];
+	struct stat st;
+
+	if (fstat(t->fd, &st) < 0)
+		return err_set(e, "cannot read the file again: %s", strerror(errno));
+	*size = (uint64_t)st.st_size;
+	if (t->is_rec || (pread(t->fd, head, sizeof head, 0) == sizeof head && tape_is_recording(head, sizeof head)))
+		return tape_follow(t, *size, e);
 	return 0;
 }
 

@@ -16,6 +16,8 @@ struct tape {
 bool tape_is_recording(const void *head, size_t n);
 /* Find the chunks of a recording up to size; t must stay where it is.  -1: e is set. */
 int tape_follow(struct tape *t, uint64_t size, struct err *e);
+/* Find out what the file is and how far it goes now: *size.  -1: e is set. */
+int tape_look(struct tape *t, uint64_t *size, struct err *e);
 /* It is another file now: forget what was found. */
 void tape_forget(struct tape *t);
 

@@ -29,6 +29,12 @@ void heat_start(struct heat *h, uint64_t time)
 	h->bin = NS_PER_MS;
 }
 
+void heat_span(struct heat *h, uint64_t from, uint64_t to)
+{
+	h->start = from;
+	h->bin = (to - from - 1) / HEAT_BINS + 1;
+}
+
 static uint32_t add(uint32_t a, uint32_t b) { return MIN(UINT32_MAX - a, b) + a; }
 
 static void count_up(uint32_t *n) { *n += *n != UINT32_MAX; }

@@ -42,6 +42,8 @@ void heat_free(struct heat *h); /* a zeroed one is fine */
 void heat_forget(struct heat *h, uint64_t size); /* as new, of a disk of that size; 0: not told yet */
 /* Let it begin before the first event does. */
 void heat_start(struct heat *h, uint64_t time);
+/* Of nothing but the time from from up to before to, later than from: in bins as fine as there are.  What is fed is within it. */
+void heat_span(struct heat *h, uint64_t from, uint64_t to);
 /* The disk has so many bytes, as far as is known; it may turn out to have more. */
 void heat_size(struct heat *h, uint64_t size);
 uint32_t heat_rows(const struct heat *h); /* that the disk has; 0: its size is not known */

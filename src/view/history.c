@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "view/history.h"
 
@@ -92,20 +91,6 @@ static void take(struct history *h, const struct event *ev)
 	}
 }
 
-/* As far as the file goes now. */
-static int look(struct history *h, uint64_t *size, struct err *e)
-{
-	uint8_t head[4];
-	struct stat st;
-
-	if (fstat(h->tape.fd, &st) < 0)
-		return err_set(e, "cannot read the file again: %s", strerror(errno));
-	*size = (uint64_t)st.st_size;
-	if (h->tape.is_rec || (pread(h->tape.fd, head, sizeof head, 0) == sizeof head && tape_is_recording(head, sizeof head)))
-		return tape_follow(&h->tape, *size, e);
-	return 0;
-}
-
 int history_walk(struct history *h, uint64_t max, struct err *e)
 {
 	struct event ev;
@@ -114,7 +99,7 @@ int history_walk(struct history *h, uint64_t max, struct err *e)
 
 	if (h->has_next)
 		return 0;
-	if (look(h, &size, e) < 0)
+	if (tape_look(&h->tape, &size, e) < 0)
 		return -1;
 	for (uint64_t n = 0; n < max && !h->has_next && (got = cursor_next(&h->cursor, &h->tape, size, &ev, e)) > 0; n++)
 		take(h, &ev);

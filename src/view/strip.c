@@ -8,6 +8,8 @@
 #include "view/output.h"
 
 #define FRAME 384      /* pixels a frame's map fills at most, unless it has more cells */
+#define FRAME_TILES 790 /* of several disks: wide, */
+#define FRAME_TILES_H 560 /* and high at most */
 #define GAP 28
 #define MARGIN 28
 #define CAPTION_LINES 2
@@ -25,6 +27,7 @@ struct moment {
 struct strip {
 	struct play *p;
 	const struct look_options *o;
+	uint64_t start, end; /* ns since 1970: of the clock of all disks */
 	struct moment *m;
 	size_t n;
 	struct grid grid;
@@ -93,6 +96,24 @@ static int words_height(const struct strip *s)
 	return s->lines * font_bold.line + font_body.line + 2 * font_small.line + 20;
 }
 
+static struct rect tiles_room(int x, int y)
+{
+	return (struct rect){ x, y, FRAME_TILES, FRAME_TILES_H };
+}
+
+/* Several disks: as much room as their maps take of it. */
+static void shape_tiles(struct strip *s)
+{
+	struct scene sc = output_scene(s->p, s->o, &s->shown, s->start);
+
+	s->fw = s->fh = 0;
+	for (size_t i = 0; i < sc.tiles; i++) {
+		struct rect map = paint_tile_layout(&sc, tiles_room(0, 0), i).map;
+		s->fw = MAX(s->fw, map.x + map.w);
+		s->fh = MAX(s->fh, map.y + map.h);
+	}
+}
+
 static void shape(struct strip *s)
 {
 	int want = MIN(FRAME / (int)s->grid.cols, FRAME * 3 / 2 / (int)s->grid.rows);
@@ -100,22 +121,38 @@ static void shape(struct strip *s)
 	s->scale = MIN(MAX(want, 1), 48);
 	s->fw = (int)s->grid.cols * s->scale;
 	s->fh = (int)s->grid.rows * s->scale;
+	if (s->o->others)
+		shape_tiles(s);
 	s->across = MAX((STRIP_W - 2 * MARGIN + GAP) / (slot_width(s) + GAP), 1);
 	s->across = (int)MIN((size_t)s->across, s->n);
 	s->lines = longest_caption(s);
 	s->cell_h = s->fh + words_height(s) + GAP;
 }
 
+/* What was done to all disks; those that are not there yet had nothing done. */
+static struct totals sum_of_disks(const struct strip *s)
+{
+	struct totals all = { 0 };
+
+	for (size_t i = 0; i <= s->o->others; i++) {
+		const struct play *p = output_disk(s->p, s->o, i);
+		for (unsigned op = 0; op < EV_OPS && p->has_model; op++)
+			all.op[op].ops += p->model.total.op[op].ops;
+		all.errors += p->has_model ? p->model.total.errors : 0;
+	}
+	return all;
+}
+
 static void words(struct strip *s, const struct moment *m, int x, int y)
 {
 	const struct palette *p = s->o->palette;
-	const struct totals *t = &s->p->model.total;
+	const struct totals now = sum_of_disks(s), *t = &now;
 	int w = slot_width(s);
 	char text[CAPTION_ROOM], clock[FMT_ROOM];
 
 	caption(s, m, text, sizeof text);
 	y = canvas_paragraph(&s->c, &font_bold, (struct rect){ x, y, w, 0 }, CAPTION_LINES, p->ink, text);
-	canvas_text(&s->c, &font_body, x, y, p->flush, fmt_clock(clock, m->said - s->p->start));
+	canvas_text(&s->c, &font_body, x, y, p->flush, fmt_clock(clock, m->said - s->start));
 	y += font_body.line + 2;
 	say_difference(t, &s->before, text, sizeof text);
 	canvas_paragraph(&s->c, &font_small, (struct rect){ x, y, w, 0 }, 2, p->faint, text);
@@ -129,16 +166,20 @@ static int frame(struct strip *s, size_t i, struct err *e)
 	int y = MARGIN + (int)(i / (size_t)s->across) * s->cell_h;
 	const struct palette *p = s->o->palette;
 
-	if (output_seek(s->p, s->o, now - s->p->start, &skipped, e) < 0)
+	if (output_seek(s->p, s->o, now - s->start, &skipped, e) < 0)
 		return -1;
 	struct scene sc = output_scene(s->p, s->o, &s->shown, now);
 	sc.exposed = s->then;
 	s->then = now;
 	if (output_structures(s->p, s->o, &s->shown, e) < 0)
 		return -1;
-	paint_map(&s->c, &s->p->model, &sc, &s->grid, x, y, s->scale);
-	paint_outlines(&s->c, &sc, (struct rect){ x, y, s->fw, s->fh });
-	canvas_frame(&s->c, (struct rect){ x, y, s->fw, s->fh }, 2, p->frame);
+	if (s->o->others) {
+		paint_tiles(&s->c, &sc, tiles_room(x, y));
+	} else {
+		paint_map(&s->c, &s->p->model, &sc, &s->grid, x, y, s->scale);
+		paint_outlines(&s->c, &sc, (struct rect){ x, y, s->fw, s->fh });
+		canvas_frame(&s->c, (struct rect){ x, y, s->fw, s->fh }, 2, p->frame);
+	}
 	words(s, &s->m[i], x, y + s->fh + 8);
 	return 0;
 }
@@ -163,23 +204,26 @@ static void legend(struct strip *s)
 		canvas_frame(&s->c, (struct rect){ x, y + 1, 20, 20 }, 1, p->frame);
 		x = canvas_text(&s->c, &font_body, x + 28, y, p->ink, rows[i].name) + 24;
 	}
-	snprintf(text, sizeof text, "1 pixel = %s, disk %s", fmt_size(a, m->block * m->per_cell), fmt_size(b, m->size));
+	if (s->o->others)
+		snprintf(text, sizeof text, "%zu disks on one clock", s->o->others + 1);
+	else
+		snprintf(text, sizeof text, "1 pixel = %s, disk %s", fmt_size(a, m->block * m->per_cell), fmt_size(b, m->size));
 	if (x + text_width(&font_body, text) < s->c.w - MARGIN)
 		canvas_text_right(&s->c, &font_body, s->c.w - MARGIN, y, p->faint, text);
 }
 
 /* The moment a step ends is just before the next begins. */
-static struct moment end_of_step(const struct play *p, const struct steps *st, size_t i)
+static struct moment end_of_step(const struct strip *s, const struct steps *st, size_t i)
 {
-	uint64_t next = i + 1 < st->n ? steps_begin(st, i + 1, p->start) : p->end;
-	uint64_t at = i + 1 < st->n && next > p->start ? next - 1 : next;
-	return (struct moment){ MIN(at, p->end), (int)i, MIN(next, p->end) };
+	uint64_t next = i + 1 < st->n ? steps_begin(st, i + 1, s->start) : s->end;
+	uint64_t at = i + 1 < st->n && next > s->start ? next - 1 : next;
+	return (struct moment){ MIN(at, s->end), (int)i, MIN(next, s->end) };
 }
 
-static struct moment asked_for(const struct play *p, const struct steps *st, uint64_t at)
+static struct moment asked_for(const struct strip *s, const struct steps *st, uint64_t at)
 {
-	uint64_t t = p->start + MIN(at, INT64_MAX);
-	return (struct moment){ t, st ? steps_at(st, t, p->start) : -1, t };
+	uint64_t t = s->start + MIN(at, INT64_MAX);
+	return (struct moment){ t, st ? steps_at(st, t, s->start) : -1, t };
 }
 
 static int moments(struct strip *s, const uint64_t *at, size_t n, struct err *e)
@@ -192,7 +236,7 @@ static int moments(struct strip *s, const uint64_t *at, size_t n, struct err *e)
 	if (!(s->m = calloc(s->n, sizeof *s->m)))
 		return err_set(e, "no memory for a strip of %zu frames", s->n);
 	for (size_t i = 0; i < s->n; i++)
-		s->m[i] = n ? asked_for(s->p, st, at[i]) : end_of_step(s->p, st, i);
+		s->m[i] = n ? asked_for(s, st, at[i]) : end_of_step(s, st, i);
 	return 0;
 }
 
@@ -217,10 +261,11 @@ static int draw(struct strip *s, struct err *e)
 int output_strip(struct play *p, const struct look_options *o, const uint64_t *at, size_t n, const char *file,
 	struct err *e)
 {
-	struct strip s = { .p = p, .o = o, .then = p->start };
+	struct strip s = { .p = p, .o = o, .start = output_start(p, o), .end = output_end(p, o) };
 	uint64_t now;
 	int r = -1;
 
+	s.then = s.start;
 	if (output_seek(p, o, 0, &now, e) == 0 && moments(&s, at, n, e) == 0) {
 		s.grid = grid_of(&p->model.map, o->hilbert);
 		shape(&s);

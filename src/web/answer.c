@@ -18,8 +18,8 @@ static const struct {
 #define MOMENT (W(T) | W(EVENT) | W(LIVE))
 	{ "session", false, JSON, answer_session, 0 },
 	{ "frame", false, BINARY, answer_frame, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(KEEP) | W(FILTER) },
-	{ "heat", false, BINARY, answer_heat, W(DISK) | W(WHAT) | W(FILTER) },
-	{ "series", false, JSON, answer_series, W(DISK) | W(FILTER) },
+	{ "heat", false, BINARY, answer_heat, W(DISK) | W(WHAT) | W(FROM) | W(TO) | W(FILTER) },
+	{ "series", false, JSON, answer_series, W(DISK) | W(FROM) | W(TO) | W(FILTER) },
 	{ "block", false, JSON, answer_block, W(DISK) | MOMENT | GRID | W(AT) | W(PX) | W(PY) | W(FILTER) },
 	{ "step", false, JSON, answer_step, W(DISK) | MOMENT | W(BY) | W(WAY) | W(FILTER) },
 	{ "overlay", false, BINARY, answer_overlay, W(DISK) | MOMENT | GRID | W(X) | W(Y) | W(W) | W(H) | W(FILTER) },
@@ -97,6 +97,7 @@ int session_add(struct session *s, const char *path, const uint64_t *size, const
 		return -1;
 	}
 	deeds_init(&x->deeds);
+	closeups_init(&x->closeups);
 	s->disk[s->disks++] = d;
 	return 0;
 }
@@ -116,6 +117,7 @@ void session_close(struct session *s)
 	for (size_t i = 0; i < s->disks; i++) {
 		past_stop(s->extra[i].past);
 		deeds_free(&s->extra[i].deeds);
+		closeups_free(&s->extra[i].closeups);
 		tale_free(&s->extra[i].tale);
 		feed_close(s->disk[i]);
 	}

@@ -177,8 +177,8 @@ void answer_structure(struct session *s, const struct ask *q, struct answer *a)
 
 /* ---- exported ---- */
 
-#define WAIT_TURNS 250u
-#define WAIT_US 20000u
+#define WAIT_TURNS 2500u
+#define WAIT_US 2000u
 
 struct known *export_map(const struct export_disk *x, const struct moment *m)
 {
@@ -227,8 +227,10 @@ int export_structure(const struct export_disk *x, struct buf *b, struct err *e)
 	struct buf lists[3] = { { .limit = EXPORT_MAX }, { .limit = EXPORT_MAX }, { .limit = EXPORT_MAX } }, last = { .limit = ANSWER_MAX };
 	size_t step = MAX(x->moments / EXPORT_STRUCTURES, (size_t)1);
 
+	past_hurry(x->past, true);
 	for (size_t i = (x->moments - 1) % step; i < x->moments; i += step)
 		add_moment(x, x->moment[i], &last, lists);
+	past_hurry(x->past, false);
 	buf_printf(b, "{\"disk\":%zu", x->number);
 	for (int i = 0; i < 3; i++) {
 		buf_printf(b, ",\"%s\":[", names[i]);

@@ -144,6 +144,7 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 		   connections = { .limit = ANSWER_MAX };
 	uint64_t start = session_start(s), end = start;
 	const char *comma = "";
+	char title[300];
 	bool live = false;
 
 	for (size_t i = 0; i < s->disks; i++) {
@@ -157,8 +158,9 @@ void answer_session(struct session *s, const struct ask *q, struct answer *a)
 		end = MAX(end, d->ahead.end);
 		feed_unlock(d);
 	}
+	snprintf(title, sizeof title, s->disks > 1 ? "%s and %zu more" : "%s", s->disks ? s->disk[0]->name : "", s->disks - 1);
 	buf_printf(b, "{\"title\":");
-	json_string(b, s->disks ? s->disk[0]->name : "");
+	json_string(b, title);
 	buf_printf(b, ",\"export\":%s,\"live\":%s,\"length\":%" PRIu64 ",\"wall\":\"%" PRIu64 "\",\"hilbert\":%s,\n\"disks\":[",
 		q->exporting ? "true" : "false", live && !q->exporting ? "true" : "false", end - start, start,
 		s->hilbert ? "true" : "false");

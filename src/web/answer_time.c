@@ -18,17 +18,25 @@ static uint32_t heat_count(const struct heat *h, bool latency, unsigned class, u
 	return latency ? h->at[bin].took[class][row] : h->at[bin].at[class][row];
 }
 
-static bool put_heat(struct buf *b, const struct heat *h, uint64_t start, uint64_t end, bool latency)
+/* What an answer tells of. */
+struct over {
+	const struct heat *heat;
+	uint64_t start, end;   /* ns since 1970: of the session; the newest event there is, or may be */
+	bool behind;           /* it is not yet all */
+};
+
+static bool put_heat(struct buf *b, const struct over *o, bool latency)
 {
-	uint32_t bins = bins_of(h, end), rows = latency ? HEAT_LATENCIES : heat_rows(h), classes = latency ? HEAT_CLASSES : HEAT_PLACES;
+	const struct heat *h = o->heat;
+	uint32_t bins = bins_of(h, o->end), rows = latency ? HEAT_LATENCIES : heat_rows(h), classes = latency ? HEAT_CLASSES : HEAT_PLACES;
 	size_t size = 48 + (size_t)4 * bins * rows * classes;
 
 	if (!buf_reserve(b, size))
 		return false;
 	uint8_t *p = (uint8_t *)b->p;
 	p = put_le32(p, 0x31485342); /* BSH1 */
-	p = put_le32(p, 0);
-	p = put_le64(p, h->start > start ? h->start - start : 0);
+	p = put_le32(p, o->behind);
+	p = put_le64(p, h->start > o->start ? h->start - o->start : 0);
 	p = put_le64(p, h->bin);
 	p = put_le32(p, bins);
 	p = put_le32(p, rows);
@@ -43,17 +51,62 @@ static bool put_heat(struct buf *b, const struct heat *h, uint64_t start, uint64
 	return true;
 }
 
-void answer_heat(struct session *s, const struct ask *q, struct answer *a)
+typedef bool put_fn(struct buf *b, const struct over *o, const struct query *w);
+
+static void put_closeup(struct session *s, const struct ask *q, struct answer *a, struct feed *d, put_fn *put)
+{
+	const struct query *w = q->query;
+	struct over o = { .start = session_start(s) };
+	struct err e = { 0 };
+	bool ready;
+
+	if (w->n[Q_FROM] >= w->n[Q_TO]) {
+		answer_error(a, 400, "from: a time before to is expected");
+		return;
+	}
+	struct closeup *c = closeups_find(&s->extra[w->n[Q_DISK]].closeups, d, w->n[Q_FILTER], o.start + w->n[Q_FROM], o.start + w->n[Q_TO],
+					  &ready, &e);
+	if (!c) {
+		answer_error(a, 503, "%s", e.msg);
+		return;
+	}
+	feed_lock(d);
+	o.end = MIN(d->ahead.end, c->stretch.to - 1);
+	feed_unlock(d);
+	o.heat = &c->stretch.heat;
+	o.behind = !ready;
+	if (!put(&a->body, &o, w))
+		answer_error(a, 503, "out of memory");
+	closeups_done(c);
+}
+
+/* Of the whole session, or of a stretch of it. */
+static void put_over_time(struct session *s, const struct ask *q, struct answer *a, put_fn *put)
 {
 	struct feed *d = answer_feed(s, q, a);
-	uint64_t start = d ? session_start(s) : 0;
 
 	if (!d)
 		return;
+	if (query_has(q->query, Q_FROM) || query_has(q->query, Q_TO)) {
+		put_closeup(s, q, a, d, put);
+		return;
+	}
+	struct over o = { .heat = &d->ahead.heat, .start = session_start(s) };
 	feed_lock(d);
-	if (!put_heat(&a->body, &d->ahead.heat, start, d->ahead.end, q->query->n[Q_WHAT] == WHAT_LATENCY))
+	o.end = d->ahead.end;
+	if (!put(&a->body, &o, q->query))
 		answer_error(a, 503, "out of memory");
 	feed_unlock(d);
+}
+
+static bool put_heat_asked(struct buf *b, const struct over *o, const struct query *w)
+{
+	return put_heat(b, o, w->n[Q_WHAT] == WHAT_LATENCY);
+}
+
+void answer_heat(struct session *s, const struct ask *q, struct answer *a)
+{
+	put_over_time(s, q, a, put_heat_asked);
 }
 
 /* ---- series ---- */
@@ -97,19 +150,15 @@ static void put_flushes(struct buf *b, const struct heat *h, uint32_t bins, uint
 	buf_printf(b, "]");
 }
 
-void answer_series(struct session *s, const struct ask *q, struct answer *a)
+static bool put_series(struct buf *b, const struct over *o, const struct query *w)
 {
-	struct feed *d = answer_feed(s, q, a);
-	struct buf *b = &a->body;
+	const struct heat *h = o->heat;
+	uint32_t bins = bins_of(h, o->end);
+	uint64_t from = h->start > o->start ? h->start - o->start : 0;
 
-	if (!d)
-		return;
-	uint64_t start = session_start(s);
-	feed_lock(d);
-	const struct heat *h = &d->ahead.heat;
-	uint32_t bins = bins_of(h, d->ahead.end);
-	uint64_t from = h->start > start ? h->start - start : 0;
+	(void)w;
 	buf_printf(b, "{\"start\":%" PRIu64 ",\"bin\":%" PRIu64 ",\"bins\":%" PRIu32, from, h->bin, bins);
+	buf_printf(b, ",\"ready\":%s", o->behind ? "false" : "true");
 	put_rows(b, "ops", h, bins, HEAT_CLASSES, ops_of);
 	put_rows(b, "bytes", h, bins, HEAT_PLACES, bytes_of);
 	buf_printf(b, ",\n");
@@ -117,7 +166,10 @@ void answer_series(struct session *s, const struct ask *q, struct answer *a)
 	buf_printf(b, ",\n");
 	put_row(b, "depth", h, bins, 0, depth_of);
 	put_flushes(b, h, bins, from);
-	feed_unlock(d);
-	if (!buf_add(b, "}\n", 2))
-		answer_error(a, 503, "out of memory");
+	return buf_add(b, "}\n", 2);
+}
+
+void answer_series(struct session *s, const struct ask *q, struct answer *a)
+{
+	put_over_time(s, q, a, put_series);
 }

@@ -79,6 +79,21 @@ struct wanted {
 	uint64_t value;
 };
 
+/* A binary answer.  One that cannot be had is not: null. */
+static void put_packed(struct buf *b, const struct buf *answer)
+{
+	struct pack *pack = pack_new(EXPORT_MAX);
+	struct buf text = { .limit = EXPORT_MAX };
+
+	if (pack)
+		pack_add(pack, answer->p, answer->len);
+	if (pack && pack_end(pack, &text))
+		buf_printf(b, "{\"z\":\"%s\"}", buf_str(&text));
+	else
+		buf_printf(b, "null");
+	buf_free(&text);
+}
+
 static void put_answer(struct session *s, size_t disk, const struct wanted *w, struct buf *b, const char **comma)
 {
 	struct query q = { .given = 1u << Q_DISK | 1u << w->word };
@@ -89,13 +104,11 @@ static void put_answer(struct session *s, size_t disk, const struct wanted *w, s
 	struct ask ask = { .name = w->name, .query = &q, .exporting = true };
 	session_answer(s, &ask, &a);
 	if (a.status == 200) {
-		bool text = a.body.len && *a.body.p != 'B';
-		buf_printf(b, "%s\n\"%s?disk=%zu%s\":%s", *comma, w->name, disk, w->address, text ? "" : "\"");
-		if (text)
+		buf_printf(b, "%s\n\"%s?disk=%zu%s\":", *comma, w->name, disk, w->address);
+		if (a.body.len && *a.body.p != 'B')
 			buf_add(b, a.body.p, a.body.len);
 		else
-			pack_base64(b, a.body.p, a.body.len);
-		buf_printf(b, text ? "" : "\"");
+			put_packed(b, &a.body);
 		*comma = ",";
 	}
 	buf_free(&a.body);

@@ -37,6 +37,7 @@ struct past {
 	uint64_t failed;
 	uint64_t made;        /* ns, monotonic: the last map; */
 	uint64_t maps;        /* so many were made */
+	unsigned hurry;       /* so many wait for many maps */
 	bool stopping;
 	pthread_t thread;
 	struct reel own;      /* the thread's */
@@ -219,7 +220,7 @@ static void rest(struct past *p, uint64_t took)
 {
 	uint64_t until = monotonic_ns() + MIN(MAX(took, REST_MIN), REST_MAX), now;
 
-	while (!p->stopping && (now = monotonic_ns()) < until) {
+	while (!p->stopping && !p->hurry && (now = monotonic_ns()) < until) {
 		struct timespec t;
 		clock_gettime(CLOCK_REALTIME, &t);
 		uint64_t at = timespec_ns(&t) + (until - now);
@@ -352,6 +353,14 @@ struct known *past_map(struct past *p, const struct moment *m, bool *ready, stru
 	}
 	pthread_mutex_unlock(&p->lock);
 	return k;
+}
+
+void past_hurry(struct past *p, bool hurry)
+{
+	pthread_mutex_lock(&p->lock);
+	p->hurry += hurry ? 1 : -1u;
+	pthread_cond_signal(&p->asked);
+	pthread_mutex_unlock(&p->lock);
 }
 
 void past_give_back(struct past *p, struct known *k)

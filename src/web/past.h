@@ -27,5 +27,7 @@ bool past_is_now(const struct past *p); /* of the disk as it is now */
  * had.  To be given back.  What is not ready is being made. */
 struct known *past_map(struct past *p, const struct moment *m, bool *ready, struct err *e);
 void past_give_back(struct past *p, struct known *k); /* NULL is fine */
+/* Somebody waits for many maps: rest no more between them, until it is told again with false.  Calls nest. */
+void past_hurry(struct past *p, bool hurry);
 /* len bytes, at most PAST_READ_MAX.  -1: e says why not. */
 int past_read(struct past *p, const struct moment *m, uint64_t off, uint32_t len, void *to, struct err *e);

@@ -10,6 +10,8 @@ static const struct word {
 } words[Q_WORDS] = {
 	[Q_DISK] = { "disk", 1023, { 0 } },
 	[Q_T] = { "t", INT64_MAX, { 0 } },
+	[Q_FROM] = { "from", INT64_MAX, { 0 } },
+	[Q_TO] = { "to", INT64_MAX, { 0 } },
 	[Q_EVENT] = { "event", INT64_MAX, { 0 } },
 	[Q_AT] = { "at", INT64_MAX, { 0 } },
 	[Q_X] = { "x", UINT32_MAX, { 0 } },

@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 enum query_word {
-	Q_DISK, Q_T, Q_EVENT, Q_AT, Q_X, Q_Y, Q_W, Q_H, Q_PX, Q_PY, Q_COLS, Q_ZOOM, Q_FILTER, /* numbers */
+	Q_DISK, Q_T, Q_FROM, Q_TO, Q_EVENT, Q_AT, Q_X, Q_Y, Q_W, Q_H, Q_PX, Q_PY, Q_COLS, Q_ZOOM, Q_FILTER, /* numbers */
 	Q_LIVE, Q_KEEP, Q_CONTENTS,                                                                           /* 0 or 1 */
 	Q_ORDER, Q_WHAT, Q_BY, Q_WAY,                                                                         /* choices */
 	Q_LIKE,                                                                                               /* a text */

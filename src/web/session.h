@@ -4,6 +4,7 @@
 #pragma once
 #include "base/buf.h"
 #include "view/palette.h"
+#include "web/closeup.h"
 #include "web/deeds.h"
 #include "web/feed.h"
 #include "web/marks.h"
@@ -18,6 +19,7 @@
 struct extras {
 	struct past *past;
 	struct deeds deeds;
+	struct closeups closeups;
 	struct tale tale;
 };
 

@@ -180,9 +180,22 @@ def disks_side_by_side_have_one_clock():
 
 
 @case
+def a_strip_of_several_disks_has_them_side_by_side():
+    with two_logs() as (d, a, b):
+        for first, other, order in (a, b, 1), (b, a, -1):
+            run(VIEW, first, f'--also={other}', f'--strip={d}/s.png', '--at=1,2.5,4.5')
+            p = Picture(d + '/s.png')
+            # three frames, two in a row; of each two maps of 385 pixels for 128 cells
+            got = [[[p[28 + f % 2 * (790 + 28) + n * (385 + 20) + cell * 385 // 128 + 1, at + 1] for cell in (0, 1)] for n in (0, 1)]
+                   for f, at in ((0, 54), (1, 54), (2, 571))]
+            want = [[[WRITE, UNTOUCHED], [UNTOUCHED, UNTOUCHED]], [[WRITE, UNTOUCHED], [UNTOUCHED, TRIM]], [[WRITE, WRITE], [ZERO, TRIM]]]
+            same(got, [w[::order] for w in want])
+
+
+@case
 def what_several_disks_cannot_do_is_said():
     with two_logs() as (d, a, b):
-        for args, word in ((['--dump'], '--also'), ([f'--strip={d}/s.png', '--at=1'], '--also'), (['--summary'], '--also'),
+        for args, word in ((['--dump'], '--also'), (['--summary'], '--also'),
                            ([f'--png={d}/p.png', f'--also={d}/none'], 'none'), ([f'--png={d}/p.png', *[f'--also={b}'] * 15], '16')):
             r = run(VIEW, a, f'--also={b}', *args, status=1)
             assert len(r.err.splitlines()) == 1 and word in r.err, r.err

@@ -105,6 +105,10 @@ def frames_say_what_dump_says_at_any_moment():
             same(sorted(c & 7 for c in h.cells), sorted(c & 7 for c in w.frame('disk=0&live=1').cells))
 
 
+def wait_for(w, what, is_there=lambda a: a['ready']):
+    return until(what, lambda: (lambda a: is_there(a) and a)(w.json(what)))
+
+
 @case
 def session_series_heat_and_steps_are_the_log_s():
     with Web(HAND) as w:
@@ -119,6 +123,17 @@ def session_series_heat_and_steps_are_the_log_s():
         bins, rows, classes = struct.unpack_from('<III', heat, 24)
         counts = struct.unpack_from(f'<{bins * rows * classes}I', heat, 48)
         same(sum(counts), sum(t[0] for t in f.totals))
+        # the same in five stretches, each in bins of its own
+        parts = [wait_for(w, f'series?disk=0&from={n * 7 * 10**8}&to={(n + 1) * 7 * 10**8}') for n in range(5)]
+        for op in series['ops']:
+            same(sum(sum(p['ops'][op]) for p in parts), sum(series['ops'][op]), op)
+        same({p['bin'] for p in parts}, {-(-7 * 10**8 // 1024)})
+        same(struct.unpack_from('<QQ', w.get(f'heat?disk=0&what=offset&from={7 * 10**8}&to={7 * 10**8 + 1000}'), 8), (7 * 10**8, 1))
+        k = w.json('filter', b'{"ops":["write"]}')['filter']
+        p = wait_for(w, f'series?disk=0&from=0&to={2**63 - 1}&filter={k}')
+        same((sum(p['ops']['write']), sum(p['ops']['read'])), (f.totals[1][0], 0))
+        for words in ('from=5&to=5', 'from=6&to=5', 'from=5', 'to=0', f'from={2**63}&to=5', 'from=x&to=5'):
+            same(w.ask('series?disk=0&' + words)[0], 400, words)
         same(w.json('step?disk=0&event=3&by=event&way=next')['event'], 4)
         same(w.json('step?disk=0&event=0&by=event&way=last')['event'], 0)
         same(w.json('step?disk=0&event=24&by=event&way=next')['event'], 24)
@@ -286,13 +301,33 @@ def a_client_that_says_nothing_holds_up_nobody():
             s.close()
 
 
+@case
+def a_disk_that_does_not_answer_does_not_keep_it_from_ending():
+    """Neither while it is read, at the end of the page, nor before there is one."""
+    with temp_dir() as d:
+        random_log(1 << 20, 50, 'hang').save(d + '/log')
+        with open(d + '/disk', 'wb') as f:
+            f.write(b'x' * (1 << 20))
+        with Server('--filter=delay', 'file', d + '/disk', 'rdelay=1000') as s, Web(d + '/log', '--disk=' + s.uri) as w:
+            same(w.json('structure?disk=0&live=1')['ready'], False)
+            c = socket.create_connection(('127.0.0.1', w.port))
+            c.sendall(f'GET {w.token}block?disk=0&live=1&at=0 HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+            time.sleep(0.1)
+            w.p.send_signal(signal.SIGINT)
+            same(w.p.wait(60), 0, 'exit status')
+            c.close()
+        with socket.socket(socket.AF_UNIX) as mute:
+            mute.bind(d + '/mute')
+            mute.listen()
+            with subprocess.Popen([VIEW, '--web', d + '/log', f'--disk=nbd+unix:///?socket={d}/mute']) as p:
+                _talk = mute.accept()
+                p.send_signal(signal.SIGINT)
+                same(p.wait(60), -signal.SIGINT, 'exit status')
+
+
 def blocks_of(d, path):
     """As debugfs has them."""
     return [int(b) for b in run('debugfs', '-R', f'blocks {path}', d + '/fs').out.split()]
-
-
-def wait_for(w, what, is_there=lambda a: a['ready']):
-    return until(what, lambda: (lambda a: is_there(a) and a)(w.json(what)))
 
 
 CLASSES = ['nothing', 'table', 'super', 'bitmap', 'inodes', 'journal', 'directory', 'tree', 'data', 'database']

@@ -168,10 +168,10 @@ test('a_picture_that_is_on_its_way_says_so', () =>
 		});
 		await page.evaluate(() => {
 			const wait = blkscope.maps[0].wait;
-			new MutationObserver(() => wait.hidden || (globalThis.said = wait.textContent)).observe(wait, { attributes: true });
+			new MutationObserver(() => wait.hidden || (globalThis.toldToWait = wait.textContent)).observe(wait, { attributes: true });
 		});
 		await page.keyboard.press('Home');
-		same(await until('it is told', () => page.evaluate(() => globalThis.said)), 'getting there');
+		same(await until('it is told', () => page.evaluate(() => globalThis.toldToWait)), 'getting there');
 		await settled(page);
 		same(await page.evaluate(() => blkscope.maps[0].wait.hidden), true, 'and is there');
 	}));

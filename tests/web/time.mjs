@@ -134,6 +134,76 @@ test('pictures_over_time_are_drawn', () =>
 		check((await t(page)) > 0, 'a click on a chart goes there');
 	}));
 
+const stretch = (page) => page.evaluate(() => blkscope.stretch());
+
+test('the_time_bar_can_be_zoomed_into', () =>
+	withPage(`${DIR}/random.log`, {}, async (page) => {
+		const r = await page.locator('#scrub').boundingBox(),
+			length = await page.evaluate(() => blkscope.see.length),
+			most = () => page.textContent('#chart-ops .chart-most');
+		await page.waitForFunction(() => document.querySelector('#chart-ops .chart-most').textContent.startsWith('at most'));
+		const coarse = await most();
+		same(await page.isDisabled('#time-fit'), true);
+		await page.mouse.click(r.x + r.width / 4, r.y + 40);
+		await page.mouse.move(r.x + r.width / 2, r.y + 40);
+		await page.mouse.wheel(0, -1250);
+		await until('it is zoomed in 32 times', async () => {
+			const s = await stretch(page);
+			return s && Math.abs((s.to - s.from) * 32 - length) < 100;
+		});
+		const s = await stretch(page);
+		check(Math.abs((s.from + s.to) / 2 - length / 2) < length / 1000, 'about the pointer');
+		await until('it is told of that stretch', async () => (await most()) !== coarse);
+		await page.mouse.click(r.x + r.width / 4, r.y + 40);
+		check(Math.abs((await t(page)) * 1e9 - (s.from + (s.to - s.from) / 4)) < (s.to - s.from) / 200, 'a click goes there');
+		await page.keyboard.press('ArrowRight'); // the bar has the focus
+		check(Math.abs((await t(page)) * 1e9 - (s.from + (s.to - s.from) * 0.26)) < (s.to - s.from) / 200, 'an arrow key: a hundredth');
+		await page.keyboard.press('i');
+		check(Math.abs((await stretch(page)).to - (await stretch(page)).from - (s.to - s.from) / 2) < 2, 'I zooms in');
+		await page.keyboard.down('Shift');
+		await page.mouse.wheel(0, 300);
+		await page.keyboard.up('Shift');
+		await until('the wheel with Shift moves it', async () => (await stretch(page)).from > s.from + (s.to - s.from) / 4);
+		await page.keyboard.press('0');
+		same(await stretch(page), null, '0: all of it');
+		await until('as it was', async () => (await most()) === coarse);
+		for (let i = 0; i < 40; i++) await page.click('#time-in');
+		const least = await stretch(page);
+		same(least.to - least.from, 1000, 'a microsecond is the least');
+		await page.keyboard.press('Home');
+		check((await stretch(page)).from === 0, 'who goes elsewhere is shown that');
+		await page.click('#time-fit');
+		same([await stretch(page), await page.evaluate(() => document.activeElement.id)], [null, 'time-in'], 'the focus is not lost');
+	}));
+
+test('a_page_is_turned_when_time_leaves_what_is_shown', () =>
+	withPage(`${DIR}/small.log`, {}, async (page) => {
+		await page.focus('#scrub');
+		await page.keyboard.press('Home');
+		for (let i = 0; i < 5; i++) await page.keyboard.press('i');
+		const s = await stretch(page);
+		same(s.from, 0);
+		await goTo(page, (s.to * 1.5) / 1e9);
+		await page.evaluate(() => blkscope.see.t && document.getElementById('time-in').focus());
+		await page.selectOption('#speed', '0.05');
+		await page.click('#play');
+		await until('the next page', async () => (await stretch(page)).from >= s.to);
+		await page.click('#play');
+		await page.keyboard.press('End');
+		await until('the end', async () => (await stretch(page)).to >= (await page.evaluate(() => blkscope.see.length)));
+	}));
+
+test('the_focus_stays_in_a_list_that_is_told_again', () =>
+	withPage(`${DIR}/marked.rec`, {}, async (page) => {
+		await page.waitForFunction(() => document.querySelectorAll('#marks-list li').length >= 2);
+		await page.locator('#marks-list button').first().focus();
+		const was = await page.evaluateHandle(() => document.activeElement);
+		await page.request.post(`${page.url()}mark?disk=0&t=1`, { data: 'one more', headers: { Origin: new URL(page.url()).origin } });
+		await page.evaluate(() => blkscope.again('marks'));
+		await until('the new one', async () => (await page.locator('#marks-list button', { hasText: 'one more' }).count()) === 1);
+		same(await page.evaluate((old) => [document.activeElement.className, document.activeElement !== old], was), ['jump', true]);
+	}));
+
 test('a_mark_can_be_set_and_found', () =>
 	withPage(`${DIR}/marked.rec`, {}, async (page) => {
 		await page.waitForFunction(() => document.querySelectorAll('#marks-list li').length >= 2);

@@ -3,9 +3,10 @@
 import { answers, ask } from './data.js';
 import { digitsFor, spokenTime, timeWords } from './words.js';
 import { changed, follows, goLive, goTo, on, play, see, setSpeed, SPEEDS, stepBy } from './see.js';
+import { shownFrom, shownSpan, stretch, wholeTime, zoomTime } from './span.js';
 import { active, maps } from './maps.js';
 import { books, markBefore } from './time.js';
-import { blockWords, make } from './panel.js';
+import { blockWords, make, refill } from './panel.js';
 
 const byId = (id) => document.getElementById(id);
 
@@ -25,10 +26,10 @@ function tellMotion() {
 }
 
 function tellTime() {
-	const digits = digitsFor(see.length),
+	const digits = digitsFor(shownSpan()),
 		words = timeWords(see.t, digits);
 	if (byId('clock').textContent !== words) byId('clock').textContent = words;
-	byId('length').textContent = `of ${timeWords(see.length, digits)}`;
+	byId('length').textContent = `of ${timeWords(see.length, digitsFor(see.length))}`;
 	const mark = markBefore(see.t),
 		step = mark ? mark.text : '';
 	if (byId('step-name').textContent !== step) byId('step-name').textContent = step;
@@ -61,6 +62,15 @@ export function seekBy(seconds) {
 	see.way = 0;
 	goTo(see.t + seconds * 1e9);
 	changed('motion');
+}
+
+function tellSpan() {
+	byId('time-out').disabled = byId('time-fit').disabled = !stretch();
+}
+
+function spanWords() {
+	const digits = digitsFor(shownSpan());
+	return stretch() ? `shown: ${timeWords(shownFrom(), digits)} to ${timeWords(shownFrom() + shownSpan(), digits)}` : 'all time is shown';
 }
 
 /* --- how it looks --- */
@@ -187,8 +197,8 @@ function tellStory(a) {
 
 function fillList(list, items, text, go) {
 	const digits = digitsFor(see.length) > 3 ? digitsFor(see.length) : 1;
-	list.replaceChildren(
-		...items.map((item) => {
+	refill(list, JSON.stringify([digits, items]), () =>
+		items.map((item) => {
 			const b = make('button', 'jump', make('span', 'when', timeWords(item.t, digits)), make('span', 'what', text(item)));
 			b.type = 'button';
 			b.title = item.about || '';
@@ -212,7 +222,8 @@ function tellLists() {
 	]) {
 		let i = -1;
 		items.forEach((item, n) => (i = item.t <= see.t ? n : i));
-		if (gone && gone.t === see.t && items.includes(gone)) i = items.indexOf(gone);
+		const there = gone && gone.t === see.t ? items.findIndex((item) => item.t === gone.t && item.text === gone.text) : -1;
+		if (there >= 0) i = there;
 		[...byId(id).children].forEach((li, n) => {
 			const now = n === i && items[n];
 			if (now && !li.classList.contains('now')) {
@@ -252,6 +263,19 @@ function saySoon(words, after) {
 
 /* --- all of them --- */
 
+/* An exported page goes from moment to moment of those that it has. */
+function tellKept() {
+	for (const b of document.querySelectorAll('[data-step^=event]')) {
+		const next = b.dataset.step.endsWith('next');
+		b.title = b.title.replace('event', 'moment').replace('Event', 'Moment');
+		b.setAttribute('aria-label', next ? 'Next moment' : 'Moment before');
+		b.parentElement.setAttribute('aria-label', 'Moments');
+		b.parentElement.querySelector('span').textContent = 'moment';
+	}
+	const n = Math.max(...answers.frames.map((f) => f.t.length));
+	see.session.notes.push(`An exported page: it shows the disk at ${n} moments, and has no filter.`);
+}
+
 const troubleWords = () => maps.map((m) => m.trouble).filter((x) => x)[0] || '';
 
 export function makeControls() {
@@ -259,10 +283,21 @@ export function makeControls() {
 	byId('speed').addEventListener('change', () => setSpeed(Number(byId('speed').value)));
 	byId('play').addEventListener('click', () => toggle(1));
 	byId('back').addEventListener('click', () => toggle(-1));
+	for (const [id, f] of [
+		['time-in', () => zoomTime(2)],
+		['time-out', () => zoomTime(0.5)],
+		['time-fit', wholeTime],
+	])
+		byId(id).addEventListener('click', () => {
+			f();
+			changed('told-span');
+			if (byId(id).disabled) byId('time-in').focus(); /* not to be lost */
+		});
 	for (const b of document.querySelectorAll('[data-step]')) {
 		const [by, way] = b.dataset.step.split(' ');
 		b.addEventListener('click', () => step(by, way));
 	}
+	if (answers) tellKept();
 	byId('live').addEventListener('click', goLive);
 	byId('live').hidden = !follows;
 	byId('order').addEventListener('click', () => setOrder(see.order === 'row' ? 'hilbert' : 'row'));
@@ -291,7 +326,9 @@ export function makeControls() {
 	byId('notes').hidden = !(see.session.notes || []).length;
 	on('motion', tellMotion);
 	on('frame', () => byId('live').classList.toggle('growing', !!active().frame?.live));
-	on('t length books', tellTime);
+	on('t length books span', tellTime);
+	on('span', tellSpan);
+	on('told-span', () => saySoon(spanWords, 400));
 	on('books', () => {
 		byId('marks').hidden = !books.marks.length;
 		fillList(
@@ -319,4 +356,5 @@ export function makeControls() {
 	});
 	tellMotion();
 	tellTime();
+	tellSpan();
 }

@@ -304,8 +304,8 @@ async function lookUp(what, words) {
 			return embeddedStep(words);
 	}
 	const found = answers.get[addressOf(what, what === 'heat' ? { disk: words.disk, what: words.what } : { disk: words.disk })];
-	if (found === undefined) throw new Refusal(404, 'not in this exported page');
-	return typeof found === 'string' ? bytesOf(found).buffer : found;
+	if (!found) throw new Refusal(404, 'not in this exported page');
+	return found.z ? unpack(found) : found;
 }
 
 /* What frame and overlay give is decoded here, as the embedded ones are already. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* keys: everything by keyboard.  One table: what is pressed, what it does, and its words for the help. */
+import { answers } from './data.js';
 import { changed, follows, goLive, goTo, see } from './see.js';
 import { active, choose, maps, unpin } from './maps.js';
 import { faster, nextTheme, seekBy, setCols, setOrder, setStructure, step, toggle } from './controls.js';
@@ -11,7 +12,7 @@ const GROUPS = [
 		[
 			[[' '], 'Space', 'play; pause', () => toggle(1)],
 			[['r'], 'R', 'play backwards; pause', () => toggle(-1)],
-			[['.', ','], '. ,', 'one event forward; back', (k) => step('event', k === '.' ? 'next' : 'last')],
+			[['.', ','], '. ,', `one ${answers ? 'moment' : 'event'} forward; back`, (k) => step('event', k === '.' ? 'next' : 'last')],
 			[['>', '<'], '> <', 'to the next flush; the one before', (k) => step('flush', k === '>' ? 'next' : 'last')],
 			[
 				['PageDown', 'PageUp'],
@@ -37,6 +38,7 @@ const GROUPS = [
 				},
 			],
 			[['+', '=', '-'], '+ −', 'faster; slower', (k) => faster(k === '-' ? -1 : 1)],
+			[[], 'I O 0', 'on the time bar: zoom in; out; all of it', null],
 			[['l'], 'L', 'live: follow the newest', () => follows && goLive()],
 			[['m'], 'M', 'set a mark', openMark],
 		],
@@ -90,6 +92,7 @@ export function makeKeys() {
 			list = document.createElement('dl');
 		head.textContent = title;
 		for (const [keys, names, words, f] of rows) {
+			if (answers && ['F', 'L', 'M'].includes(names)) continue; /* there is no server to ask */
 			const dt = document.createElement('dt'),
 				dd = document.createElement('dd');
 			for (const name of names.split(' ')) {

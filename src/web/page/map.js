@@ -2,7 +2,7 @@
 /* map: the picture of one disk.  It asks for the cells that are in view, once for each picture while something moves, and paints the
  * newest answer there is; between two answers it moves and scales the one it has. */
 import { ask, askFrame, askOverlay, curveSide, STRUCTURES } from './data.js';
-import { colourTable, outlines, textures } from './paint.js';
+import { colourTable, outlines, shrunk, textures } from './paint.js';
 import { bytesShort } from './words.js';
 import { changed, momentWords, see } from './see.js';
 
@@ -327,7 +327,7 @@ export class DiskMap {
 		if (s.order === see.order && (s.cols === null || s.cols === this.cols)) {
 			const at = this.placeOf(s);
 			ctx.imageSmoothingEnabled = false;
-			ctx.drawImage(this.off, at.x + s.x * at.p, at.y + s.y * at.p, s.w * at.p, s.h * at.p);
+			ctx.drawImage(at.p < 1 ? this.small(at.p) : this.off, at.x + s.x * at.p, at.y + s.y * at.p, s.w * at.p, s.h * at.p);
 			if (at.p >= 4) this.drawTextures(at);
 		}
 		if (see.structure && this.structure) this.drawStructure();
@@ -342,6 +342,21 @@ export class DiskMap {
 			if (this.stats.lag.length < 100000) this.stats.lag.push(performance.now() - this.askedAt);
 			this.askedAt = 0;
 		}
+	}
+
+	/* The picture in pixels, where several cells share one. */
+	small(p) {
+		if (this.shrunkOf !== this.frame || this.shrunkTo !== p || this.shrunkBy !== this.table) {
+			const { w, h, pixels } = shrunk(this.frame, this.table, p);
+			this.few = this.few || document.createElement('canvas');
+			this.few.width = w;
+			this.few.height = h;
+			this.few.getContext('2d').putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), w, h), 0, 0);
+			this.shrunkOf = this.frame;
+			this.shrunkTo = p;
+			this.shrunkBy = this.table;
+		}
+		return this.few;
 	}
 
 	drawTextures(at) {

@@ -3,6 +3,7 @@
 import { answers, ask } from './data.js';
 import { advance, changed, follows, see, speedFor } from './see.js';
 import { makeMaps, maps } from './maps.js';
+import { stretch } from './span.js';
 import { tickTime } from './time.js';
 import { makePanel, tickPanel } from './panel.js';
 import { makeControls, setOrder } from './controls.js';
@@ -54,5 +55,5 @@ async function start() {
 }
 
 /* For those who look behind the curtain, and for the tests. */
-globalThis.blkscope = { see, maps };
+globalThis.blkscope = { see, maps, stretch, again: changed };
 start();

@@ -40,6 +40,29 @@ export function colourTable(palette) {
 	return table;
 }
 
+/* What one sees of cells that share a pixel: what glows, else what is written, else anything but untouched. */
+const telling = (cell) => (cell & 0x38 ? 4 + (cell >> 8) : 0) + [0, 3, 1, 2, 0, 0, 0, 0][cell & 7];
+
+/* Cells that are smaller than pixels, p of one (less than 1): of those that share one, the colour of that which tells most, so that none is
+ * lost.  { w, h, pixels }. */
+export function shrunk(frame, table, p) {
+	const w = Math.max(1, Math.ceil(frame.w * p)),
+		h = Math.max(1, Math.ceil(frame.h * p)),
+		best = new Int32Array(w * h).fill(-1),
+		pixels = new Uint32Array(w * h);
+	for (let y = 0, i = 0; y < frame.h; y++)
+		for (let x = 0, row = Math.floor(y * p) * w; x < frame.w; x++, i++) {
+			const cell = frame.cells[i],
+				at = row + Math.floor(x * p),
+				tells = telling(cell);
+			if (tells > best[at]) {
+				best[at] = tells;
+				pixels[at] = table[cell];
+			}
+		}
+	return { w, h, pixels };
+}
+
 /* The second cue besides colour, for units of some pixels: trims are hatched, zeroes have a dot.  A tile of one unit. */
 export function textures(ctx, size, palette) {
 	const make = (draw) => {

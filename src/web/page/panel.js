@@ -15,6 +15,16 @@ export function make(tag, cls = '', ...inside) {
 	return e;
 }
 
+/* Other entries for a list, unless they are the same as told by sign: who is just pressing one, or has the focus there, keeps it. */
+export function refill(list, sign, items) {
+	if (list.sign === sign) return false;
+	const i = [...list.children].findIndex((li) => li.contains(document.activeElement));
+	list.sign = sign;
+	list.replaceChildren(...items());
+	if (i >= 0) (list.children[Math.min(i, list.children.length - 1)]?.querySelector('button') || list).focus({ preventScroll: true });
+	return true;
+}
+
 /* --- counters; they are the legend, too --- */
 
 const ROWS = [
@@ -145,8 +155,8 @@ function tellHistory(b, about, digits) {
 	const list = $('block-history');
 	const n = b.history.length + (b.more || 0);
 	$('block-count').textContent = n ? `${countWords(n)} request${n > 1 ? 's' : ''}` : '';
-	list.replaceChildren(
-		...b.history.slice(0, 100).map((h) => {
+	const items = () =>
+		b.history.slice(0, 100).map((h) => {
 			const go = make(
 				'button',
 				'jump',
@@ -162,9 +172,10 @@ function tellHistory(b, about, digits) {
 				goTo(h.t);
 			});
 			return make('li', '', go);
-		}),
-	);
-	if (b.more) list.append(make('li', 'faint', `and ${countWords(b.more)} before`));
+		});
+	const before = () => (b.more ? [make('li', 'faint', `and ${countWords(b.more)} before`)] : []);
+	const later = b.history.filter((h) => h.t > b.t).length;
+	refill(list, JSON.stringify([about.map.index, b.at, digits, b.more, later, b.history]), () => [...items(), ...before()]);
 }
 
 /* 16 bytes a line, or 8 where there is less room: offset, hexadecimal, text; lines that are the same are told once. */
@@ -186,7 +197,7 @@ function tellHex(b) {
 		const text = part.map((h) => letter(parseInt(h, 16))).join('');
 		lines.push(`${i.toString(16).padStart(4, '0')}  ${now.padEnd(3 * each)} ${text}`);
 	}
-	$('block-hex').textContent = lines.join('\n');
+	put($('block-hex'), lines.join('\n'));
 	$('block-hex').hidden = !lines.length;
 	put($('block-why'), lines.length ? '' : b.why || '');
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* time: the session as pictures over time: the scrub bar (offsets by time, with marks and flushes), rates, latencies.  The time
  * of a click is where the picture goes. */
-import { ask, decodeHeat, OPS } from './data.js';
+import { answers, ask, decodeHeat, OPS } from './data.js';
 import { mix, rgbOf } from './paint.js';
 import { bytesWords, countShort, digitsFor, durationWords, niceTimeStep, spokenTime, timeWords } from './words.js';
 import { changed, filterWords, goTo, on, see } from './see.js';
+import { inView, panTime, shownFrom, shownSpan, stretch, wholeTime, zoomTime } from './span.js';
 
 export const books = { offset: null, latency: null, series: null, marks: [] }; /* of the disk that is shown */
+let close = null; /* the same of a stretch that was zoomed into, when it is all there: { key, from, to, offset ... } */
 const bar = document.getElementById('scrub'),
 	barCanvas = bar.querySelector('canvas'),
 	tip = document.getElementById('scrub-tip');
@@ -47,6 +49,7 @@ export async function tickTime(now) {
 		asking = false;
 	}
 	if (stale && now >= renewed + RENEW_MS) renew();
+	tickClose(now);
 	if (dirty) {
 		dirty = false;
 		drawBar();
@@ -54,22 +57,56 @@ export async function tickTime(now) {
 	}
 }
 
+let closeAsking = false,
+	closeWanted = '',
+	closeNotBefore = 0;
+
+/* The stretch that is shown in bins of its own, once it stands still; an exported page has none. */
+async function tickClose(now) {
+	const s = answers ? null : stretch(),
+		words = s && { disk: see.disk, from: s.from, to: s.to, ...filterWords() },
+		key = s ? JSON.stringify(words) : '';
+	if (key !== closeWanted) {
+		closeWanted = key;
+		closeNotBefore = now + 150;
+	}
+	const grows = close && close.length < Math.min(see.length, close.to);
+	if (!s || closeAsking || now < closeNotBefore || (close && close.key === key && !grows)) return;
+	closeAsking = true;
+	closeNotBefore = now + 1000;
+	try {
+		const length = see.length,
+			offset = decodeHeat(await ask('heat', { ...words, what: 'offset' }));
+		if (offset.behind) {
+			closeNotBefore = 0; /* it is being read */
+		} else {
+			const [latency, series] = await Promise.all([ask('heat', { ...words, what: 'latency' }), ask('series', words)]);
+			close = { key, from: s.from, to: s.to, offset, latency: decodeHeat(latency), series, length };
+			changed('books');
+		}
+	} catch {
+		/* the map tells of a server that is gone */
+	}
+	closeAsking = false;
+}
+
+/* What tells most finely of what is shown. */
+const finest = () => (close && close.key === closeWanted ? close : books);
+
 const RENEW_MS = 250; /* the bar of a session that grows is not drawn anew for each picture */
 let dirty = true,
 	stale = false,
 	renewed = 0,
-	length = 0, /* of the session, as it is drawn */
 	layers = new Map(); /* what does not change with the moment */
 
 function renew() {
 	layers.clear();
-	length = see.length;
 	renewed = performance.now();
 	dirty = true;
 	stale = false;
 }
 
-on('books palette resized disk', renew);
+on('books palette resized disk span', renew);
 on('length', () => (stale = true));
 on('t hover', () => (dirty = true));
 on('marks filter', () => (askedFor = ''));
@@ -91,7 +128,13 @@ function fitCanvas(canvas) {
 	return { w, h, dpr };
 }
 
-const span = () => Math.max(length, 1);
+const images = new WeakMap(); /* of a heat table, the last one made */
+
+function heatImageOf(heat, rows, across) {
+	const key = JSON.stringify([rows.length, rows[0], across, see.palette.name]);
+	if (images.get(heat)?.key !== key) images.set(heat, { key, image: heatImage(heat, rows, across) });
+	return images.get(heat).image;
+}
 
 /* Each place has the hue of the class that happened most, stronger the more happened.  rows: for each row of the picture, the
  * rows of the table that it sums; across: so many bins are one column. */
@@ -134,7 +177,7 @@ function grouped(n, room, least) {
 	return groups;
 }
 
-const acrossFor = (heat, w) => Math.max(1, Math.ceil(span() / heat.bin / Math.max(w, 1)));
+const acrossFor = (heat, w) => Math.max(1, Math.ceil(shownSpan() / heat.bin / Math.max(w, 1)));
 
 function putHeat(c, heat, image, x, y, w, h) {
 	c.imageSmoothingEnabled = false;
@@ -144,8 +187,8 @@ function putHeat(c, heat, image, x, y, w, h) {
 	c.clip();
 	/* the last row may reach beyond the disk, and the last column beyond the newest */
 	const rows = heat.rowBytes ? Math.max(1, see.session.disks[see.disk].size / heat.rowBytes) : image.rows;
-	const wide = ((heat.bin * image.across * image.canvas.width) / span()) * w;
-	c.drawImage(image.canvas, x + (heat.start / span()) * w, y, Math.max(1, wide), (h * image.rows) / rows);
+	const wide = ((heat.bin * image.across * image.canvas.width) / shownSpan()) * w;
+	c.drawImage(image.canvas, x + ((heat.start - shownFrom()) / shownSpan()) * w, y, Math.max(1, wide), (h * image.rows) / rows);
 	c.restore();
 }
 
@@ -187,15 +230,12 @@ function drawBar() {
 			l.fillRect(0, 0, size.w, size.h);
 			l.fillStyle = p.untouched;
 			l.fillRect(0, top, size.w, bottom - top);
-			if (books.offset)
+			const { offset } = finest();
+			if (offset)
 				putHeat(
 					l,
-					books.offset,
-					heatImage(
-						books.offset,
-						grouped(books.offset.rows, bottom - top, 2 * size.dpr),
-						acrossFor(books.offset, size.w),
-					),
+					offset,
+					heatImageOf(offset, grouped(offset.rows, bottom - top, 2 * size.dpr), acrossFor(offset, size.w)),
 					0,
 					top,
 					size.w,
@@ -204,11 +244,14 @@ function drawBar() {
 			drawFlushes(l, size, bottom, rem);
 			drawAxis(l, size, bottom, rem);
 			drawMarks(l, size, top, bottom, rem);
+			drawPart(l, size, rem);
 		}),
 		0,
 		0,
 	);
 	if (hover !== null) line(c, hover, size, top, bottom, p.faint, 1);
+	tellBar();
+	if (!inView(see.t)) return;
 	line(c, see.t, size, top - 0.2 * rem, bottom, p.ink, 2);
 	const x = xOf(see.t, size);
 	c.fillStyle = p.ink;
@@ -217,12 +260,23 @@ function drawBar() {
 	c.lineTo(x + 0.5 * rem, bottom + 0.55 * rem);
 	c.lineTo(x, bottom);
 	c.fill();
-	tellBar();
 }
 
-const xOf = (t, size) => Math.max(0, Math.min(t / span(), 1)) * size.w;
+const xOf = (t, size) => Math.max(0, Math.min((t - shownFrom()) / shownSpan(), 1)) * size.w;
+
+/* Which part of the session is shown, when it is not all. */
+function drawPart(c, size, rem) {
+	if (!stretch()) return;
+	const high = Math.max(3 * size.dpr, 0.22 * rem),
+		wide = Math.max(6 * size.dpr, (shownSpan() / see.length) * size.w);
+	c.fillStyle = see.palette.untouched;
+	c.fillRect(0, 0, size.w, high);
+	c.fillStyle = see.palette.flush;
+	c.fillRect(Math.min((shownFrom() / see.length) * size.w, size.w - wide), 0, wide, high);
+}
 
 function line(c, t, size, top, bottom, colour, width) {
+	if (!inView(t)) return;
 	const w = Math.max(1, Math.round(width * size.dpr)),
 		x = Math.min(Math.round(xOf(t, size) - w / 2), size.w - w);
 	c.fillStyle = see.palette.paper;
@@ -233,17 +287,21 @@ function line(c, t, size, top, bottom, colour, width) {
 
 function drawFlushes(c, size, bottom, rem) {
 	c.fillStyle = see.palette.flush;
-	for (const t of (books.series || {}).flushes || [])
+	for (const t of ((finest().series || {}).flushes || []).filter(inView))
 		c.fillRect(Math.min(xOf(t, size), size.w - size.dpr), bottom - 0.55 * rem, Math.max(1, size.dpr), 0.55 * rem);
 }
 
 function drawAxis(c, size, bottom, rem) {
-	const step = niceTimeStep((span() * 5.5 * rem) / size.w),
-		digits = step < 1e9 ? Math.min(9, Math.ceil(-Math.log10(step / 1e9))) : 0;
+	const end = shownFrom() + shownSpan(),
+		digitsOf = (ns) => (ns < 1e9 ? Math.min(9, Math.ceil(-Math.log10(ns / 1e9) - 1e-9)) : 0);
+	let step = niceTimeStep((shownSpan() * 5.5 * rem) / size.w);
 	c.font = `${Math.round(0.78 * rem)}px system-ui, sans-serif`;
+	const widest = c.measureText(timeWords(end, digitsOf(step))).width + 1.5 * rem;
+	step = niceTimeStep(Math.max(step, (shownSpan() * widest) / size.w));
+	const digits = digitsOf(step);
 	c.textBaseline = 'bottom';
 	c.fillStyle = see.palette.faint;
-	for (let t = 0; t <= span(); t += step) {
+	for (let t = Math.ceil(shownFrom() / step) * step; t <= end; t += step) {
 		const words = timeWords(t, digits),
 			w = c.measureText(words).width,
 			x = xOf(t, size);
@@ -256,15 +314,25 @@ function drawAxis(c, size, bottom, rem) {
 function drawMarks(c, size, top, bottom, rem) {
 	c.font = `${Math.round(0.8 * rem)}px system-ui, sans-serif`;
 	c.textBaseline = 'middle';
-	books.marks.forEach((m, i) => {
+	let taken = 0;
+	const marks = books.marks.filter((m) => inView(m.t));
+	marks.forEach((m, i) => {
 		const x = Math.min(xOf(m.t, size), size.w - size.dpr),
-			next = books.marks[i + 1];
+			next = marks[i + 1];
 		const room = (next ? xOf(next.t, size) : size.w) - x - 0.5 * rem;
 		c.fillStyle = see.palette.faint;
-		c.fillRect(Math.round(x), 0.2 * rem, Math.max(1, size.dpr), bottom - 0.2 * rem);
-		const words = cutWords(c, m.text, room - 0.4 * rem);
+		c.fillRect(Math.round(x), 0.3 * rem, Math.max(1, size.dpr), bottom - 0.3 * rem);
+		let words = cutWords(c, m.text, room - 0.4 * rem),
+			at = x + 0.4 * rem;
+		if (!next && x > size.w / 2 && words !== m.text) {
+			/* the last one, near the end: its name is in front of it, when there is more room */
+			const front = x - 0.4 * rem - taken;
+			words = cutWords(c, m.text, front);
+			at = x - 0.4 * rem - c.measureText(words).width;
+		}
+		taken = at + c.measureText(words).width + 0.6 * rem;
 		c.fillStyle = see.palette.ink;
-		c.fillText(words, x + 0.4 * rem, top / 2);
+		c.fillText(words, at, top / 2);
 	});
 }
 
@@ -283,10 +351,10 @@ const stackOf = { ops: OPS, bytes: ['read', 'write', 'trim', 'zero'] };
 function columns(series, values, w, scale) {
 	const out = new Float64Array(w);
 	values.forEach((v, i) => {
-		const at = (n) => Math.floor((((series.start || 0) + n * series.bin) / span()) * w),
+		const at = (n) => Math.floor((((series.start || 0) + n * series.bin - shownFrom()) / shownSpan()) * w),
 			a = at(i),
 			b = Math.max(a + 1, at(i + 1));
-		for (let x = a; x < b && x < w; x++) out[x] = Math.max(out[x], v * scale);
+		for (let x = Math.max(0, a); x < b && x < w; x++) out[x] = Math.max(out[x], v * scale);
 	});
 	return out;
 }
@@ -301,7 +369,7 @@ function drawChart(chart) {
 			l.fillStyle = see.palette.untouched;
 			l.fillRect(0, 0, size.w, size.h);
 			if (chart.of === 'latency') drawLatency(l, size, chart);
-			else if (books.series) drawSeries(l, size, chart);
+			else if (finest().series) drawSeries(l, size, chart);
 		}),
 		0,
 		0,
@@ -310,7 +378,7 @@ function drawChart(chart) {
 }
 
 function drawSeries(c, size, chart) {
-	const s = books.series,
+	const s = finest().series,
 		scale = chart.of === 'depth' ? 1 : 1e9 / s.bin;
 	const stack = chart.of === 'depth' ? [['depth', s.depth]] : stackOf[chart.of].map((op) => [op, s[chart.of][op] || []]);
 	const cols = stack.map(([name, values]) => [name, columns(s, values, size.w, scale)]);
@@ -331,7 +399,7 @@ function drawSeries(c, size, chart) {
 }
 
 function drawLatency(c, size, chart) {
-	const heat = books.latency,
+	const heat = finest().latency,
 		used = [];
 	if (!heat) return;
 	for (let row = 0; row < heat.rows; row++)
@@ -347,7 +415,7 @@ function drawLatency(c, size, chart) {
 	putHeat(
 		c,
 		heat,
-		heatImage(
+		heatImageOf(
 			heat,
 			rows.map((r) => [r]),
 			acrossFor(heat, size.w),
@@ -371,15 +439,18 @@ let hover = null;
 
 function timeAt(e, element) {
 	const r = element.getBoundingClientRect();
-	return Math.max(0, Math.min((e.clientX - r.left) / r.width, 1)) * span();
+	return shownFrom() + Math.max(0, Math.min((e.clientX - r.left) / r.width, 1)) * shownSpan();
 }
 
 for (const element of [bar, ...charts.map((c) => c.box.querySelector('canvas'))]) {
+	const fingers = new Map(); /* where they are, in CSS pixels; two of them zoom */
 	let down = false;
 	element.addEventListener('pointerdown', (e) => {
 		if (e.button) return;
-		down = true;
 		element.setPointerCapture(e.pointerId);
+		fingers.set(e.pointerId, e);
+		down = fingers.size === 1;
+		if (!down) return;
 		see.way = 0;
 		goTo(timeAt(e, element), { quiet: true });
 		changed('motion');
@@ -387,10 +458,12 @@ for (const element of [bar, ...charts.map((c) => c.box.querySelector('canvas'))]
 	element.addEventListener('pointermove', (e) => {
 		hover = timeAt(e, element);
 		if (down) goTo(hover, { quiet: true });
+		else if (fingers.size === 2 && fingers.has(e.pointerId)) pinch(fingers, e, element);
 		showTip(e, element);
 		changed('hover');
 	});
-	const up = () => {
+	const up = (e) => {
+		fingers.delete(e.pointerId);
 		if (down) changed('told');
 		down = false;
 	};
@@ -401,6 +474,20 @@ for (const element of [bar, ...charts.map((c) => c.box.querySelector('canvas'))]
 		tip.hidden = true;
 		changed('hover');
 	});
+}
+
+/* One of two fingers has moved: what was between them stays there. */
+function pinch(fingers, e, element) {
+	const apart = () => {
+		const [a, b] = [...fingers.values()];
+		return Math.max(12, Math.abs(a.clientX - b.clientX));
+	};
+	const middle = () => ({ clientX: [...fingers.values()].reduce((n, f) => n + f.clientX, 0) / 2 });
+	const was = apart(),
+		at = timeAt(middle(), element);
+	fingers.set(e.pointerId, e);
+	panTime((at - timeAt(middle(), element)) / shownSpan());
+	zoomTime(apart() / was, timeAt(middle(), element));
 }
 
 function showTip(e, element) {
@@ -414,7 +501,7 @@ function showTip(e, element) {
 	const size = see.session.disks[see.disk].size,
 		row = (books.offset || {}).rowBytes || size / 64;
 	const at = share >= 0 && share < 1 ? ` · near ${bytesWords(Math.floor((share * size) / row) * row)}` : '';
-	tip.textContent = timeWords(hover, digitsFor(span())) + at + (mark ? ` · ${mark.text}` : '');
+	tip.textContent = timeWords(hover, digitsFor(shownSpan())) + at + (mark ? ` · ${mark.text}` : '');
 	tip.style.left = `${Math.max(0, Math.min(e.clientX - r.left - tip.offsetWidth / 2, r.width - tip.offsetWidth))}px`;
 }
 
@@ -428,10 +515,31 @@ bar.addEventListener('keydown', (e) => {
 		e.preventDefault();
 		e.stopPropagation();
 		see.way = 0;
-		goTo(see.t + far * span() * (e.shiftKey ? 0.1 : 0.01));
+		goTo(see.t + far * shownSpan() * (e.shiftKey ? 0.1 : 0.01));
 		changed('motion');
 	}
+	const zoom = { i: () => zoomTime(2), o: () => zoomTime(0.5), 0: wholeTime }[e.key.toLowerCase()];
+	if (zoom && !e.ctrlKey && !e.altKey && !e.metaKey) {
+		e.preventDefault();
+		e.stopPropagation();
+		zoom();
+		changed('told-span');
+	}
 });
+
+bar.addEventListener(
+	'wheel',
+	(e) => {
+		e.preventDefault();
+		const lines = e.deltaMode === 1 ? 30 : e.deltaMode === 2 ? 300 : 1,
+			aside = e.shiftKey ? e.deltaX || e.deltaY : e.deltaX;
+		if (Math.abs(aside) > Math.abs(e.shiftKey ? 0 : e.deltaY)) panTime((aside * lines) / bar.clientWidth);
+		else zoomTime(2 ** ((-e.deltaY * lines * (e.ctrlKey ? 3 : 1)) / 250), timeAt(e, bar));
+		hover = timeAt(e, bar);
+		showTip(e, bar);
+	},
+	{ passive: false },
+);
 
 function tellBar() {
 	const mark = markBefore(see.t),

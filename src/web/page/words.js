@@ -18,7 +18,7 @@ export function timeWords(ns, digits = 3) {
 
 /* As many digits as a session of this length needs. */
 export function digitsFor(length) {
-	return length < S ? 6 : length < 10 * S ? 4 : 3;
+	return length < S / 1000 ? 9 : length < S ? 6 : length < 10 * S ? 4 : 3;
 }
 
 /* For a screen reader: 1 minute 4.8 seconds. */
@@ -50,7 +50,7 @@ export function bytesShort(n) {
 }
 
 export function countWords(n) {
-	return n.toLocaleString('en').replaceAll(',', ' ');
+	return n.toLocaleString('en'); /* 12,345: as the story has them */
 }
 
 export function countShort(n) {
