@@ -145,6 +145,8 @@ static void begins(struct stats *s, const struct rec_event *e)
 	struct conn_stats *c = row_of(s, e->conn, false);
 	struct flight_req *r = flight_find(&s->flight, e->conn, e->id);
 
+	if (r && e->type == REC_CARRY)
+		return; /* it is known: others are not, as events are missing */
 	if (r)
 		abandon(s, r);
 	if (!(r = flight_add(&s->flight, e->conn, e->id, &c->flying))) {
