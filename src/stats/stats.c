@@ -315,8 +315,8 @@ void stats_log_event(struct stats *s, const struct event *ev)
 
 void stats_end(struct stats *s)
 {
-	if (s->start == STATS_FIRST) /* there was none */
-		s->start = 0;
+	if (!s->whole) /* there was no event */
+		s->now = s->start = s->start == STATS_FIRST ? 0 : s->start;
 	if (!s->whole && !(s->whole = section_new(s->start, NULL, 0))) {
 		s->failed = true;
 		return;
