@@ -125,7 +125,7 @@ static int open_target(struct target *t, const struct command *c, struct err *e)
 		return err_set(e, "%s: name too long", c->out);
 	if (t->part && unlink(t->path) < 0 && errno != ENOENT)
 		return err_set(e, "%s: %s", t->path, strerror(errno));
-	t->fd = c->to->takes_path ? -1 : open(t->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	t->fd = c->to->takes_path ? -1 : open(t->path, O_WRONLY | O_CREAT | (t->part ? O_EXCL : 0) | O_CLOEXEC | O_NOCTTY, 0666);
 	return c->to->takes_path || t->fd >= 0 ? 0 : err_set(e, "%s: %s", t->path, strerror(errno));
 }
 

@@ -89,6 +89,9 @@ static int open_file(struct recorded *r, const char *at, struct err *e)
 	if (r->file.trouble)
 		buf_printf(&r->disk.notes, "%s at byte %" PRIu64 ": going on without %" PRIu64 " bytes\n", r->file.trouble,
 			   r->file.trouble_at, r->file.skipped);
+	else if (r->file.scanned < source.size)
+		buf_printf(&r->disk.notes, "cut off at byte %" PRIu64 ": going on without the last %" PRIu64 " bytes\n", r->file.scanned,
+			   source.size - r->file.scanned);
 	return r->disk.size ? 0 : err_set(e, "at that moment nobody had connected yet: the disk's size is not known");
 }
 

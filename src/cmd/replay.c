@@ -162,6 +162,8 @@ static bool get_data(struct replay *c, struct player_req *r, const struct fmt_ev
 
 static bool begin(struct replay *c, const struct fmt_event *ev)
 {
+	if (ev->rec.type == REC_CARRY && player_find(&c->player, ev->rec.conn, ev->rec.id))
+		return true; /* it is under way: others are not, as events are missing */
 	struct player_req *r = calloc(1, sizeof *r);
 	uint64_t due = c->zero;
 

@@ -17,7 +17,10 @@ int write_file(const char *path, const struct buf *b, struct err *e)
 	int n = snprintf(temp, sizeof temp, "%s%s", path, straight ? "" : ".part");
 	if (n < 0 || (size_t)n >= sizeof temp)
 		return err_set(e, "%s: name too long", path);
-	FILE *f = fopen(temp, "wbe");
+	/* a new one: what others put there in a folder of all is not followed */
+	if (!straight && unlink(temp) < 0 && errno != ENOENT)
+		return err_set(e, "%s: %s", temp, strerror(errno));
+	FILE *f = fopen(temp, straight ? "wbe" : "wbxe");
 	if (!f)
 		return err_set(e, "%s: %s", path, strerror(errno));
 	errno = 0;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/buf.h"
@@ -187,6 +188,20 @@ void logwriter_flush(struct logwriter *w)
 
 /* --- start and stop --- */
 
+/* What is appended to may end in half a line, as of a full disk: then ours would be no line, either. */
+static void end_line(int fd, const char *path)
+{
+	int in = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	char last;
+
+	if (in >= 0 && fstat(in, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && pread(in, &last, 1, st.st_size - 1) == 1 && last != '\n'
+	    && write(fd, "\n", 1) < 0)
+		say_debug("log: %s: %s", path, strerror(errno));
+	if (in >= 0)
+		close(in);
+}
+
 struct logwriter *logwriter_start(const char *path, bool append, const char *script, struct err *e)
 {
 	struct logwriter *w = aligned_alloc(_Alignof(struct logwriter), sizeof *w);
@@ -206,6 +221,8 @@ struct logwriter *logwriter_start(const char *path, bool append, const char *scr
 			free(w);
 			return NULL;
 		}
+		if (append)
+			end_line(w->fd, path);
 	}
 	lanethread_init(&w->thread, turn);
 	loglanes_init(&w->thread.lanes, true);

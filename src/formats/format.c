@@ -162,6 +162,8 @@ struct pairing {
 static bool begin(struct pairing *p, const struct fmt_event *ev)
 {
 	struct rec_open *o = rec_flight_find(&p->flight, ev->rec.conn, ev->rec.id);
+	if (o && ev->rec.type == REC_CARRY)
+		return true; /* it is known: others are not, as events are missing */
 	if (o) { /* the first of the two never ended */
 		p->twice++;
 		if (!p->out->writer->event(p->out, NULL, o, p->e))

@@ -228,6 +228,9 @@ static int start(struct stage *s, struct err *e)
 	if (g->file.trouble)
 		say_error("recording: %s: %s at byte %llu: going on without %llu bytes", g->path, g->file.trouble,
 			  (unsigned long long)g->file.trouble_at, (unsigned long long)g->file.skipped);
+	else if (g->file.scanned < source.size)
+		say_error("recording: %s: cut off at byte %llu: going on without the last %llu bytes", g->path,
+			  (unsigned long long)g->file.scanned, (unsigned long long)(source.size - g->file.scanned));
 	if (g->file.info.data != REC_DATA_YES)
 		return err_set(e, "recording: %s was made without data: record with data=yes", g->path);
 	return rec_moment(&g->file, g->at ? g->at : "", &events, e);

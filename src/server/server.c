@@ -246,8 +246,8 @@ static void accept_some(struct watch *w, uint32_t events)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			say_error("cannot accept a connection now: %s", strerror(errno));
 			struct loop *loop = server_loop(l->server);
-			watch_stop(loop, w);
-			timer_start(loop, &l->retry, loop->now + ACCEPT_RETRY_NS);
+			if (timer_start(loop, &l->retry, loop->now + ACCEPT_RETRY_NS)) /* else busily, but not never again */
+				watch_stop(loop, w);
 		}
 		return;
 	}
@@ -256,8 +256,10 @@ static void accept_some(struct watch *w, uint32_t events)
 static void accept_again(struct timer *t)
 {
 	struct listener *l = container_of(t, struct listener, retry);
-	if (watch_start(server_loop(l->server), &l->watch, l->fd, EPOLLIN) < 0)
-		say_error("cannot accept connections any more: %s", strerror(errno));
+	struct loop *loop = server_loop(l->server);
+	if (watch_start(loop, &l->watch, l->fd, EPOLLIN) == 0 || timer_start(loop, t, loop->now + ACCEPT_RETRY_NS))
+		return;
+	say_error("cannot accept connections any more: %s", strerror(errno));
 }
 
 int server_listen(struct server *s, int fd, struct err *e)

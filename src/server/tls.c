@@ -61,7 +61,7 @@ static bool tcp_bytes(int fd, uint64_t *n)
 /* And the handshake is not over. */
 static bool said_too_much(const struct tls_session *s)
 {
-	uint64_t now;
+	uint64_t now = 0;
 	return s->counts ? !tcp_bytes(s->transport->in, &now) || now - s->before > HANDSHAKE : s->pulled >= HANDSHAKE;
 }
 
@@ -70,8 +70,9 @@ static bool said_too_much(const struct tls_session *s)
 static ssize_t pull(gnutls_transport_ptr_t p, void *data, size_t len)
 {
 	struct tls_session *s = p;
-	struct iovec iov = { data, s->up ? len : MIN(len, (size_t)(HANDSHAKE - s->pulled)) };
-	if (!iov.iov_len)
+	uint64_t most = s->up ? len : MIN((uint64_t)len, HANDSHAKE - s->pulled);
+	struct iovec iov = { data, most };
+	if (!most)
 		return not_now(); /* shake_hands() knows */
 	ssize_t got = s->below->recv(s->transport, &iov, 1);
 	s->pulled += !s->up && got > 0 ? (uint64_t)got : 0;

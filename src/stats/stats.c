@@ -145,6 +145,8 @@ static void begins(struct stats *s, const struct rec_event *e)
 	struct conn_stats *c = row_of(s, e->conn, false);
 	struct flight_req *r = flight_find(&s->flight, e->conn, e->id);
 
+	if (r && e->type == REC_CARRY)
+		return; /* it is known: others are not, as events are missing */
 	if (r)
 		abandon(s, r);
 	if (!(r = flight_add(&s->flight, e->conn, e->id, &c->flying))) {
@@ -313,8 +315,8 @@ void stats_log_event(struct stats *s, const struct event *ev)
 
 void stats_end(struct stats *s)
 {
-	if (s->start == STATS_FIRST) /* there was none */
-		s->start = 0;
+	if (!s->whole) /* there was no event */
+		s->now = s->start = s->start == STATS_FIRST ? 0 : s->start;
 	if (!s->whole && !(s->whole = section_new(s->start, NULL, 0))) {
 		s->failed = true;
 		return;

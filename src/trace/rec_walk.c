@@ -12,9 +12,12 @@ static bool next_chunk(struct rec_walk *w)
 		const char *why = NULL;
 		w->body = rec_body(w->file, h, &why);
 		w->bad += !w->body;
+		if (!w->body)
+			continue;
+		w->decoder = (struct rec_decoder){ .p = w->body, .end = w->body + h->raw, .time = h->time };
+		w->carries = !w->begun || h->first != w->number;
+		w->begun = true;
 		w->number = h->first;
-		if (w->body)
-			w->decoder = (struct rec_decoder){ .p = w->body, .end = w->body + h->raw, .time = h->time };
 	}
 	return w->body;
 }
@@ -27,23 +30,22 @@ void rec_walk_start(struct rec_walk *w, const struct rec_file *f, uint64_t first
 	*w = (struct rec_walk){ .file = f, .chunk = chunk == SIZE_MAX ? 0 : chunk };
 	if (!first || !next_chunk(w))
 		return;
+	w->carries = false;
 	while (w->number < first && rec_decode(&w->decoder, &e))
 		w->number += e.type != REC_CARRY;
 }
 
 bool rec_walk_next(struct rec_walk *w, struct rec_event *e, uint64_t *number)
 {
-	bool begun = w->body;
 	for (;;) {
 		while (w->body && rec_decode(&w->decoder, e)) {
 			if (number)
 				*number = w->number;
 			w->number += e->type != REC_CARRY;
-			if (e->type != REC_CARRY || !begun)
+			if (e->type != REC_CARRY || w->carries)
 				return true;
 		}
 		w->bad += w->body && w->decoder.bad;
-		begun |= w->body != NULL;
 		if (!next_chunk(w))
 			return false;
 	}

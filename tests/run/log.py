@@ -258,6 +258,11 @@ def logappend_keeps_what_was_there():
                 h.shutdown()
             got = sum(line.endswith('Read id=1 return=0') for line in stampless(d + '/log'))
             same(got, want, f'sessions in the log after logappend={append}')
+        with open(d + '/log', 'w') as f: # a disk was full
+            f.write('2026-11-26 10:58:51.123456 connection=1 Rea')
+        with Server('--filter=log', 'memory', SIZE, f'logfile={d}/log', 'logappend=true') as s:
+            connect(s).shutdown()
+        assert REAL or STAMP.match(read_file(d + '/log').splitlines()[1]), read_file(d + '/log')
 
 
 @case

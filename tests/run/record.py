@@ -179,6 +179,7 @@ def cut_off_anywhere_it_opens():
                 for i, disk in m.past:
                     if f'"@mark=step {i}"' in listed:
                         same(whole(s.sock, f'@mark=step {i}') == disk, True, f'cut at {cut}, mark {i}')
+                assert cut < len(whole_file) - 60 or cut == len(whole_file) - 1 or 'cut off at byte' in s.messages(), s.messages()
 
 
 @case

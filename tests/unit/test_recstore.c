@@ -7,6 +7,7 @@
 #include "filters/recchunks.h"
 #include "filters/rechash.h"
 #include "trace/rec_at.h"
+#include "trace/rec_walk.h"
 #include "unit/test.h"
 
 enum {
@@ -247,6 +248,57 @@ TEST(what_ends_is_on_the_disk_however_much_was_under_way)
 	CHECK_EQ_U(map.len / sizeof(struct rec_extent), ENDED);
 	buf_free(&map);
 	rec_at_close(a);
+	rec_close(&r);
+	recchunks_free(&c);
+	recfile_close(&f, &e);
+	unlink(path);
+	close(made);
+}
+
+/* Of a chunk that is damaged at least what was under way at its end is known. */
+TEST(what_began_in_a_chunk_that_is_damaged_and_ended_behind_it_is_told)
+{
+	static const struct { uint8_t type, id; } said[] = { { REC_BEGIN, 1 }, { 0, 0 }, { REC_BEGIN, 2 }, { REC_BEGIN, 3 }, { REC_END, 3 }, { 0, 0 },
+		{ REC_END, 1 }, { REC_END, 2 }, { 0, 0 }, { REC_BEGIN, 4 }, { 0, 0 } };
+	static const struct { uint8_t type, id; uint64_t number; } want[] = { { REC_BEGIN, 1, 0 }, { REC_CARRY, 1, 4 }, { REC_CARRY, 2, 4 },
+		{ REC_END, 1, 4 }, { REC_END, 2, 5 }, { REC_BEGIN, 4, 6 } };
+	char path[] = "/tmp/recfile-XXXXXX";
+	int made = mkstemp(path);
+	struct recfile f;
+	struct recchunks c;
+	struct rec_file r;
+	struct rec_walk w;
+	struct rec_event ev;
+	struct err e;
+	uint64_t number;
+	unsigned seen[2] = { 0 };
+
+	CHECK(made >= 0 && recfile_open(&f, path, REC_DATA_NO, &e) == 0);
+	f.give_up = give_up;
+	CHECK(recfile_begin(&f, &e) == 0 && recchunks_start(&c, &f, &e) == 0);
+	for (unsigned i = 0; i < ARRAY_LEN(said); i++) {
+		ev = (struct rec_event){ .type = said[i].type, .op = REC_TRIM, .id = said[i].id, .off = said[i].id * 512u, .len = 512, .time = i };
+		if (ev.type)
+			CHECK(recchunks_add(&c, &ev, NULL));
+		else
+			recchunks_end(&c);
+	}
+	struct rec_source source = { .read = read_fd, .owner = &f.fd, .size = f.at };
+	CHECK(rec_open(&r, &source, &e) == 0 && r.events.count == 4);
+	CHECK(pwrite(f.fd, "x", 1, (off_t)r.events.at[1].at + REC_HEAD_SIZE) == 1);
+	rec_walk_start(&w, &r, 0);
+	for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
+		CHECK(rec_walk_next(&w, &ev, &number));
+		if (ev.type == REC_CARRY) { /* in any order */
+			CHECK(ev.id <= 2 && number == 4 && !seen[ev.id - 1]++);
+			continue;
+		}
+		CHECK_EQ_U(ev.type, want[i].type);
+		CHECK_EQ_U(ev.id, want[i].id);
+		CHECK_EQ_U(number, want[i].number);
+	}
+	CHECK(!rec_walk_next(&w, &ev, &number) && w.bad == 1 && seen[0] && seen[1]);
+	rec_walk_end(&w);
 	rec_close(&r);
 	recchunks_free(&c);
 	recfile_close(&f, &e);

@@ -115,6 +115,18 @@ TEST(a_session_may_begin_at_0)
 	stats_free(s);
 }
 
+TEST(a_session_without_events_takes_no_time)
+{
+	static const uint64_t starts[] = { 0, 5, STATS_FIRST };
+	for (unsigned i = 0; i < ARRAY_LEN(starts); i++) {
+		struct stats *s = stats_new(starts[i]);
+		CHECK(s);
+		stats_end(s);
+		CHECK(s->now == s->start && s->whole->begin == s->whole->end && s->start == (i == 1 ? 5 : 0));
+		stats_free(s);
+	}
+}
+
 TEST(absurd_events_stay_in_bounds)
 {
 	struct stats *s = stats_new(STATS_FIRST);
