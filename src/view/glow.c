@@ -2,31 +2,41 @@
 #include "base/util.h"
 #include "view/glow.h"
 
+/* A picture has half a million cells, and what happened to one says nothing of the next: so there are few branches here that a
+ * processor could guess wrongly. */
+
+#define GONE ((uint32_t)((FADE_HALVES + 1) * FADE_HALF))
+
 /* Halves every FADE_HALF, straight lines between. */
 unsigned fade(uint64_t now, uint64_t last)
 {
-	uint64_t age = now > last ? now - last : 0, halves = age / FADE_HALF;
+	uint64_t age = now > last ? now - last : 0;
+	uint32_t seen = last ? (uint32_t)MIN(age, (uint64_t)GONE) : GONE, halves = seen / (uint32_t)FADE_HALF;
+	uint32_t full = 256u >> halves; /* 0 once it is gone */
 
-	if (!last || halves > 8)
-		return 0;
-	unsigned full = 256u >> halves;
-	return full - (unsigned)((uint64_t)full * (age % FADE_HALF) / FADE_HALF / 2);
+	return full - (uint32_t)((uint64_t)full * (seen % (uint32_t)FADE_HALF) / (2 * FADE_HALF));
+}
+
+/* The greatest age at which it is as strong as that, 1..256. */
+static uint64_t age_of(unsigned strength)
+{
+	unsigned log = strength > 1 ? 32 - (unsigned)__builtin_clz(strength - 1) : 0, full = 1u << log;
+	uint64_t next = ((full - strength + 1) * (2 * FADE_HALF) + full - 1) >> log; /* there it is one weaker */
+
+	return (8 - log) * FADE_HALF + MIN(next, (uint64_t)FADE_HALF) - 1;
 }
 
 /* The newest, of those that are as bright the one that changed the disk. */
 static unsigned newest_of(const struct cell *c, uint64_t now, uint64_t newest, enum class *which)
 {
-	static const enum class rank[] = { CL_WRITE, CL_TRIM, CL_ZERO };
 	unsigned best = fade(now, newest);
+	uint64_t age = best ? age_of(best) : 0, from = !best ? UINT64_MAX : now > age ? now - age : 1;
+	enum class found = CL_READ;
 
-	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
-		uint64_t last = c->last[rank[i]];
-		/* half a strength later is never as bright */
-		if (last == newest || (newest - last < FADE_HALF && fade(now, last) == best)) {
-			*which = rank[i];
-			break;
-		}
-	}
+	found = c->last[CL_ZERO] >= from ? CL_ZERO : found;
+	found = c->last[CL_TRIM] >= from ? CL_TRIM : found;
+	found = c->last[CL_WRITE] >= from ? CL_WRITE : found;
+	*which = found;
 	return best;
 }
 
@@ -36,13 +46,13 @@ static unsigned flash_of(const struct cell *c, uint64_t now, bool many, enum cla
 	unsigned best = 0;
 	uint64_t newest = 0;
 
-	/* most cells have been at rest for long */
 	for (int i = 0; i < CLASSES; i++)
 		newest = MAX(newest, c->last[i]);
-	if (!c->reading && !glow_lasts(now, newest))
-		return 0;
 	if (!c->reading && !c->last[CL_ERROR] && !many)
 		return newest_of(c, now, newest, which);
+	/* most cells have been at rest for long */
+	if (!c->reading && !glow_lasts(now, newest))
+		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
 		unsigned f = rank[i] == CL_READ && c->reading ? 256 : fade(now, c->last[rank[i]]);
 		if (f > best) {

@@ -249,23 +249,23 @@ static void set_state(struct unit *u, const uint64_t count[STATES])
 	u->share = share_of(count[best], all);
 }
 
-/* A whole cell.  Most of a large disk is at rest. */
+static struct unit glow_of(const struct fill *f, const struct cell *c)
+{
+	enum class which;
+	unsigned glow = MIN(cell_glow(c, f->now, f->exposed, f->m->per_cell > 1, &which), 255u);
+	return (struct unit){ .class = glow ? (uint8_t)(which + 1) : 0, .glow = (uint8_t)glow };
+}
+
+/* A whole cell. */
 static void fill_cell(const struct fill *f, const struct cell *c, struct unit *to)
 {
-	uint64_t newest = 0;
-	uint32_t changed = c->state[ST_WRITE] | c->state[ST_TRIM] | c->state[ST_ZERO];
+	const uint32_t *n = c->state;
 
-	for (int i = 0; i < CLASSES; i++)
-		newest = MAX(newest, c->last[i]);
-	*to = (struct unit){ 0 };
-	if (c->reading || f->exposed || glow_lasts(f->now, newest)) {
-		enum class which;
-		unsigned glow = MIN(cell_glow(c, f->now, f->exposed, f->m->per_cell > 1, &which), 255u);
-		to->class = glow ? (uint8_t)(which + 1) : 0;
-		to->glow = (uint8_t)glow;
-	}
-	if (changed) {
-		const uint64_t count[STATES] = { c->state[0], c->state[1], c->state[2], c->state[3] };
+	*to = glow_of(f, c);
+	if (f->m->per_cell == 1) {
+		to->state = (uint8_t)(n[ST_WRITE] * ST_WRITE + n[ST_TRIM] * ST_TRIM + n[ST_ZERO] * ST_ZERO); /* one of them is 1, or none */
+	} else if (n[ST_WRITE] | n[ST_TRIM] | n[ST_ZERO]) {
+		const uint64_t count[STATES] = { n[0], n[1], n[2], n[3] };
 		set_state(to, count);
 	}
 }
@@ -291,9 +291,7 @@ static void fill_one(void *arg, size_t i, uint64_t off, uint64_t len)
 	uint64_t count[STATES];
 
 	if (cell != f->cell) {
-		enum class which;
-		unsigned glow = MIN(cell_glow(c, f->now, f->exposed, f->m->per_cell > 1, &which), 255u);
-		f->look = (struct unit){ .class = glow ? (uint8_t)(which + 1) : 0, .glow = (uint8_t)glow };
+		f->look = glow_of(f, c);
 		f->cell = cell;
 	}
 	if (off << (64 - f->m->cell_shift) == 0 && len >= MIN(f->m->block * f->m->per_cell, f->m->size - off)) {

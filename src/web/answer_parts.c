@@ -5,11 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/bytes.h"
+#include "base/json.h"
 #include "view/parts.h"
 #include "web/answers.h"
+#include "web/cells.h"
 #include "web/export.h"
 #include "web/frame.h"
-#include "base/json.h"
 #include "web/pack.h"
 
 #define PARTS_MAX 200u
@@ -35,23 +36,25 @@ static bool put_overlay(struct buf *b, const struct units *u, struct area area, 
 {
 	size_t n = (size_t)area.w * area.h;
 	uint8_t *class = calloc(MAX(n, (size_t)1), 1);
+	uint16_t *cell = malloc(MAX(n, (size_t)1) * sizeof *cell);
 
-	if (!class || !buf_reserve(b, 16 + RUN * n)) {
+	if (!class || !cell || !buf_reserve(b, 16 + cells_room(n))) {
 		free(class);
+		free(cell);
 		return false;
 	}
 	uint8_t *p = (uint8_t *)b->p + b->len;
-	p = put_le32(p, 0x314f5342); /* BSO1 */
+	p = put_le32(p, 0x324f5342); /* BSO2 */
 	p = put_le32(p, flags);
 	p = put_le32(p, area.w);
-	struct run run = { .to = put_le32(p, area.h) };
+	p = put_le32(p, area.h);
 	if (k)
 		parts_fill(u, k, area, class);
 	for (size_t i = 0; i < n; i++)
-		run_add(&run, class[i]);
-	run_end(&run);
-	b->len = (size_t)(run.to - (uint8_t *)b->p);
+		cell[i] = class[i];
+	b->len = (size_t)(cells_put(p, cell, n) - (uint8_t *)b->p);
 	free(class);
+	free(cell);
 	return true;
 }
 

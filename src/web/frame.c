@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "web/frame.h"
 #include <stdlib.h>
+#include "web/cells.h"
 
 static uint64_t since(const struct frame_moment *f, uint64_t t)
 {
@@ -16,7 +17,7 @@ static void put_head(uint8_t *p, const struct model *m, const struct view *v, co
 {
 	static const enum ev_op ops[] = { EV_READ, EV_WRITE, EV_TRIM, EV_ZERO, EV_FLUSH };
 
-	p = put_le32(p, 0x31465342); /* BSF1 */
+	p = put_le32(p, 0x32465342); /* BSF2 */
 	p = put_le32(p, f->flags);
 	p = put_le64(p, since(f, f->now));
 	p = put_le64(p, m->events);
@@ -46,19 +47,20 @@ bool frame_put(struct buf *b, const struct model *m, const struct view *v, const
 {
 	size_t n = (size_t)v->area.w * v->area.h;
 	struct unit *unit = malloc(MAX(n, (size_t)1) * sizeof *unit);
+	uint16_t *cell = malloc(MAX(n, (size_t)1) * sizeof *cell);
 
 	/* room for the worst, so that nothing below can fail */
-	if (!unit || !buf_reserve(b, FRAME_HEAD + n * RUN)) {
+	if (!unit || !cell || !buf_reserve(b, FRAME_HEAD + cells_room(n))) {
 		free(unit);
+		free(cell);
 		return false;
 	}
 	put_head((uint8_t *)b->p + b->len, m, v, f);
 	units_fill(&v->units, &m->map, v->area, f->now, v->keep, unit);
-	struct run run = { .to = (uint8_t *)b->p + b->len + FRAME_HEAD };
 	for (size_t i = 0; i < n; i++)
-		run_add(&run, bits_of(unit[i]));
-	run_end(&run);
-	b->len = (size_t)(run.to - (uint8_t *)b->p);
+		cell[i] = bits_of(unit[i]);
+	b->len = (size_t)(cells_put((uint8_t *)b->p + b->len + FRAME_HEAD, cell, n) - (uint8_t *)b->p);
 	free(unit);
+	free(cell);
 	return true;
 }

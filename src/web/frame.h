@@ -24,26 +24,3 @@ struct frame_moment {
 
 /* False: no memory. */
 bool frame_put(struct buf *b, const struct model *m, const struct view *v, const struct frame_moment *f);
-
-/* Rows of equal units become runs.  The one at hand is kept back until another comes, or run_end(). */
-enum { RUN = 4 }; /* bytes */
-struct run {
-	uint8_t *to;       /* RUN bytes for each unit, the caller's; behind what was written */
-	uint32_t count;
-	uint16_t what;
-};
-
-static inline void run_end(struct run *r)
-{
-	if (r->count)
-		r->to = put_le32(r->to, r->count | (uint32_t)r->what << 16);
-	r->count = 0;
-}
-
-static inline void run_add(struct run *r, uint16_t what)
-{
-	if (r->what != what || r->count == UINT16_MAX)
-		run_end(r);
-	r->what = what;
-	r->count++;
-}

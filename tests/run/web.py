@@ -49,16 +49,28 @@ class Web:
                 return Frame(data)
 
 
+def runs(data, at, cells):
+    """Runs of equal entries, and stretches of others as they are."""
+    out = []
+    while at < len(data):
+        count, what = struct.unpack_from('<HH', data, at)
+        assert count & 0x7fff, 'nothing'
+        if count & 0x8000:
+            out += struct.unpack_from(f'<{count & 0x7fff}H', data, at + 2)
+            at += 2 + 2 * (count & 0x7fff)
+        else:
+            out += [what] * count
+            at += 4
+    same(len(out), cells)
+    return out
+
+
 class Frame:
     def __init__(self, data):
-        same(data[:4], b'BSF1')
+        same(data[:4], b'BSF2')
         self.flags, self.t, self.events, self.newest, self.w, self.h, self.flying, self.cols, self.errors = struct.unpack_from('<IQQQIIIIQ', data, 4)
         self.totals = [struct.unpack_from('<QQII', data, 72 + 24 * i) for i in range(5)]
-        self.cells = []
-        for at in range(192, len(data), 4):
-            count, what, glow = struct.unpack_from('<HBB', data, at)
-            self.cells += [what | glow << 8] * count
-        same(len(self.cells), self.w * self.h)
+        self.cells = runs(data, 192, self.w * self.h)
 
 
 def states_of_dump(lines):
@@ -318,14 +330,6 @@ def blocks_of(d, path):
     return [int(b) for b in run('debugfs', '-R', f'blocks {path}', d + '/fs').out.split()]
 
 
-def runs(data, at, cells):
-    out = []
-    while at < len(data):
-        count, what, _ = struct.unpack_from('<HBB', data, at)
-        out += [what] * count
-        at += 4
-    same(len(out), cells)
-    return out
 
 
 CLASSES = ['nothing', 'table', 'super', 'bitmap', 'inodes', 'journal', 'directory', 'tree', 'data', 'database']
@@ -338,7 +342,7 @@ def same_structure(w):
     assert {'journal', 'inodes'} <= {r['class'] for r in s['regions']}, s['regions']
     data = w.get('overlay?disk=0&live=1')
     magic, flags, width, height = struct.unpack_from('<4sIII', data)
-    same((magic, flags), (b'BSO1', 0))
+    same((magic, flags), (b'BSO2', 0))
     cells = runs(data, 16, width * height)
     for r in s['regions']:
         x, y = r['box'][:2]

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "unit/test.h"
+#include "view/glow.h"
 #include "view/paint.h"
 
 #define T0 (1000 * NS_PER_S)
@@ -123,6 +124,33 @@ TEST(a_fade_never_grows_and_ends)
 		before = f;
 	}
 	CHECK_EQ_U(before, 0);
+}
+
+TEST(of_flashes_as_bright_the_one_that_changed_the_disk_is_seen)
+{
+	static const enum class rank[] = { CL_WRITE, CL_TRIM, CL_ZERO, CL_READ };
+	uint64_t x = 88172645463325252u;
+
+	for (unsigned round = 0; round < 200000; round++) {
+		struct cell cell = { 0 };
+		unsigned best = 0;
+		enum class want = CL_READ, got;
+		for (size_t i = 0; i < ARRAY_LEN(rank); i++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			/* of all ages, close together, to come, never */
+			uint64_t age = x % (round % 3 ? 10 * FADE_HALF : FADE_HALF / 50);
+			cell.last[rank[i]] = x >> 60 == 0 ? 0 : x >> 60 == 1 ? T0 + age : T0 - age;
+		}
+		for (size_t i = 0; i < ARRAY_LEN(rank); i++)
+			if (fade(T0, cell.last[rank[i]]) > best) {
+				best = fade(T0, cell.last[rank[i]]);
+				want = rank[i];
+			}
+		CHECK_EQ_U(cell_glow(&cell, T0, 0, false, &got), best);
+		CHECK_EQ_U(got, want);
+	}
 }
 
 TEST(a_failed_request_flashes_over_what_is_there)

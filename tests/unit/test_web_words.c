@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a page says: the words of an address, JSON, the wish of a filter. */
+/* What a page says: the words of an address, JSON, the wish of a filter; and what it is told of cells. */
 #include <stdio.h>
+#include <stdlib.h>
+#include "base/bytes.h"
 #include "trace/event.h"
 #include "unit/test.h"
+#include "web/cells.h"
 #include "web/json_in.h"
 #include "web/query.h"
 #include "web/wish.h"
@@ -232,4 +235,53 @@ TEST(a_wish_has_a_bounded_number_of_connections)
 		snprintf(p, 4, "]}");
 		CHECK((read_wish(text) == 0) == (n == WISH_CONNS_MAX));
 	}
+}
+
+/* ---- cells ---- */
+
+/* n entries told in bytes, as a reader sees them; false: they are not told by exactly these. */
+static bool cells_get(const uint8_t *p, const uint8_t *end, uint16_t *cell, size_t n)
+{
+	while (end - p >= 4 && n) {
+		size_t count = get_le16(p) & CELLS_MOST;
+		bool as_they_are = get_le16(p) & CELLS_AS_THEY_ARE;
+		if (!count || count > n || (as_they_are && (size_t)(end - p) < 2 + 2 * count))
+			return false;
+		for (size_t i = 0; i < count; i++)
+			*cell++ = get_le16(p + 2 + (as_they_are ? 2 * i : 0));
+		p += as_they_are ? 2 + 2 * count : 4;
+		n -= count;
+	}
+	return p == end && !n;
+}
+
+TEST(cells_come_back_as_they_were_in_hardly_more_than_two_bytes_each)
+{
+	enum { MOST = 3 * CELLS_MOST };
+	uint16_t *cell = malloc(MOST * sizeof *cell), *got = malloc(MOST * sizeof *got);
+	uint8_t *to = malloc(cells_room(MOST));
+	uint64_t x = 88172645463325252u;
+
+	for (unsigned round = 0; round < 300; round++) {
+		/* lengths around the longest run, of few values and of many: long runs, short ones and none */
+		size_t n = round < 8 ? round : round % 3 == 0 ? CELLS_MOST + round % 8 - 4 : x % MOST;
+		unsigned values = round % 5 + 1, turn = 1 + round % 70;
+		uint16_t now = 0;
+		for (size_t i = 0; i < n; i++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			if (x % turn == 0)
+				now = (uint16_t)((x >> 32) % values * 4999);
+			cell[i] = round % 7 ? now : (uint16_t)x;
+		}
+		const uint8_t *end = cells_put(to, cell, n);
+		CHECK((size_t)(end - to) <= cells_room(n));
+		CHECK(cells_get(to, end, got, n) && !memcmp(cell, got, n * sizeof *cell));
+	}
+	memset(cell, 0, MOST * sizeof *cell);
+	CHECK_EQ_U((size_t)(cells_put(to, cell, MOST) - to), 12);
+	free(cell);
+	free(got);
+	free(to);
 }

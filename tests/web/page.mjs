@@ -166,15 +166,12 @@ test('a_picture_that_is_on_its_way_says_so', () =>
 			if (behind-- > 0) body[4] |= 1;
 			await route.fulfill({ response: answer, body });
 		});
-		const said = page.evaluate(
-			() =>
-				new Promise((r) => {
-					const wait = blkscope.maps[0].wait;
-					new MutationObserver(() => !wait.hidden && r(wait.textContent)).observe(wait, { attributes: true });
-				}),
-		);
+		await page.evaluate(() => {
+			const wait = blkscope.maps[0].wait;
+			new MutationObserver(() => wait.hidden || (globalThis.wasSaid = wait.textContent)).observe(wait, { attributes: true });
+		});
 		await page.keyboard.press('Home');
-		same(await said, 'getting there');
+		same(await until('it is told', () => page.evaluate(() => globalThis.wasSaid)), 'getting there');
 		await settled(page);
 		same(await page.evaluate(() => blkscope.maps[0].wait.hidden), true, 'and is there');
 	}));

@@ -47,22 +47,27 @@ function expectMagic(d, magic) {
 const u64 = (d, at) => Number(d.getBigUint64(at, true));
 const NEVER = 2 ** 64;
 
-/* Runs of u16 count, u16 what | strength << 8; the machines that browsers run on are little-endian, too. */
+/* Runs, u16 count and what | strength << 8, and stretches, 0x8000 | count and as many; the machines that browsers run on are
+ * little-endian, too. */
 function decodeRuns(d, at, cells) {
 	const out = new Uint16Array(cells),
-		runs = new Uint16Array(d.buffer, at, (d.byteLength - at) >> 1);
+		words = new Uint16Array(d.buffer, at, (d.byteLength - at) >> 1);
 	let n = 0,
 		i = 0;
-	while (i + 1 < runs.length && n < cells) {
-		const end = n + runs[i],
-			what = runs[i + 1];
-		if (end === n || end > cells) break;
-		i += 2;
-		if (end - n > 32) {
-			out.fill(what, n, end);
-			n = end;
+	while (i + 1 < words.length && n < cells) {
+		const count = words[i] & 0x7fff,
+			stretch = words[i] & 0x8000;
+		if (!count || n + count > cells || (stretch && i + count >= words.length)) break;
+		if (count < 32) {
+			/* for a few a loop is faster than a call */
+			for (let k = 0; k < count; k++) out[n + k] = words[stretch ? i + 1 + k : i + 1];
+		} else if (stretch) {
+			out.set(words.subarray(i + 1, i + 1 + count), n);
+		} else {
+			out.fill(words[i + 1], n, n + count);
 		}
-		while (n < end) out[n++] = what;
+		n += count;
+		i += stretch ? 1 + count : 2;
 	}
 	if (n !== cells || at + 2 * i !== d.byteLength) throw new Error('an answer whose runs do not fill its picture');
 	return out;
@@ -73,7 +78,7 @@ export const STRUCTURES = ['nothing', 'table', 'super', 'bitmap', 'inodes', 'jou
 
 function decodeFrame(buffer) {
 	const d = new DataView(buffer);
-	expectMagic(d, 'BSF1');
+	expectMagic(d, 'BSF2');
 	const flags = d.getUint32(4, true),
 		w = d.getUint32(32, true),
 		h = d.getUint32(36, true);
@@ -110,7 +115,7 @@ function decodeFrame(buffer) {
 
 function decodeOverlay(buffer) {
 	const d = new DataView(buffer);
-	expectMagic(d, 'BSO1');
+	expectMagic(d, 'BSO2');
 	const w = d.getUint32(8, true),
 		h = d.getUint32(12, true);
 	return { behind: !!(d.getUint32(4, true) & 1), w, h, cells: decodeRuns(d, 16, w * h) };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* map: the picture of one disk.  It asks for the cells that are in view, one request at a time, and paints the newest answer
- * there is; between two answers it moves and scales the one it has. */
+/* map: the picture of one disk.  It asks for the cells that are in view, once for each picture while something moves, and paints the
+ * newest answer there is; between two answers it moves and scales the one it has. */
 import { ask, askFrame, askOverlay, curveSide, STRUCTURES } from './data.js';
 import { colourTable, outlines, shrunk, textures } from './paint.js';
 import { bytesShort } from './words.js';
@@ -8,8 +8,11 @@ import { changed, momentWords, see } from './see.js';
 
 const UNIT_MIN = 4; /* device pixels: a unit is cut further when its parts have as many */
 const ZOOM_MAX = 96; /* device pixels of the smallest unit, greatest */
+const AHEAD = 3; /* questions on their way: the next is answered while the one before is fetched and another drawn */
+const ALL_AHEAD = 4; /* of all disks: browsers have six connections, and there is more to ask */
 const WAIT_MS = 8; /* until the same is asked again; twice as long each time that nothing is new */
 const SILENT_MS = 200; /* at most */
+const BEHIND_MS = 40;
 const STRUCTURE_MS = 700;
 
 export class DiskMap {
@@ -23,8 +26,14 @@ export class DiskMap {
 		this.pinned = null; /* the same */
 		this.box = null; /* a region that is being drawn: [x, y, w, h] in cells */
 		this.gutter = 0; /* device pixels left of the map */
+		this.line = 1; /* device pixels of a line that is seen as well on a projector as on a phone */
 		this.view = null; /* { s: device pixels of a cell, x, y: in cells, of the upper left corner } */
 		this.off = document.createElement('canvas');
+		this.ahead = Math.max(1, Math.min(AHEAD, Math.floor(ALL_AHEAD / see.session.disks.length)));
+		this.flying = 0; /* questions on their way */
+		this.asked = { count: 0, key: null };
+		this.answered = { number: 0, frame: null }; /* the newest answer, and which question it is for */
+		this.waiting = []; /* answers that are still to be seen */
 		this.frame = null;
 		this.structure = null;
 		this.dirty = true;
@@ -43,9 +52,11 @@ export class DiskMap {
 	resize(width, height, gutter, scale) {
 		this.canvas.width = width;
 		this.canvas.height = height;
+		this.ruler = null;
 		const fitted = !this.view || this.view.s <= this.fit;
 		this.gutter = gutter;
 		this.fit = scale;
+		this.line = (parseFloat(getComputedStyle(document.documentElement).fontSize) / 15) * (devicePixelRatio || 1);
 		if (fitted) this.view = { s: scale, x: 0, y: 0 };
 		this.keepInside();
 		this.dirty = true;
@@ -114,11 +125,6 @@ export class DiskMap {
 		this.moved();
 	}
 
-	/* Device pixels of a line that is seen as well on a projector as on a phone. */
-	lineWidth() {
-		return (parseFloat(getComputedStyle(document.documentElement).fontSize) / 15) * (devicePixelRatio || 1);
-	}
-
 	moved() {
 		this.dirty = true;
 		changed('view');
@@ -162,13 +168,14 @@ export class DiskMap {
 
 	/* Is what is seen what is wanted? */
 	settled() {
-		return !!this.frame && !this.asking && !this.dirty && !this.frame.behind && this.shown === this.wanted().key;
+		return !!this.frame && !this.flying && !this.waiting.length && !this.dirty && !this.frame.behind && this.shown === this.wanted().key;
 	}
 
-	/* Called for each picture; asks when there is something new to ask and nothing is on its way. */
+	/* Called for each picture; asks when there is something new to ask. */
 	tick(now) {
 		if (!this.view) return;
 		this.next(now);
+		this.takeNext();
 		if (see.structure && this.disk.structure && !this.askingStructure && now >= (this.structureNotBefore || 0)) {
 			const view = this.viewWords(),
 				words = { ...view, ...momentWords() };
@@ -180,28 +187,37 @@ export class DiskMap {
 	}
 
 	next(now) {
-		if (this.asking || now < (this.notBefore || 0)) return;
+		if (now < (this.notBefore || 0)) return;
 		const { view, words, key } = this.wanted();
-		if (key !== this.shown || see.live || (this.frame && this.frame.behind)) this.askFrame(key, words, view);
+		if (this.flying >= (see.live || key !== this.asked.key ? this.ahead : 1)) return;
+		if (key !== this.shown || see.live || this.answered.frame?.behind) this.askFrame(key, words, view);
 	}
 
 	async askFrame(key, words, view) {
-		const asked = performance.now();
-		this.asking = true;
+		const asked = performance.now(),
+			number = ++this.asked.count;
+		this.asked.key = key;
+		this.flying++;
 		try {
 			const f = await askFrame(words);
-			const same = this.frame && key === this.shown && f.events === this.frame.events && f.t === this.frame.t;
+			const { number: newest, frame: before } = this.answered;
+			if (number < newest) return; /* a newer one was faster */
+			this.answered = { number, frame: f };
+			const same = before && key === this.shown && f.events === before.events && f.t === before.t;
 			this.shown = key;
-			this.take(f, view, asked, !!words.live);
+			this.stats.answers++;
+			this.waiting.push({ f, view, asked, live: !!words.live });
 			this.quiet = see.live && same ? Math.min((this.quiet || WAIT_MS / 2) * 2, SILENT_MS) : 0;
-			this.notBefore = performance.now() + (f.behind ? 5 * WAIT_MS : this.quiet);
+			/* 0, not now: the time of the next picture may be said to be earlier */
+			const wait = f.behind ? BEHIND_MS : this.quiet;
+			this.notBefore = wait ? performance.now() + wait : 0;
 			this.failed(null);
 		} catch (e) {
 			this.notBefore = performance.now() + 1000;
 			this.failed(e, words);
+		} finally {
+			this.flying--;
 		}
-		this.asking = false;
-		if (!document.hidden) this.next(performance.now()); /* while this one waits to be drawn */
 	}
 
 	failed(e, words) {
@@ -213,16 +229,23 @@ export class DiskMap {
 		}
 	}
 
-	take(f, view, asked, live) {
+	/* One answer for each picture.  What moves is seen step by step: of two that came at once, the second waits for the next
+	 * picture; else it is the newest that counts. */
+	takeNext() {
+		const most = see.live || see.way ? 2 : 1;
+		if (this.waiting.length > most) this.waiting.splice(0, this.waiting.length - most);
+		if (this.waiting.length) this.take(this.waiting.shift());
+	}
+
+	take({ f, view, asked, live }) {
 		if (this.frame && f.replaced !== this.frame.replaced) {
 			location.reload(); /* another file, maybe of another disk: all is asked again */
 			return;
 		}
 		this.frame = f;
-		this.stats.answers++;
 		this.askedAt = asked;
 		this.source = view;
-		this.paintCells();
+		this.fresh = this.dirty = true;
 		if (f.newest > see.length) {
 			see.length = f.newest;
 			changed('length');
@@ -239,12 +262,14 @@ export class DiskMap {
 		this.table = colourTable(palette);
 		this.tiles = null;
 		this.layer = null;
-		this.paintCells();
+		this.ruler = null;
+		this.fresh = this.dirty = true;
 	}
 
+	/* The frame's cells as pixels, one for each. */
 	paintCells() {
 		const f = this.frame;
-		if (!f || !this.table) return;
+		this.fresh = false;
 		if (!this.image || this.image.width !== f.w || this.image.height !== f.h) {
 			this.image = new ImageData(f.w, f.h);
 			this.pixels = new Uint32Array(this.image.data.buffer);
@@ -256,7 +281,6 @@ export class DiskMap {
 			cells = f.cells;
 		for (let i = 0; i < cells.length; i++) pixels[i] = table[cells[i]];
 		this.offCtx.putImageData(this.image, 0, 0);
-		this.dirty = true;
 	}
 
 	async askStructure(key, words, view) {
@@ -288,12 +312,16 @@ export class DiskMap {
 		const { ctx, canvas } = this;
 		this.dirty = false;
 		ctx.setTransform(1, 0, 0, 1, 0, 0);
+		const ruler = this.gutter ? `${see.order} ${this.view.s} ${this.view.y} ${this.gutter} ${canvas.width} ${canvas.height}` : null;
+		const left = this.gutter && this.gutter - 3 * this.line; /* words are dear, and stay as they are mostly */
+		const from = ruler && ruler === this.ruler ? left : 0;
 		ctx.fillStyle = this.palette.paper;
-		ctx.fillRect(0, 0, canvas.width, canvas.height);
+		ctx.fillRect(from, 0, canvas.width - from, canvas.height);
 		if (!this.frame) return;
+		if (this.fresh) this.paintCells();
 		ctx.save();
 		ctx.beginPath();
-		ctx.rect(this.gutter && this.gutter - 3 * this.lineWidth(), 0, canvas.width, canvas.height);
+		ctx.rect(left, 0, canvas.width, canvas.height);
 		ctx.clip();
 		const s = this.source;
 		if (s.order === see.order && (s.cols === null || s.cols === this.cols)) {
@@ -307,7 +335,8 @@ export class DiskMap {
 		if (this.pinned) this.drawCursor(this.pinned, true);
 		if (this.cursor) this.drawCursor(this.cursor, false);
 		ctx.restore();
-		if (this.gutter) this.drawRuler();
+		if (ruler && ruler !== this.ruler) this.drawRuler();
+		this.ruler = ruler;
 		if (this.askedAt) {
 			this.stats.draws++;
 			if (this.stats.lag.length < 100000) this.stats.lag.push(performance.now() - this.askedAt);
@@ -378,7 +407,7 @@ export class DiskMap {
 	paintStructure(c, v) {
 		const at = this.placeOf(v),
 			dpr = devicePixelRatio || 1,
-			k = this.lineWidth(),
+			k = this.line,
 			thin = Math.max(2, Math.round(1.5 * k));
 		if (!this.structure.paths || this.structure.scale !== at.p) {
 			this.structure.paths = outlines(this.structure.overlay, at.p);
@@ -431,7 +460,7 @@ export class DiskMap {
 		const { ctx } = this,
 			p = this.view.s / this.units(),
 			at = this.placeOf({ zoom: this.depth() });
-		const k = this.lineWidth(),
+		const k = this.line,
 			grow = Math.max(k, (7 * k - p) / 2);
 		const rect = [at.x + unit.x * p - grow, at.y + unit.y * p - grow, p + 2 * grow, p + 2 * grow];
 		ctx.lineWidth = 4.5 * k;
@@ -451,7 +480,7 @@ export class DiskMap {
 		ctx.globalAlpha = 0.16;
 		ctx.fillRect(at.x + x * s, at.y + y * s, w * s, h * s);
 		ctx.globalAlpha = 1;
-		ctx.lineWidth = 2 * this.lineWidth();
+		ctx.lineWidth = 2 * this.line;
 		ctx.strokeStyle = this.palette.ink;
 		ctx.strokeRect(at.x + x * s, at.y + y * s, w * s, h * s);
 	}

@@ -5,7 +5,7 @@ import { answers, ask, decodeHeat, OPS } from './data.js';
 import { mix, rgbOf } from './paint.js';
 import { bytesWords, countShort, digitsFor, durationWords, niceTimeStep, spokenTime, timeWords } from './words.js';
 import { changed, filterWords, goTo, on, see } from './see.js';
-import { inView, panTime, shownFrom, shownSpan, stretch, wholeTime, zoomTime } from './span.js';
+import { inView, panTime, shownFrom, shownSpan, stretch, takeLength, wholeTime, zoomTime } from './span.js';
 
 export const books = { offset: null, latency: null, series: null, marks: [] }; /* of the disk that is shown */
 let close = null; /* the same of a stretch that was zoomed into, when it is all there: { key, from, to, offset ... } */
@@ -49,6 +49,7 @@ export async function tickTime(now) {
 		asking = false;
 	}
 	tickClose(now);
+	if (stale && now >= renewed + RENEW_MS) renew();
 	if (dirty) {
 		dirty = false;
 		drawBar();
@@ -92,27 +93,38 @@ async function tickClose(now) {
 /* What tells most finely of what is shown. */
 const finest = () => (close && close.key === closeWanted ? close : books);
 
+const RENEW_MS = 250; /* the bar of a session that grows is not drawn anew for each picture */
 let dirty = true,
+	stale = false,
+	renewed = 0,
 	layers = new Map(); /* what does not change with the moment */
 
-on('books palette resized disk length span', () => {
+function renew() {
 	layers.clear();
+	takeLength();
+	renewed = performance.now();
 	dirty = true;
-});
+	stale = false;
+}
+
+on('books palette resized disk span', renew);
+on('length', () => (stale = true));
 on('t hover', () => (dirty = true));
 on('marks filter', () => (askedFor = ''));
 addEventListener('resize', () => changed('resized'));
+const sizes = new ResizeObserver(() => changed('resized'));
+for (const canvas of [barCanvas, ...charts.map((c) => c.box.querySelector('canvas'))]) sizes.observe(canvas);
 
 /* --- drawing --- */
 
 function fitCanvas(canvas) {
-	const dpr = devicePixelRatio || 1,
-		w = Math.round(canvas.clientWidth * dpr),
+	const dpr = devicePixelRatio || 1;
+	if (layers.has(canvas)) return { w: canvas.width, h: canvas.height, dpr };
+	const w = Math.round(canvas.clientWidth * dpr),
 		h = Math.round(canvas.clientHeight * dpr);
 	if (canvas.width !== w || canvas.height !== h) {
 		canvas.width = w;
 		canvas.height = h;
-		layers.delete(canvas);
 	}
 	return { w, h, dpr };
 }
@@ -181,6 +193,14 @@ function putHeat(c, heat, image, x, y, w, h) {
 	c.restore();
 }
 
+/* Is it drawn like that already?  what: all that changes on top of the layer. */
+function isDrawn(canvas, what) {
+	const layer = layers.get(canvas),
+		same = !!layer && layer.drawn === what;
+	if (layer) layer.drawn = what;
+	return same;
+}
+
 function layerOf(canvas, size, draw) {
 	if (!layers.has(canvas)) {
 		const layer = document.createElement('canvas');
@@ -200,9 +220,11 @@ function barParts(size) {
 function drawBar() {
 	const size = fitCanvas(barCanvas),
 		c = barCanvas.getContext('2d'),
-		{ rem, top, bottom } = barParts(size),
 		p = see.palette;
 	if (!p || !size.w) return;
+	const pixel = (t) => (inView(t) ? Math.round(2 * xOf(t, size)) : '');
+	if (isDrawn(barCanvas, `${pixel(see.t)} ${hover === null ? '' : pixel(hover)} ${see.live ? '' : see.t}`)) return;
+	const { rem, top, bottom } = barParts(size);
 	c.drawImage(
 		layerOf(barCanvas, size, (l) => {
 			l.fillStyle = p.paper;
@@ -342,7 +364,7 @@ function drawChart(chart) {
 	const canvas = chart.box.querySelector('canvas'),
 		size = fitCanvas(canvas),
 		c = canvas.getContext('2d');
-	if (!see.palette || !size.w || !size.h) return;
+	if (!see.palette || !size.w || !size.h || isDrawn(canvas, inView(see.t) && Math.round(2 * xOf(see.t, size)))) return;
 	c.drawImage(
 		layerOf(canvas, size, (l) => {
 			l.fillStyle = see.palette.untouched;
