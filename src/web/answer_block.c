@@ -50,7 +50,7 @@ static bool put_model(struct session *s, struct feed *d, const struct ask *q, st
 {
 	struct moment m = answer_moment(s, q);
 	struct err e = { 0 };
-	struct seen seen;
+	struct sight seen;
 	bool ok = false;
 
 	p->start = session_start(s);

@@ -18,7 +18,7 @@ bool answer_grid(const struct query *w, const struct map *m, struct units *u, st
 static void put_frame(struct feed *d, const struct query *w, const struct moment *m, uint64_t start, struct answer *a)
 {
 	struct err e = { 0 };
-	struct seen seen;
+	struct sight seen;
 	const struct play *p = &d->ahead;
 
 	if (feed_see(d, m, &seen, &e) < 0) {

@@ -10,7 +10,7 @@ static bool find_moment(struct feed *d, const struct moment *m, uint64_t *events
 {
 	uint64_t began = monotonic_ns();
 	struct err e = { 0 };
-	struct seen seen;
+	struct sight seen;
 	int rc;
 
 	do {

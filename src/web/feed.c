@@ -196,7 +196,7 @@ static uint64_t about(const struct feed *d, const struct moment *m)
 	return m->kind == MOMENT_TIME ? m->at : p->start + (uint64_t)(share * (double)(p->end - p->start));
 }
 
-static int see_live(struct feed *d, struct seen *s, struct err *e)
+static int see_live(struct feed *d, struct sight *s, struct err *e)
 {
 	struct play *p = &d->ahead;
 	struct moment end = { MOMENT_EVENT, p->events };
@@ -214,9 +214,9 @@ static int see_live(struct feed *d, struct seen *s, struct err *e)
 	return 0;
 }
 
-int feed_see(struct feed *d, const struct moment *m, struct seen *s, struct err *e)
+int feed_see(struct feed *d, const struct moment *m, struct sight *s, struct err *e)
 {
-	*s = (struct seen){ 0 };
+	*s = (struct sight){ 0 };
 	if (d->trouble[0])
 		return err_set(e, "%s", d->trouble);
 	if (m->kind == MOMENT_LIVE) {

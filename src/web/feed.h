@@ -59,10 +59,10 @@ struct moment {
 	uint64_t at;      /* ns since 1970; events */
 };
 
-struct seen {
+struct sight {
 	const struct model *model; /* until feed_unlock() */
 	uint64_t now;     /* ns since 1970: of the picture */
 	bool not_yet;     /* the model is not there yet; asked again, it comes nearer */
 };
 /* The model at a moment, or as near as it comes in some ms.  -1: e is set: nothing is to be seen. */
-int feed_see(struct feed *d, const struct moment *m, struct seen *s, struct err *e);
+int feed_see(struct feed *d, const struct moment *m, struct sight *s, struct err *e);

@@ -57,6 +57,11 @@ def make_logs(d):
     seconds(log, 1)
     log.request('Write', (3 * 1024 + 5) * 32768, 4096)
     log.save(d + '/big.log')
+    log = Log(1 << 50) # writes far apart, in cells of odd places
+    seconds(log, 1)
+    for n in range(40):
+        log.request('Write', (n * 13001 + 77) << 31, 4096)
+    log.save(d + '/wide.log')
     log = Log(1 << 26)
     log.save(d + '/live.log')
     log.text.clear()

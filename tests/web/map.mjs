@@ -198,3 +198,19 @@ test('several_disks_have_one_clock', () =>
 		await page.locator('.disk-name').first().click();
 		same(await page.evaluate(() => blkscope.see.disk), 0);
 	}));
+
+test('no_write_is_lost_where_cells_are_smaller_than_pixels', () =>
+	withPage(`${DIR}/wide.log`, { viewport: { width: 360, height: 640 } }, async (page) => {
+		await goTo(page, 100);
+		const [share, lit] = await page.evaluate(() => {
+			const m = blkscope.maps[0],
+				w = m.canvas.width - m.gutter,
+				d = m.ctx.getImageData(m.gutter, 0, w, m.canvas.height).data;
+			let n = 0;
+			// orange, as strong as so little of a cell makes it; nothing else is
+			for (let i = 0; i < d.length; i += 4) n += d[i] > 100 && d[i + 2] < 30;
+			return [m.view.s, n];
+		});
+		check(share < 0.5, `${share} pixels for a cell`);
+		same(lit, 40, 'each of the writes is seen');
+	}));

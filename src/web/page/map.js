@@ -492,6 +492,7 @@ export class DiskMap {
 		if (see.order !== 'row') return;
 		const size = Math.round(parseFloat(getComputedStyle(canvas).fontSize) * 0.8 * dpr),
 			row = this.cols * this.disk.cell;
+		const edge = this.gutter - 3 * this.line; /* right of it is drawn anew each time */
 		let step = 1; /* rows */
 		while (step * v.s < size * 2.6) step *= 2;
 		ctx.font = `${size}px system-ui, sans-serif`;
@@ -501,8 +502,8 @@ export class DiskMap {
 		for (let r = Math.ceil(v.y / step) * step; r * row < this.disk.size; r += step) {
 			const y = (r - v.y) * v.s;
 			if (y > canvas.height - size / 2) break;
-			ctx.fillText(bytesShort(r * row), this.gutter - 7 * dpr, Math.max(size / 2, y));
-			ctx.fillRect(this.gutter - 4 * dpr, Math.round(y), 4 * dpr, Math.max(1, Math.round(dpr)));
+			ctx.fillText(bytesShort(r * row), edge - 7 * dpr, Math.max(size / 2, y));
+			ctx.fillRect(edge - 4 * dpr, Math.round(y), 4 * dpr, Math.max(1, Math.round(dpr)));
 		}
 		ctx.textAlign = 'left';
 	}

@@ -4,12 +4,18 @@ import { changed, on, see } from './see.js';
 
 const SPAN_LEAST = 1000; /* ns */
 let zoomedTo = null, /* { from, to } in ns; null: all */
+	drawn = 0, /* ns: the length of the session, as it is drawn */
 	rides = true; /* the moment was in view when it was last looked */
 
 export const stretch = () => zoomedTo;
 export const shownFrom = () => (zoomedTo ? zoomedTo.from : 0);
-export const shownSpan = () => (zoomedTo ? zoomedTo.to - zoomedTo.from : Math.max(see.length, 1));
+export const shownSpan = () => (zoomedTo ? zoomedTo.to - zoomedTo.from : Math.max(drawn, 1));
 export const inView = (t) => !zoomedTo || (t >= zoomedTo.from && t <= zoomedTo.to);
+
+/* Of a session that grows, from time to time. */
+export function takeLength() {
+	drawn = see.length;
+}
 
 /* room: it may reach beyond the end, as more may come. */
 function showSpan(from, span, room = 0) {

@@ -5,7 +5,7 @@ import { answers, ask, decodeHeat, OPS } from './data.js';
 import { mix, rgbOf } from './paint.js';
 import { bytesWords, countShort, digitsFor, durationWords, niceTimeStep, spokenTime, timeWords } from './words.js';
 import { changed, filterWords, goTo, on, see } from './see.js';
-import { inView, panTime, shownFrom, shownSpan, stretch, wholeTime, zoomTime } from './span.js';
+import { inView, panTime, shownFrom, shownSpan, stretch, takeLength, wholeTime, zoomTime } from './span.js';
 
 export const books = { offset: null, latency: null, series: null, marks: [] }; /* of the disk that is shown */
 let close = null; /* the same of a stretch that was zoomed into, when it is all there: { key, from, to, offset ... } */
@@ -48,8 +48,8 @@ export async function tickTime(now) {
 		notBefore = performance.now() + 1000;
 		asking = false;
 	}
-	if (stale && now >= renewed + RENEW_MS) renew();
 	tickClose(now);
+	if (stale && now >= renewed + RENEW_MS) renew();
 	if (dirty) {
 		dirty = false;
 		drawBar();
@@ -101,6 +101,7 @@ let dirty = true,
 
 function renew() {
 	layers.clear();
+	takeLength();
 	renewed = performance.now();
 	dirty = true;
 	stale = false;
@@ -221,7 +222,7 @@ function drawBar() {
 		c = barCanvas.getContext('2d'),
 		p = see.palette;
 	if (!p || !size.w) return;
-	const pixel = (t) => Math.round(2 * xOf(t, size));
+	const pixel = (t) => (inView(t) ? Math.round(2 * xOf(t, size)) : '');
 	if (isDrawn(barCanvas, `${pixel(see.t)} ${hover === null ? '' : pixel(hover)} ${see.live ? '' : see.t}`)) return;
 	const { rem, top, bottom } = barParts(size);
 	c.drawImage(
@@ -363,7 +364,7 @@ function drawChart(chart) {
 	const canvas = chart.box.querySelector('canvas'),
 		size = fitCanvas(canvas),
 		c = canvas.getContext('2d');
-	if (!see.palette || !size.w || !size.h || isDrawn(canvas, Math.round(2 * xOf(see.t, size)))) return;
+	if (!see.palette || !size.w || !size.h || isDrawn(canvas, inView(see.t) && Math.round(2 * xOf(see.t, size)))) return;
 	c.drawImage(
 		layerOf(canvas, size, (l) => {
 			l.fillStyle = see.palette.untouched;
