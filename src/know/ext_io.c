@@ -181,7 +181,8 @@ void ext_add_of(struct ext *x, enum know_kind kind, uint64_t block, uint64_t len
 
 void ext_add_node(struct ext *x, uint64_t block, uint32_t file, bool indirect, unsigned flags)
 {
-	struct know_region r = { .number = indirect, .home = KNOW_NOWHERE, .file = file, .kind = KNOW_EXTENT_NODE, .flags = (uint8_t)flags };
+	struct know_region r = { .number = indirect, .home = KNOW_NOWHERE, .file = file, .kind = KNOW_EXTENT_NODE,
+		.flags = (uint8_t)flags };
 
 	add(x, KNOW_LAYER_PLAIN, &r, block, 1);
 	if (x->s.ratio > 1)

@@ -215,10 +215,12 @@ static void say(struct ext_journal *j)
 		know_note(x->b, x->volume, "the journal's superblock has a wrong checksum");
 	if (n && x->redos)
 		know_note(x->b, x->volume,
-			"the journal is to be played, %" PRIu32 " transaction%s from %" PRIu32 " on: all is told as after that (%zu block%s)",
+			"the journal is to be played, %" PRIu32 " transaction%s from %" PRIu32 " on: all is told as after that "
+			"(%zu block%s)",
 			n, n == 1 ? "" : "s", j->s.seq, x->redos, x->redos == 1 ? "" : "s");
 	else if (n)
-		know_note(x->b, x->volume, "the journal holds %" PRIu32 " transaction%s from %" PRIu32 " on", n, n == 1 ? "" : "s", j->s.seq);
+		know_note(x->b, x->volume, "the journal holds %" PRIu32 " transaction%s from %" PRIu32 " on", n,
+			n == 1 ? "" : "s", j->s.seq);
 	if (damaged)
 		know_note(x->b, x->volume, "transaction %" PRIu32 " of the journal is damaged: it will not be played", j->next);
 	else if (open)

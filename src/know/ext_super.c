@@ -125,8 +125,8 @@ static bool copy_at(struct know_build *b, unsigned volume, uint32_t block, uint6
 		s->group == (uint16_t)group && s->first_data_block + group * s->blocks_per_group == at;
 }
 
-/* Groups that somebody made smaller (mke2fs -g): the copy in group 1, for sizes of groups that a person would choose; in a small volume, for
- * all.  Some 220 reads, of a small volume at most twice its size. */
+/* Groups that somebody made smaller (mke2fs -g): the copy in group 1, for sizes of groups that a person would choose; in a small volume,
+ * for all.  Some 220 reads, of a small volume at most twice its size. */
 static bool find_copy_1(struct know_build *b, unsigned volume, struct ext_super *s)
 {
 	uint64_t len = know_volume(b, volume)->len;

@@ -61,7 +61,8 @@ static void version_2(struct know_build *b, unsigned volume, uint64_t at, uint64
 {
 	struct know_volume *v = know_volume_set(b, volume);
 	char *json = malloc((size_t)len - JSON);
-	uint64_t first = json && know_read(b, volume, at + JSON, (size_t)len - JSON, json) == 0 ? find_segment(json, (size_t)len - JSON) : 0;
+	bool good = json && know_read(b, volume, at + JSON, (size_t)len - JSON, json) == 0;
+	uint64_t first = good ? find_segment(json, (size_t)len - JSON) : 0;
 	const uint8_t *p;
 
 	free(json);

@@ -53,8 +53,8 @@ static bool restore(uint8_t *p, uint32_t n)
 
 static bool read_record(struct ntfs *f, uint64_t at)
 {
-	return know_read(f->b, f->volume, at, f->record, f->bytes) == 0 && memcmp(f->bytes, "FILE", 4) == 0 && restore(f->bytes, f->record) &&
-		get_le16(f->bytes + R_FLAGS) & IN_USE;
+	return know_read(f->b, f->volume, at, f->record, f->bytes) == 0 && memcmp(f->bytes, "FILE", 4) == 0 &&
+		restore(f->bytes, f->record) && get_le16(f->bytes + R_FLAGS) & IN_USE;
 }
 
 /* The attribute of that type without a name (an index has one); NULL: there is none.  *len: how much of it there is. */
@@ -113,8 +113,8 @@ static void get_runs(struct ntfs *f, const uint8_t *a, uint32_t len)
 
 static void add_file(struct ntfs *f, unsigned i, uint64_t size)
 {
-	static const char *const names[FILES] = { "$MFT", "$MFTMirr", "$LogFile", "$Volume", "$AttrDef", "/", "$Bitmap", "$Boot", "$BadClus",
-		"$Secure", "$UpCase", "$Extend" };
+	static const char *const names[FILES] = { "$MFT", "$MFTMirr", "$LogFile", "$Volume", "$AttrDef", "/", "$Bitmap", "$Boot",
+		"$BadClus", "$Secure", "$UpCase", "$Extend" };
 	const struct know_file file = { .inode = i, .size = size, .parent = KNOW_NO_FILE, .volume = (uint16_t)f->volume,
 		.type = i == ROOT ? KNOW_DIR : KNOW_SYSTEM };
 	struct know_region r = { .kind = i == ROOT ? KNOW_DIRECTORY : i == LOG ? KNOW_LOG : i == BOOT ? KNOW_BOOT : KNOW_SYSTEM_FILE,

@@ -7,8 +7,8 @@
 
 enum {
 	PER_CHUNK = 64, PER_HOLE = 4,
-	I_MAGIC = 0x494e, I_MODE = 2, I_FORMAT = 5, I_LINKS = 16, I_OLD_LINKS = 6, I_VERSION = 4, I_SIZE = 56, I_FLAGS = 90, I_GENERATION = 92,
-	I_CRC = 100,
+	I_MAGIC = 0x494e, I_MODE = 2, I_FORMAT = 5, I_LINKS = 16, I_OLD_LINKS = 6, I_VERSION = 4, I_SIZE = 56, I_FLAGS = 90,
+	I_GENERATION = 92, I_CRC = 100,
 	FLAG_REALTIME = 1,
 	DIR_LEAF_SHIFT = 35, /* of a directory's bytes, those from here on are its index */
 };

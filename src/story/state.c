@@ -83,18 +83,21 @@ static void put_system(struct buf *b, const struct know_map *m, unsigned volume)
 enum moment { BEGINS, ENDS, IS_LEFT };
 
 /* That a file system is not clean, is so again, or was left so: by what it has for a crash. */
-static void tell_dirty(struct story *st, struct story_step *s, const struct reach *r, const struct know_map *m, unsigned volume, enum moment when)
+static void tell_dirty(struct story *st, struct story_step *s, const struct reach *r, const struct know_map *m, unsigned volume,
+	enum moment when)
 {
 	const char *format = m->volume[volume].format;
-	bool btrfs = strcmp(format, "btrfs") == 0, journal = strcmp(format, "ext3") == 0 || strcmp(format, "ext4") == 0; /* btrfs: mounted or not */
-	const char *what = journal ? "its journal is to be played" : btrfs || strcmp(format, "xfs") == 0 ? "its log is to be played" : "it is to be checked";
+	bool btrfs = strcmp(format, "btrfs") == 0; /* which says no more than that it has a log, mounted or not */
+	bool journal = strcmp(format, "ext3") == 0 || strcmp(format, "ext4") == 0, log = strcmp(format, "xfs") == 0;
+	const char *what = journal ? "its journal is to be played" : log ? "its log is to be played" : "it is to be checked";
 	struct buf b = { .limit = SENTENCE_MAX };
 
 	put_system(&b, m, volume);
 	if (btrfs && when == ENDS)
 		story_say(st, s, SAYS_STATE, r, "%s has no log any more: what that held is in its trees now", buf_str(&b));
 	else if (btrfs)
-		story_say(st, s, SAYS_STATE, r, "%s has a log%s: after a crash that is to be played", buf_str(&b), when == BEGINS ? " now" : "");
+		story_say(st, s, SAYS_STATE, r, "%s has a log%s: after a crash that is to be played", buf_str(&b),
+			  when == BEGINS ? " now" : "");
 	else if (when == ENDS)
 		story_say(st, s, SAYS_STATE, r, "%s is marked clean", buf_str(&b));
 	else if (when == BEGINS)
@@ -174,7 +177,8 @@ static void tell_volumes(struct story *st, struct story_step *s, const struct fa
 /* "3 files and 1 directory" */
 static void put_counts(struct buf *b, const struct change_list *l)
 {
-	const struct { uint64_t n; const char *what; } parts[] = { { l->files, "file" }, { l->dirs, "directory" }, { l->links, "symbolic link" } };
+	const struct { uint64_t n; const char *what; } parts[] = { { l->files, "file" }, { l->dirs, "directory" },
+		{ l->links, "symbolic link" } };
 	size_t n = (l->files > 0) + (l->dirs > 0) + (l->links > 0), told = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)

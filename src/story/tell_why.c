@@ -56,7 +56,8 @@ void tell_log(struct tell *t)
 	for (size_t i = 0; a && m && i < m->volumes && !t->st->explained_log && !t->f->given; i++)
 		if (m->volume[i].dirty && m->volume[i].format && strcmp(m->volume[i].format, "xfs") == 0) {
 			story_say(t->st, t->s, SAYS_WHY, &a->reach,
-				  "what is in the log of an XFS alone is not told: here files come, change and go when that is written in their places");
+				  "what is in the log of an XFS alone is not told: here files come, change and go when that is written "
+				  "in their places");
 			t->st->explained_log = true;
 		}
 }

@@ -132,7 +132,8 @@ static void put_transactions(struct buf *b, const struct facts *f, const struct 
 		if (bytes) {
 			buf_printf(b, desc ? revoke ? ", " : " and " : "");
 			words_size(b, bytes);
-			buf_printf(b, " of copies of %s", !files ? "metadata" : files == bytes ? "the data of files" : "metadata and the data of files");
+			buf_printf(b, " of copies of %s", !files ? "metadata" : files == bytes ? "the data of files" :
+				   "metadata and the data of files");
 		}
 		if (revoke)
 			buf_printf(b, "%srevoked blocks", desc || bytes ? " and " : "");
@@ -170,9 +171,9 @@ static void put_pages(struct buf *b, const struct facts *f, const struct item *c
 static void put_label(struct buf *b, const struct item *it)
 {
 	static const char *const parts[] = {
-		[KNOW_LABEL_ITSELF] = "the label", [KNOW_LABEL_METADATA] = "the metadata area", [KNOW_LABEL_WRITE_BITMAP] = "the write-intent bitmap",
-		[KNOW_LABEL_BAD_BLOCKS] = "the list of bad blocks", [KNOW_LABEL_RESERVED] = "reserved space",
-		[KNOW_LABEL_HEADER] = "the header", [KNOW_LABEL_KEYS] = "the room for keys",
+		[KNOW_LABEL_ITSELF] = "the label", [KNOW_LABEL_METADATA] = "the metadata area",
+		[KNOW_LABEL_WRITE_BITMAP] = "the write-intent bitmap", [KNOW_LABEL_BAD_BLOCKS] = "the list of bad blocks",
+		[KNOW_LABEL_RESERVED] = "reserved space", [KNOW_LABEL_HEADER] = "the header", [KNOW_LABEL_KEYS] = "the room for keys",
 	};
 	size_t n = 0, told = 0;
 
@@ -191,6 +192,7 @@ static void put_item(struct buf *b, const struct facts *f, const struct item *it
 	const struct phrase *p = &phrases[it->kind];
 	const struct know_map *m = it->files.n ? words_map(f, it->files.first[0]) : NULL;
 	const struct know_file *file = m && (uint32_t)it->files.first[0] < m->files ? &m->file[(uint32_t)it->files.first[0]] : NULL;
+	bool indirect;
 
 	switch (how_of(f, it)) {
 	case ARE_FILES:
@@ -201,7 +203,8 @@ static void put_item(struct buf *b, const struct facts *f, const struct item *it
 		words_files(b, f, &it->files, p->many);
 		break;
 	case OF_FILES:
-		buf_printf(b, "%s%s ", it->copy ? "the copies of " : "", it->kind == KNOW_EXTENT_NODE && it->numbers.n && it->numbers.at[0].from == 1 ? "indirect blocks of" : p->one);
+		indirect = it->kind == KNOW_EXTENT_NODE && it->numbers.n && it->numbers.at[0].from == 1;
+		buf_printf(b, "%s%s ", it->copy ? "the copies of " : "", indirect ? "indirect blocks of" : p->one);
 		if (it->files.n)
 			words_files(b, f, &it->files, "file");
 		else

@@ -20,13 +20,15 @@ struct disk {
 
 static void make(struct disk *d)
 {
-	const struct know_region free_space = { .off = 90 * K, .len = 10 * K, .kind = KNOW_FREE, .home = KNOW_NOWHERE, .file = KNOW_NO_FILE };
+	const struct know_region free_space = { .off = 90 * K, .len = 10 * K, .kind = KNOW_FREE, .home = KNOW_NOWHERE,
+		.file = KNOW_NO_FILE };
 	*d = (struct disk){
 		.file = {
 			{ .inode = 2, .parent = KNOW_NO_FILE, .type = KNOW_DIR, .name = N_ROOT },
 			{ .inode = 12, .parent = ROOT, .type = KNOW_DIR, .name = N_A, .life = 5 },
 			{ .inode = 13, .parent = ROOT, .type = KNOW_DIR, .name = N_B, .life = 6 },
-			{ .inode = 14, .parent = DIR_A, .type = KNOW_REGULAR, .name = N_ONE, .size = 10 * K, .life = 7, .links = 1, .mode = 0100644 },
+			{ .inode = 14, .parent = DIR_A, .type = KNOW_REGULAR, .name = N_ONE, .size = 10 * K, .life = 7, .links = 1,
+				.mode = 0100644 },
 			{ .inode = 15, .parent = DIR_A, .type = KNOW_REGULAR, .name = N_TWO, .size = 10 * K, .links = 1 },
 			{ .inode = 16, .parent = DIR_A, .type = KNOW_LINK, .name = N_THREE, .life = 8 },
 		},
