@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/parse.h"
+#include "base/say.h"
+#include "base/util.h"
 #include "cmd/program.h"
 #include "cmd/write.h"
 
@@ -18,7 +20,8 @@ static const char usage[] =
 	"  --class=LIST        of them, those of these classes: table, super, bitmap, inodes, journal, directory, tree, data, database,\n"
 	"                      nothing\n"
 	"  --kind=LIST         those of these kinds: superblock, block-bitmap, file-data ...\n"
-	"  --flag=LIST         those that have one of these flags: copy, bad, deleted, unwritten, old, lost\n"
+	"  --flag=LIST         those that have one of these flags: copy, bad, deleted, unwritten, old, lost,\n"
+	"                      uncommitted\n"
 	"  --volume=VOLUME     those of a volume: p2 (partition 2), v3 (volume 3 of the summary)\n"
 	"  --file=PATH         those of a file; PATH/ is all below a directory\n"
 	"  --json              print it as JSON\n"
@@ -30,7 +33,7 @@ static const char usage[] =
 
 const struct explain_flag explain_flags[] = {
 	{ KNOW_COPY, "copy" }, { KNOW_BAD, "bad" }, { KNOW_DELETED, "deleted" }, { KNOW_UNWRITTEN, "unwritten" }, { KNOW_OLD, "old" },
-	{ KNOW_LOST, "lost" }, { 0 },
+	{ KNOW_LOST, "lost" }, { KNOW_UNCOMMITTED, "uncommitted" }, { 0 },
 };
 
 /* --- the command line --- */
@@ -150,7 +153,22 @@ bool explain_wants(const struct explain *x, const struct know_region *r)
 {
 	return (!x->classes || x->classes >> know_kinds[r->kind].class & 1) && (!x->kinds || x->kinds >> r->kind & 1) &&
 		(!x->flags || x->flags & r->flags) && (x->chosen_volume == KNOW_VOLUMES_MAX || x->chosen_volume == r->volume) &&
-		(!x->chosen || (r->file < x->map->files && x->chosen[r->file]));
+		(!x->chosen || (r->file < x->map->files && x->chosen[r->file]) || x->also[r - x->map->region]);
+}
+
+/* The regions that other files are told of first, and the chosen ones share. */
+static void choose_shares(struct explain *x)
+{
+	const struct know_map *m = x->map;
+	uint64_t done = 0; /* up to there nothing is left to be marked */
+
+	for (size_t i = 0; i < m->shares; i++) {
+		const struct know_region *s = &m->share[i];
+		const struct know_region *r = s->file < m->files && x->chosen[s->file] ? know_find(m, MAX(s->off, done)) : NULL;
+		for (; r && r < m->region + m->regions && r->off < s->off + s->len; r++)
+			x->also[r - m->region] = r->kind == KNOW_FILE_DATA && r->number;
+		done = r ? MAX(done, s->off + s->len) : done;
+	}
 }
 
 static int choose(struct explain *x, struct err *e)
@@ -166,7 +184,7 @@ static int choose(struct explain *x, struct err *e)
 	if (x->file) {
 		size_t n = strlen(x->file);
 		bool below = n && x->file[n - 1] == '/';
-		if (!(x->chosen = calloc(m->files + 1, 1)))
+		if (!(x->chosen = calloc(m->files + 1, 1)) || !(x->also = calloc(m->regions + 1, 1)))
 			return err_set(e, "out of memory");
 		for (uint32_t i = 0; i < m->files; i++) {
 			know_path(m, i, path, sizeof path);
@@ -175,6 +193,7 @@ static int choose(struct explain *x, struct err *e)
 		}
 		if (!any)
 			return err_set(e, "--file=%s: no file of that name is known", x->file);
+		choose_shares(x);
 	}
 	x->place = calloc(x->offsets + 1, sizeof *x->place);
 	for (unsigned i = 0; x->place && i < x->offsets; i++)
@@ -208,6 +227,13 @@ void explain_count(const struct know_map *m, struct explain_sum *s)
 
 /* --- all --- */
 
+/* What is wrong with a disk is no error of ours: it is what was asked for. */
+static void say_notes(const char *name, const char *notes)
+{
+	for (const char *end; (end = strchr(notes, '\n')); notes = end + 1)
+		fprintf(stderr, "%s: %s: %.*s\n", say_name(), name, (int)(end - notes), notes);
+}
+
 static int run(struct explain *x, struct err *e)
 {
 	struct disk *disk = disk_open(x->name, x->at, e);
@@ -232,13 +258,14 @@ static int run(struct explain *x, struct err *e)
 	if (rc == 0) {
 		write_notes(x->name, disk_notes(disk));
 		if (!x->json)
-			write_notes(x->name, map->notes);
+			say_notes(x->name, map->notes);
 		errno = 0;
 		(x->json ? explain_json : explain_text)(x, stdout);
 		if (fflush(stdout) || ferror(stdout))
 			rc = err_set(e, "cannot write to stdout: %s", strerror(errno ? errno : EIO));
 	}
 	free(x->chosen);
+	free(x->also);
 	free(x->place);
 	know_free(map);
 	disk_close(disk);

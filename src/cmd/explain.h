@@ -16,6 +16,7 @@ struct explain {
 	const struct know_map *map;
 	unsigned chosen_volume;    /* KNOW_VOLUMES_MAX: all */
 	uint8_t *chosen;           /* a byte for each file, ours; NULL: all regions */
+	uint8_t *also;             /* a byte for each region: chosen files share it; ours */
 	uint64_t *place;           /* offsets in bytes, ours */
 };
 

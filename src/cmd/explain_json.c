@@ -6,7 +6,7 @@
 #include "base/util.h"
 #include "cmd/explain.h"
 
-enum { WORDS = 2048 };
+enum { WORDS = 2048, SHARES = 1000 };
 
 static void put_string(FILE *out, const char *s)
 {
@@ -58,6 +58,8 @@ static void put_file(FILE *out, const struct know_map *m, uint32_t file)
 	put_string(out, know_path(m, file, path, sizeof path));
 	if (f->inode)
 		fprintf(out, ", \"inode\": %" PRIu64, f->inode);
+	if (f->links)
+		fprintf(out, ", \"links\": %u", f->links);
 	fprintf(out, ", \"size\": %" PRIu64 ", \"type\": \"%s\"%s}", f->size, f->type < ARRAY_LEN(types) ? types[f->type] : "",
 		f->flags & KNOW_DELETED ? ", \"deleted\": true" : "");
 }
@@ -82,6 +84,22 @@ static void put_region(FILE *out, const struct know_map *m, const struct know_re
 	if (r->file < m->files)
 		put_file(out, m, r->file);
 	put_pair(out, "words", know_words(m, r, words, sizeof words));
+}
+
+static void put_shares(FILE *out, const struct know_map *m, uint64_t place)
+{
+	const struct know_region *r = know_find(m, place), *o;
+	size_t at = 0;
+
+	for (unsigned n = 0; n < SHARES && (o = know_shared(m, r, place, &at)); n++) {
+		fprintf(out, n ? "}, {\"byte\": " : ", \"shared\": [{\"byte\": ");
+		if (o->home != KNOW_NOWHERE)
+			fprintf(out, "%" PRIu64, o->home + (place - o->off));
+		else
+			fprintf(out, "null");
+		put_file(out, m, o->file);
+	}
+	fprintf(out, at && r->number && r->kind == KNOW_FILE_DATA ? "}]" : "");
 }
 
 static void put_sums(FILE *out, const struct know_map *m)
@@ -141,7 +159,9 @@ void explain_json(const struct explain *x, FILE *out)
 		put_string(out, x->offset[i]);
 		fprintf(out, ", \"at\": %" PRIu64 ", \"region\": ", x->place[i]);
 		put_region(out, m, know_find(m, x->place[i]));
-		fprintf(out, "}}");
+		fprintf(out, "}");
+		put_shares(out, m, x->place[i]);
+		fprintf(out, "}");
 		comma = ",";
 	}
 	if (x->whole)

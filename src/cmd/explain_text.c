@@ -5,7 +5,7 @@
 #include "cmd/explain.h"
 #include "view/fmt.h"
 
-enum { WORDS = 1024 };
+enum { WORDS = 1024, SHARES = 10 /* that are named */ };
 
 static int digits_of(uint64_t n)
 {
@@ -45,6 +45,24 @@ static void say_where(FILE *out, const struct know_map *m, const struct know_reg
 	fprintf(out, "\n");
 }
 
+/* Who else has that byte: the first of them. */
+static void say_shares(FILE *out, const struct know_map *m, const struct know_region *r, uint64_t place)
+{
+	const struct know_region *o;
+	char words[WORDS];
+	size_t at = 0;
+	unsigned n = 0;
+
+	for (; n < SHARES && (o = know_shared(m, r, place, &at)); n++) {
+		fprintf(out, "  shared    with %s", know_path(m, o->file, words, sizeof words));
+		if (o->home != KNOW_NOWHERE)
+			fprintf(out, ", there byte %" PRIu64, o->home + (place - o->off));
+		fprintf(out, "\n");
+	}
+	if (n < r->number && n == SHARES && r->kind == KNOW_FILE_DATA)
+		fprintf(out, "  shared    with %" PRIu64 " more\n", r->number - n);
+}
+
 static void say_offset(FILE *out, const struct know_map *m, uint64_t place)
 {
 	const struct know_region *r = know_find(m, place), *home;
@@ -60,10 +78,13 @@ static void say_offset(FILE *out, const struct know_map *m, uint64_t place)
 		if (m->file[r->file].inode)
 			fprintf(out, ", inode %" PRIu64, m->file[r->file].inode);
 		fprintf(out, ", %s", fmt_size(size, m->file[r->file].size));
+		if (m->file[r->file].links > 1 && m->file[r->file].type == KNOW_REGULAR)
+			fprintf(out, ", one of its %u names", m->file[r->file].links);
 		if (r->kind == KNOW_FILE_DATA && r->home != KNOW_NOWHERE)
 			fprintf(out, ", here byte %" PRIu64, r->home + (place - r->off));
 		fprintf(out, "\n");
 	}
+	say_shares(out, m, r, place);
 	if ((r->kind == KNOW_JOURNAL_DATA || r->kind == KNOW_WAL_FRAME) && r->home != KNOW_NOWHERE &&
 	    (home = know_find(m, r->home + (place - r->off))))
 		fprintf(out, "  home      %" PRIu64 ": %s\n", r->home + (place - r->off), know_words(m, home, words, sizeof words));

@@ -294,6 +294,8 @@ static int tell(const struct command *c, struct walk *w, struct err *e)
 	size_t notes = w->source->notes.len;
 	if (source_walk(w->source, see_first, w, e) < 0)
 		return -1;
+	if (!w->any && !w->source->recording && w->source->notes.len > notes) /* lines, and none of them could be understood */
+		return err_set(e, "%s: neither a recording nor a log", c->file);
 	w->source->notes.len = notes;
 	begin_steps(w, w->source->recording ? w->source->file.count : UINT64_MAX, INT64_MAX);
 	cutter_end(w->cutter);

@@ -173,6 +173,7 @@ bool know_btrfs(struct know_build *b, unsigned volume)
 	if (!f.sums)
 		know_note(b, volume, "checksums are not CRC32C and are not checked");
 	add_supers(&f, flags);
+	know_may_share(b, volume);
 	know_fill(b, volume, KNOW_CHUNK); /* what is in a chunk, and nobody tells what it is */
 	look_at_trees(&f, s);
 	btrfs_add_rest(&f, MIN(get_le64(s + S_DEVICE_BYTES), v->len));

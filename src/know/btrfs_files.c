@@ -6,7 +6,7 @@
 #include "know/btrfs.h"
 
 enum {
-	I_SIZE = 16, I_LINKS = 40, I_MODE = 52, I_LEN = 160,
+	I_GENERATION = 0, I_SIZE = 16, I_LINKS = 40, I_MODE = 52, I_LEN = 160,
 	REF_NAME_LEN = 8, REF_NAME = 10,
 	E_COMPRESSION = 16, E_TYPE = 20, E_AT = 21, E_ALL = 29, E_OFFSET = 37, E_COUNT = 45, E_LEN = 53,
 	TYPE_INLINE = 0, TYPE_UNWRITTEN = 2,
@@ -22,7 +22,8 @@ static void see_inode(struct btrfs *f, uint64_t tree, const struct btrfs_key *k,
 	enum know_file_type kind = system ? KNOW_SYSTEM : type == S_IFDIR ? KNOW_DIR : type == S_IFLNK ? KNOW_LINK :
 		type == S_IFREG ? KNOW_REGULAR : KNOW_SYSTEM;
 	struct know_file file = { .inode = k->id, .size = get_le64(data + I_SIZE), .parent = KNOW_NO_FILE, .volume = (uint16_t)f->volume,
-		.type = (uint8_t)kind, .flags = links || system ? 0 : KNOW_DELETED };
+		.type = (uint8_t)kind, .flags = links || system ? 0 : KNOW_DELETED, .links = (uint16_t)MIN(links, (uint32_t)UINT16_MAX),
+		.mode = (uint16_t)get_le32(data + I_MODE), .life = (uint32_t)get_le64(data + I_GENERATION) };
 
 	f->inode = k->id;
 	f->inode_tree = tree;
@@ -53,7 +54,9 @@ static void see_extent(struct btrfs *f, const struct btrfs_key *k, const uint8_t
 	uint64_t at = get_le64(data + E_AT), offset = get_le64(data + E_OFFSET), len = get_le64(data + E_COUNT);
 	if (!at)
 		return; /* a hole */
-	if (data[E_COMPRESSION]) { /* whose bytes are none of the file's */
+	if (data[E_COMPRESSION]) { /* whose bytes are none of the file's; several items may be of one extent */
+		if (!seen_add(&f->extents, (at * 0x9e3779b97f4a7c15u) ^ f->inode_file))
+			return;
 		r.home = KNOW_NOWHERE;
 		offset = 0;
 		len = get_le64(data + E_ALL);
@@ -62,7 +65,7 @@ static void see_extent(struct btrfs *f, const struct btrfs_key *k, const uint8_t
 		r.flags |= KNOW_DELETED;
 	if (data[E_TYPE] == TYPE_UNWRITTEN)
 		r.flags |= KNOW_UNWRITTEN;
-	if (offset > UINT64_MAX - at || !seen_add(&f->extents, at + offset)) /* shared between files: the first has it */
+	if (offset > UINT64_MAX - at)
 		return;
 	btrfs_add(f, KNOW_LAYER_PLAIN, at + offset, len, &r);
 }

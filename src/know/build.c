@@ -107,6 +107,11 @@ void know_fill(struct know_build *b, unsigned volume, enum know_kind kind)
 	b->extra[volume].fill = (uint8_t)kind;
 }
 
+void know_may_share(struct know_build *b, unsigned volume)
+{
+	b->extra[volume].may_share = true;
+}
+
 int know_add_volume(struct know_build *b, unsigned parent, uint64_t off, uint64_t len, unsigned partition)
 {
 	const struct know_volume *p = &b->map->volume[parent];
@@ -395,6 +400,7 @@ void know_free(struct know_map *m)
 	if (!m)
 		return;
 	free(m->region);
+	free(m->share);
 	free(m->volume);
 	free(m->file);
 	free(m->names);

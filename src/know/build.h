@@ -26,6 +26,9 @@ unsigned know_volumes(const struct know_build *b); /* how many there are by now 
  * set here.  Its number, or -1: too many, or it is not inside. */
 int know_add_volume(struct know_build *b, unsigned parent, uint64_t off, uint64_t len, unsigned partition);
 
+/* Files of it may have their data in common: what several regions of KNOW_FILE_DATA claim is no damage. */
+void know_may_share(struct know_build *b, unsigned volume);
+
 /* What is in no region of it: KNOW_UNKNOWN unless told otherwise. */
 void know_fill(struct know_build *b, unsigned volume, enum know_kind kind);
 
@@ -65,10 +68,11 @@ typedef bool know_decoder(struct know_build *b, unsigned volume);
 know_decoder know_md;         /* MD with superblock 1.x: before all others, for it may have their headers inside of it */
 know_decoder know_part;       /* MBR, EBR, GPT */
 know_decoder know_part_lost;  /* GPT of which only the end is left; when nobody else knew it */
-know_decoder know_label;      /* LVM2, MD 0.90, swap */
+know_decoder know_label;      /* LVM2, MD 0.90, swap, LUKS */
 know_decoder know_ext;        /* ext2, ext3, ext4 */
 know_decoder know_ext_lost;   /* the same by a copy of its superblock; when nobody else knew it */
 know_decoder know_fat;        /* FAT12, FAT16, FAT32, exFAT */
+know_decoder know_ntfs;       /* its own files, and what is free */
 know_decoder know_xfs;
 know_decoder know_btrfs;
 

@@ -163,6 +163,7 @@ void ext_said(struct ext *x); /* how many were not noted */
 /* len blocks from block on. */
 void ext_add(struct ext *x, enum know_layer layer, enum know_kind kind, uint64_t block, uint64_t len, uint64_t number, unsigned flags);
 void ext_add_of(struct ext *x, enum know_kind kind, uint64_t block, uint64_t len, uint32_t file, uint64_t home, unsigned flags);
+void ext_add_node(struct ext *x, uint64_t block, uint32_t file, bool indirect, unsigned flags); /* KNOW_EXTENT_NODE */
 void ext_claim(struct ext *x, const struct ext_claim *c);
 void ext_add_claim(struct ext *x, const struct ext_claim *c, uint64_t len); /* as a region of KNOW_LAYER_FREE */
 /* In a file system with clusters: what is left of the first and the last one of these blocks belongs to them. */

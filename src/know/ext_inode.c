@@ -98,7 +98,8 @@ static uint64_t place(const struct ext *x, uint32_t ino)
 static void add_file(struct ext *x, struct inode *in)
 {
 	struct know_file f = { .inode = in->ino, .size = size_of(in->raw), .parent = KNOW_NO_FILE, .volume = (uint16_t)x->volume,
-		.type = (uint8_t)in->type, .inode_at = place(x, in->ino) };
+		.type = (uint8_t)in->type, .inode_at = place(x, in->ino), .links = (uint16_t)links_of(in->raw), .mode = get_le16(in->raw),
+		.life = get_le32(in->raw + 100) };
 	bool orphan = !in->dead && links_of(in->raw) == 0 && in->type != KNOW_SYSTEM;
 
 	f.flags = in->dead || orphan ? KNOW_DELETED : 0;
@@ -149,7 +150,7 @@ static void dead_piece(struct ext *x, struct inode *in, const struct ext_piece *
 		return;
 	ext_claim(x, &(struct ext_claim){ .block = p->block, .len = p->len, .file = in->file, .when = dtime_of(in->raw), .on_free = true,
 		.home = in->kind == KNOW_FILE_DATA && !p->node ? p->at * x->s.block : KNOW_NOWHERE,
-		.kind = (uint8_t)(p->node ? KNOW_EXTENT_NODE : in->kind),
+		.kind = (uint8_t)(p->node ? KNOW_EXTENT_NODE : in->kind), .number = p->node && !(flags_of(in->raw) & EXT_EXTENTS_FL),
 		.flags = (uint8_t)(KNOW_DELETED | (p->unwritten ? KNOW_UNWRITTEN : 0)) });
 }
 
@@ -167,7 +168,7 @@ static void piece(struct ext_walk *w, const struct ext_piece *p)
 	if (in->dead)
 		dead_piece(x, in, p);
 	else if (p->node)
-		ext_add_of(x, KNOW_EXTENT_NODE, p->block, 1, in->file, KNOW_NOWHERE, p->bad ? KNOW_BAD : 0);
+		ext_add_node(x, p->block, in->file, !(flags_of(in->raw) & EXT_EXTENTS_FL), p->bad ? KNOW_BAD : 0);
 	else if (in->skip)
 		return;
 	else if (in->kind == KNOW_DIRECTORY)
@@ -185,7 +186,7 @@ static void resize_inode(struct ext *x, const struct inode *in)
 	uint32_t top = get_le32(in->raw + 40 + 13 * 4);
 
 	if (ext_inside(x, top, 1))
-		ext_add_of(x, KNOW_EXTENT_NODE, top, 1, in->file, KNOW_NOWHERE, 0);
+		ext_add_node(x, top, in->file, true, 0);
 }
 
 static void add_dir(struct ext *x, const struct inode *in, uint32_t seed)

@@ -179,6 +179,17 @@ void ext_add_of(struct ext *x, enum know_kind kind, uint64_t block, uint64_t len
 		ext_claim_cluster(x, &(struct ext_claim){ .block = block, .len = len, .home = home, .file = file, .kind = (uint8_t)kind });
 }
 
+void ext_add_node(struct ext *x, uint64_t block, uint32_t file, bool indirect, unsigned flags)
+{
+	struct know_region r = { .number = indirect, .home = KNOW_NOWHERE, .file = file, .kind = KNOW_EXTENT_NODE,
+		.flags = (uint8_t)flags };
+
+	add(x, KNOW_LAYER_PLAIN, &r, block, 1);
+	if (x->s.ratio > 1)
+		ext_claim_cluster(x, &(struct ext_claim){ .block = block, .len = 1, .home = KNOW_NOWHERE, .file = file,
+			.kind = KNOW_EXTENT_NODE, .number = indirect });
+}
+
 void ext_claim(struct ext *x, const struct ext_claim *c)
 {
 	if (c->block < x->have && ext_room(x, &x->claim, &x->claims_room, x->claims, EXT_CLAIMS_MAX, sizeof *x->claim))

@@ -182,7 +182,10 @@ static void add_one(struct ext_journal *j, uint32_t i, uint64_t at)
 		return; /* what the descriptor spoke of was overwritten: the rest */
 	if (b->type == JBD_DATA && !(x->s.incompat & EXT_INCOMPAT_JOURNAL_DEV) && j->tag[b->tag].home < x->s.blocks)
 		r.home = x->off + j->tag[b->tag].home * x->s.block;
-	r.flags = (uint8_t)((b->state == EXT_J_COMMITTED ? 0 : KNOW_OLD) | (b->state == EXT_J_TORN || b->bad ? KNOW_BAD : 0));
+	if (b->state == EXT_J_OPEN) /* what its descriptor speaks of may be still to come */
+		r.flags = (uint8_t)(KNOW_UNCOMMITTED | (!b->bad ? 0 : b->type == JBD_DATA ? KNOW_UNWRITTEN : KNOW_BAD));
+	else
+		r.flags = (uint8_t)((b->state == EXT_J_COMMITTED ? 0 : KNOW_OLD) | (b->state == EXT_J_DAMAGED || b->bad ? KNOW_BAD : 0));
 	know_add(x->b, x->volume, KNOW_LAYER_INSIDE, &r);
 }
 
@@ -201,21 +204,27 @@ static void say(struct ext_journal *j)
 {
 	struct ext *x = j->x;
 	uint32_t n = j->next - j->s.seq;
-	bool torn = false;
+	bool open = false, damaged = false;
 	const uint8_t *p = j->s.end < j->blocks ? ext_journal_peek(j, j->s.end) : NULL;
 
-	for (uint32_t i = 0; i < j->blocks && !torn; i++)
-		torn = j->block[i].state == EXT_J_TORN;
+	for (uint32_t i = 0; i < j->blocks; i++) {
+		open |= j->block[i].state == EXT_J_OPEN;
+		damaged |= j->block[i].state == EXT_J_DAMAGED;
+	}
 	if (j->s.csum_bad)
 		know_note(x->b, x->volume, "the journal's superblock has a wrong checksum");
 	if (n && x->redos)
 		know_note(x->b, x->volume,
-			"the journal is to be played, %" PRIu32 " transactions from %" PRIu32 " on: all is told as after that (%zu blocks)",
-			n, j->s.seq, x->redos);
+			"the journal is to be played, %" PRIu32 " transaction%s from %" PRIu32 " on: all is told as after that "
+			"(%zu block%s)",
+			n, n == 1 ? "" : "s", j->s.seq, x->redos, x->redos == 1 ? "" : "s");
 	else if (n)
-		know_note(x->b, x->volume, "the journal holds %" PRIu32 " transactions from %" PRIu32 " on", n, j->s.seq);
-	if (torn)
-		know_note(x->b, x->volume, "transaction %" PRIu32 " of the journal has no end: it will not be played", j->next);
+		know_note(x->b, x->volume, "the journal holds %" PRIu32 " transaction%s from %" PRIu32 " on", n,
+			n == 1 ? "" : "s", j->s.seq);
+	if (damaged)
+		know_note(x->b, x->volume, "transaction %" PRIu32 " of the journal is damaged: it will not be played", j->next);
+	else if (open)
+		know_note(x->b, x->volume, "transaction %" PRIu32 " of the journal has no commit block: it would not be played", j->next);
 	if (p && get_le16(p) == FC_HEAD && get_le16(p + 2) >= 8 && get_le32(p + 8) == j->next)
 		know_note(x->b, x->volume, "the journal has fast commits to be played, which are not taken into account");
 }

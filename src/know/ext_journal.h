@@ -5,7 +5,11 @@
 #include "know/ext.h"
 #include "know/ext_jbd.h"
 
-enum ext_jstate { EXT_J_OLD, EXT_J_COMMITTED, EXT_J_TORN };
+enum ext_jstate {
+	EXT_J_OLD, EXT_J_COMMITTED,
+	EXT_J_OPEN,                  /* the one behind those that are committed, as far as it was written: without a commit block */
+	EXT_J_DAMAGED,               /* the same with one: something before it is wrong */
+};
 
 struct ext_jblock {                  /* of the journal */
 	uint32_t seq;

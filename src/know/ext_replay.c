@@ -17,13 +17,13 @@ static void take_revokes(struct ext_journal *j, uint32_t i, uint32_t seq)
 			j->revoke[j->revokes++] = (struct ext_revoke){ home[k], seq };
 }
 
-/* The blocks of the transaction that begins at i are all of this state, up to where it ends or is torn; behind it, or 0: it is torn. */
+/* The blocks of the transaction that begins at i are all of this state, up to where it ends or is torn; behind it, or 0: it has no end. */
 static uint32_t transaction(struct ext_journal *j, uint32_t i, uint32_t seq, unsigned state)
 {
 	for (uint32_t steps = 0; steps < j->blocks && i < j->blocks; steps++) {
 		struct ext_jblock *b = &j->block[i];
 		bool header = b->type == JBD_DESC || b->type == JBD_REVOKE || b->type == JBD_COMMIT;
-		if (!header || b->seq != seq || (b->bad && state != EXT_J_TORN))
+		if (!header || b->seq != seq || (b->bad && state < EXT_J_OPEN))
 			return 0;
 		b->state = state & 15;
 		unsigned data = b->type == JBD_DESC ? b->tags : 0, type = b->type;
@@ -48,7 +48,8 @@ void ext_replay_follow(struct ext_journal *j)
 		transaction(j, i, j->next, EXT_J_COMMITTED);
 	}
 	if (i && i < j->blocks && j->block[i].type != JBD_NONE && j->block[i].seq == j->next && n < j->blocks)
-		transaction(j, i, j->next, EXT_J_TORN);
+		if (transaction(j, i, j->next, EXT_J_OPEN))
+			transaction(j, i, j->next, EXT_J_DAMAGED);
 }
 
 static int revoke_order(const void *a, const void *b)

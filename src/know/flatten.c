@@ -16,7 +16,12 @@ struct flat {
 	size_t beaten;
 	uint16_t rank[KNOW_VOLUMES_MAX];
 	size_t room;                  /* of map->region */
-	struct { uint64_t end; uint32_t i; } last[KNOW_VOLUMES_MAX * 4]; /* of a rank: how far it has come, and which region has */
+	struct {                      /* of a rank */
+		uint64_t end;         /* how far it has come */
+		uint32_t i, first;    /* which region has; which one began, since when there has been no gap */
+		bool kept;            /* the first one was, with those that share */
+	} last[KNOW_VOLUMES_MAX * 4];
+	size_t share_room;
 };
 
 static unsigned rank_of(const struct flat *f, uint32_t i)
@@ -78,16 +83,40 @@ static void emit(struct flat *f, uint32_t i, uint64_t from, uint64_t to)
 		m->region[m->regions++] = r;
 }
 
+static void keep_share(struct flat *f, uint32_t i)
+{
+	struct know_map *m = f->b->map;
+	struct know_region r = f->b->region[i];
+
+	r.kind &= KNOW_KIND_MASK;
+	if (r.kind == KNOW_FILE_DATA && know_room(f->b, &m->share, &f->share_room, m->shares, KNOW_REGIONS_MAX, sizeof r))
+		m->share[m->shares++] = r;
+}
+
+static bool may_share(const struct flat *f, const struct know_region *r, const struct know_region *o)
+{
+	bool inside = r->kind >> KNOW_LAYER_SHIFT == KNOW_LAYER_INSIDE + 1; /* what is in files that share */
+	return f->b->extra[r->volume].may_share && (inside || (r->kind == o->kind && (r->kind & KNOW_KIND_MASK) == KNOW_FILE_DATA));
+}
+
 /* Does another of its own volume and layer claim the same byte? */
 static void note_claim(struct flat *f, uint32_t i)
 {
 	const struct know_region *r = &f->b->region[i];
 	unsigned rank = rank_of(f, i);
 
-	if (r->off < f->last[rank].end) {
+	if (r->off >= f->last[rank].end) {
+		f->last[rank].first = i;
+		f->last[rank].kept = false;
+	} else {
 		const struct know_region *o = &f->b->region[f->last[rank].i];
 		struct know_extra *x = &f->b->extra[r->volume];
-		if (!x->claims++) {
+		if (may_share(f, r, o)) {
+			if (!f->last[rank].kept)
+				keep_share(f, f->last[rank].first);
+			f->last[rank].kept = true;
+			keep_share(f, i);
+		} else if (!x->claims++) {
 			x->claim[0] = *o;
 			x->claim[1] = *r;
 		}
@@ -193,6 +222,7 @@ void know_flatten(struct know_build *b)
 		rank_volumes(f);
 		sweep(f);
 		note_claims(b);
+		know_count_shares(b);
 	}
 	b->no_memory |= !f->heap;
 	free(f->heap);

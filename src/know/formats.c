@@ -6,7 +6,7 @@
 #include "know/inside.h"
 
 static know_decoder *const decoders[] = {
-	know_md, know_part, know_label, know_ext, know_fat, know_xfs, know_btrfs, know_part_lost, know_ext_lost,
+	know_md, know_part, know_label, know_ext, know_fat, know_ntfs, know_xfs, know_btrfs, know_part_lost, know_ext_lost,
 };
 
 void know_look(struct know_build *b, unsigned volume)

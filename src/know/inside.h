@@ -22,6 +22,7 @@ struct know_key {                     /* to sort by; see know_sort() */
 struct know_extra {                   /* of a volume, while it is built */
 	uint8_t fill;                 /* enum know_kind: what is in no region */
 	bool unread;                  /* a read failed, and a note tells of it */
+	bool may_share;
 	uint64_t claims;              /* regions that claim what another one has */
 	struct know_region claim[2];  /* the first such pair */
 };
@@ -68,6 +69,8 @@ void know_sort(struct know_key *k, struct know_key *tmp, size_t n);
 void know_look(struct know_build *b, unsigned volume); /* formats.c: who knows it? */
 void know_apps(struct know_build *b);                  /* apps.c: those who look into files */
 void know_flatten(struct know_build *b);               /* flatten.c: makes map->region */
+/* share.c: what is shared becomes regions of its own, by map->share */
+void know_count_shares(struct know_build *b);
 
 /* May b follow a in one region? */
 bool know_continues(const struct know_region *a, const struct know_region *b);

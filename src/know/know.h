@@ -53,10 +53,10 @@ enum know_kind {
 	KNOW_INODE_TABLE,     /* number: group; XFS: inode chunk's first inode */
 	KNOW_DIRECTORY,       /* file */
 	KNOW_DIR_INDEX,       /* file: hash tree nodes */
-	KNOW_EXTENT_NODE,     /* file; indirect blocks as well */
+	KNOW_EXTENT_NODE,     /* file; number 1: an indirect block (ext2, ext3) */
 	KNOW_XATTR,           /* file: extended attributes outside the inode */
 	KNOW_SYMLINK,         /* file: a target that does not fit its inode */
-	KNOW_FILE_DATA,       /* file; home is the offset within the file */
+	KNOW_FILE_DATA,       /* file; home is the offset within the file; number: so many other places of files share it (reflinks) */
 	KNOW_SYSTEM_FILE,     /* file: quota, orphan file, resize inode and other content that is not a person's */
 	KNOW_MMP,             /* ext: multi-mount protection */
 	/* journals and logs */
@@ -74,8 +74,9 @@ enum know_kind {
 	KNOW_TREE_NODE,       /* btree block: number is the tree's id (btrfs) or a magic (XFS) */
 	KNOW_CHUNK,           /* btrfs: a chunk of which no more is known; number: its type */
 	/* others */
-	KNOW_LABEL,           /* LVM2, MD: label, superblock, metadata area; number: enum know_label_part */
+	KNOW_LABEL,           /* LVM2, MD, LUKS: label, superblock, header, metadata area; number: enum know_label_part */
 	KNOW_MEMBER,          /* LVM2, MD: content of which only a part lies on this disk, or not in one piece */
+	KNOW_ENCRYPTED,       /* LUKS: what only who has a key can read */
 	KNOW_SWAP_HEADER,
 	KNOW_SWAP,
 	KNOW_DB_HEADER,       /* SQLite, in file */
@@ -91,7 +92,10 @@ enum know_kind {
 	KNOW_KINDS
 };
 
-enum know_label_part { KNOW_LABEL_ITSELF, KNOW_LABEL_METADATA, KNOW_LABEL_WRITE_BITMAP, KNOW_LABEL_BAD_BLOCKS, KNOW_LABEL_RESERVED };
+enum know_label_part {
+	KNOW_LABEL_ITSELF, KNOW_LABEL_METADATA, KNOW_LABEL_WRITE_BITMAP, KNOW_LABEL_BAD_BLOCKS, KNOW_LABEL_RESERVED, KNOW_LABEL_HEADER,
+	KNOW_LABEL_KEYS
+};
 
 /* For colours, outlines and sentences: few. */
 enum know_class {
@@ -123,6 +127,7 @@ enum {                        /* flags of a region */
 	KNOW_UNWRITTEN = 8,   /* allocated, and not initialised: reads as zeroes, or lazily zeroed */
 	KNOW_OLD = 16,        /* of a transaction or frame that was checkpointed */
 	KNOW_LOST = 32,       /* in use, says the bitmap, and nothing refers to it */
+	KNOW_UNCOMMITTED = 64, /* of a transaction that is not committed: after a crash it would not be played */
 };
 
 #define KNOW_NOWHERE UINT64_MAX
@@ -149,6 +154,9 @@ struct know_file {
 	uint16_t volume;
 	uint8_t type;         /* enum know_file_type */
 	uint8_t flags;        /* KNOW_DELETED: deleted, or an orphan */
+	uint16_t links;       /* names that it has, says its inode, of which the map knows one; 0: not known; 65535: as many or more */
+	uint16_t mode;        /* type and permissions as stat(2) has them; 0: not known */
+	uint32_t life;        /* another one when the inode was given to another file since; 0: not known */
 };
 
 struct know_volume {
@@ -166,6 +174,8 @@ struct know_volume {
 struct know_map {
 	struct know_region *region; /* regions, sorted, without holes or overlaps; they tile the disk; ours */
 	size_t regions;
+	struct know_region *share;  /* shares, by off: all that claim what others claim as well, where files may share; ours */
+	size_t shares;
 	struct know_volume *volume; /* volumes, ours */
 	size_t volumes;
 	struct know_file *file;     /* files, ours */
@@ -182,6 +192,10 @@ void know_free(struct know_map *m); /* NULL is fine */
 
 /* The region that off lies in; off < m->size.  NULL beyond the end.  The next one is behind it in m->region. */
 const struct know_region *know_find(const struct know_map *m, uint64_t off);
+
+/* Another place of a file that the byte at off belongs to than what r, the region that it lies in, tells: the next one behind *at in
+ * m->share, which begins with 0; NULL: no more.  Linear in m->shares. */
+const struct know_region *know_shared(const struct know_map *m, const struct know_region *r, uint64_t off, size_t *at);
 
 /* One line for a person: "block bitmap of group 3", "data of /etc/passwd (inode 14), bytes 4096 to 8191".  What room does not hold is cut;
  * what is not printable is quoted.  Returns to. */

@@ -6,3 +6,4 @@
 know_decoder label_lvm;       /* lvm.c: a physical volume of LVM2 */
 know_decoder label_md_090;    /* md.c: a superblock of the old kind, near the end */
 know_decoder label_swap;      /* swap.c */
+know_decoder label_luks;      /* luks.c */

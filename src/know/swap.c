@@ -57,5 +57,5 @@ bool label_swap(struct know_build *b, unsigned volume)
 
 bool know_label(struct know_build *b, unsigned volume)
 {
-	return label_lvm(b, volume) || label_md_090(b, volume) || label_swap(b, volume);
+	return label_lvm(b, volume) || label_md_090(b, volume) || label_swap(b, volume) || label_luks(b, volume);
 }

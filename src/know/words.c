@@ -47,6 +47,7 @@ const struct know_kind_info know_kinds[KNOW_KINDS] = {
 	[KNOW_CHUNK] = { "chunk", "chunk", KC_DATA },
 	[KNOW_LABEL] = { "label", "label", KC_TABLE },
 	[KNOW_MEMBER] = { "member", "part of an array or logical volume", KC_DATA },
+	[KNOW_ENCRYPTED] = { "encrypted", "encrypted data", KC_DATA },
 	[KNOW_SWAP_HEADER] = { "swap-header", "swap header", KC_TABLE },
 	[KNOW_SWAP] = { "swap", "swap space", KC_DATA },
 	[KNOW_DB_HEADER] = { "database-header", "database header", KC_DATABASE },
@@ -168,7 +169,8 @@ static void add_tree(struct text *t, const struct know_map *m, const struct know
 
 static void add_words(struct text *t, const struct know_map *m, const struct know_region *r, bool deeper)
 {
-	static const char *const label[] = { "label", "metadata", "write-intent bitmap", "list of bad blocks", "reserved" };
+	static const char *const label[] = { "label", "metadata", "write-intent bitmap", "list of bad blocks", "reserved", "header",
+		"room for keys" };
 	const char *words = r->kind < KNOW_KINDS ? know_kinds[r->kind].words : "unknown";
 	const struct know_region *home;
 
@@ -206,7 +208,8 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 		add_tree(t, m, r);
 		return;
 	case KNOW_LABEL:
-		text_add(t, "%s", r->number < ARRAY_LEN(label) ? label[r->number] : words);
+		text_add(t, "%s%s", r->flags & KNOW_COPY && r->number == KNOW_LABEL_HEADER ? "second " : "",
+			r->number < ARRAY_LEN(label) ? label[r->number] : words);
 		return;
 	case KNOW_MEMBER: {
 		const struct know_volume *v = r->volume < m->volumes ? &m->volume[r->volume] : NULL;
@@ -216,6 +219,9 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 			text_add(t, ", disk %" PRIu64 " of %s", r->number, v->format);
 		return;
 	}
+	case KNOW_EXTENT_NODE:
+		text_add(t, "%s", r->number ? "indirect block of" : words);
+		break;
 	case KNOW_JOURNAL_DESC:
 	case KNOW_JOURNAL_COMMIT:
 		text_add(t, "%s, transaction %" PRIu64, words, r->number);
@@ -252,13 +258,15 @@ static void add_words(struct text *t, const struct know_map *m, const struct kno
 	add_file(t, m, r->file);
 	if (r->kind == KNOW_FILE_DATA && r->home != KNOW_NOWHERE)
 		text_add(t, ", bytes %" PRIu64 " to %" PRIu64, r->home, r->home + r->len - 1);
+	if (r->kind == KNOW_FILE_DATA && r->number)
+		text_add(t, ", shared with %" PRIu64 " other%s", r->number, r->number == 1 ? "" : "s");
 }
 
 char *know_words(const struct know_map *m, const struct know_region *r, char *to, size_t room)
 {
 	static const struct { unsigned flag; const char *words; } flags[] = {
 		{ KNOW_BAD, "damaged" }, { KNOW_DELETED, "deleted" }, { KNOW_UNWRITTEN, "not yet written" }, { KNOW_OLD, "old" },
-		{ KNOW_LOST, "in use, but nothing refers to it" },
+		{ KNOW_LOST, "in use, but nothing refers to it" }, { KNOW_UNCOMMITTED, "not committed" },
 	};
 	struct text t = { .to = to, .room = room };
 

@@ -141,6 +141,8 @@ bool know_xfs(struct know_build *b, unsigned volume)
 		return false;
 	v->format = "xfs";
 	v->block = x.block;
+	if (x.refcount)
+		know_may_share(b, volume);
 	know_text(v->name, sizeof v->name, s + S_NAME, 12, false);
 	know_uuid(v->id, s + S_UUID, false);
 	if (x.blocks << x.block_log > v->len) {
@@ -159,6 +161,5 @@ bool know_xfs(struct know_build *b, unsigned volume)
 	free(x.inode);
 	seen_free(&x.seen);
 	seen_free(&x.seen_names);
-	seen_free(&x.seen_data);
 	return true;
 }

@@ -35,7 +35,6 @@ struct xfs {
 	uint8_t *bytes;       /* ours: a block of a tree, a directory's block */
 	struct seen seen;     /* blocks of trees, and first inodes of chunks */
 	struct seen seen_names; /* in the second pass: blocks of trees and of directories */
-	struct seen seen_data; /* where extents begin, when files may share them */
 	struct xfs_inode_file *inode; /* inodes, ours; sorted once all are there */
 	size_t inodes, inode_room;
 	unsigned complaints;

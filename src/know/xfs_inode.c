@@ -7,7 +7,8 @@
 
 enum {
 	PER_CHUNK = 64, PER_HOLE = 4,
-	I_MAGIC = 0x494e, I_MODE = 2, I_FORMAT = 5, I_LINKS = 16, I_OLD_LINKS = 6, I_VERSION = 4, I_SIZE = 56, I_FLAGS = 90, I_CRC = 100,
+	I_MAGIC = 0x494e, I_MODE = 2, I_FORMAT = 5, I_LINKS = 16, I_OLD_LINKS = 6, I_VERSION = 4, I_SIZE = 56, I_FLAGS = 90,
+	I_GENERATION = 92, I_CRC = 100,
 	FLAG_REALTIME = 1,
 	DIR_LEAF_SHIFT = 35, /* of a directory's bytes, those from here on are its index */
 };
@@ -30,8 +31,6 @@ static void add_extent(struct xfs *x, const struct xfs_extent *e, void *arg)
 		r.kind = KNOW_DIR_INDEX;
 	if (o->kind == KNOW_XATTR)
 		r.home = KNOW_NOWHERE;
-	else if (x->refcount && !seen_add(&x->seen_data, r.off)) /* shared between files: the first has it */
-		return;
 	know_add(x->b, x->volume, KNOW_LAYER_PLAIN, &r);
 }
 
@@ -72,7 +71,8 @@ static void one_inode(struct xfs *x, uint64_t number, const uint8_t *inode)
 	uint32_t links = inode[I_VERSION] == 1 ? get_be16(inode + I_OLD_LINKS) : get_be32(inode + I_LINKS);
 	struct know_file file = { .inode = number, .size = get_be64(inode + I_SIZE), .parent = KNOW_NO_FILE, .volume = (uint16_t)x->volume,
 		.type = type == S_IFDIR ? KNOW_DIR : type == S_IFLNK ? KNOW_LINK : type == S_IFREG ? KNOW_REGULAR : KNOW_SYSTEM,
-		.flags = links ? 0 : KNOW_DELETED, .inode_at = place(x, number) };
+		.flags = links ? 0 : KNOW_DELETED, .inode_at = place(x, number), .links = (uint16_t)MIN(links, (uint32_t)UINT16_MAX),
+		.mode = (uint16_t)mode, .life = get_be32(inode + I_GENERATION) };
 	struct owner o = { .kind = type == S_IFDIR ? KNOW_DIRECTORY : type == S_IFLNK ? KNOW_SYMLINK : KNOW_FILE_DATA,
 		.flags = links ? 0 : KNOW_DELETED };
 	bool root = number == x->root;

@@ -44,11 +44,13 @@ struct item {
 	uint16_t volume;
 	uint64_t reqs, bytes;
 	uint64_t before, unwritten; /* bytes of them: were of that kind at the step's beginning; and KNOW_UNWRITTEN then */
+	uint64_t of_files;     /* of a journal's copies: bytes that are data of files */
 	struct reach reach;
 	struct spans numbers, where;
 	struct keys files;     /* index in the end's files; FACT_BEGIN added: in those of the beginning */
 	struct keys former;    /* files that were there and are no more: former_file() */
 	uint64_t former_bytes;
+	bool former_cut;       /* some of them were there then, and had been cut */
 };
 
 struct act {

@@ -4,11 +4,51 @@
 #include <string.h>
 #include "base/util.h"
 
-static bool add(struct former *f, uint64_t off, uint64_t len, uint64_t file)
+/* A number for a file: one of its own, as good as surely, as long as it keeps its inode, its name and its directory. */
+static uint64_t number_of(const struct know_map *m, uint32_t file)
+{
+	const struct know_file *f = &m->file[file], *dir = f->parent < m->files ? &m->file[f->parent] : NULL;
+	const uint64_t what[] = { f->volume < m->volumes ? m->volume[f->volume].off : 0, f->inode, dir ? dir->inode : 0, f->type };
+	char path[1024];
+	const char *name = f->inode ? f->name ? m->names + f->name : "" : know_path(m, file, path, sizeof path);
+	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+
+	for (size_t i = 0; i < ARRAY_LEN(what); i++)
+		hash = (hash ^ what[i]) * 0x100000001b3u;
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
+	return hash >> 1;
+}
+
+/* Which files a map has, looked up by their numbers. */
+struct there {
+	const struct know_map *m;
+	uint64_t *number;      /* n, sorted; NULL until it is asked for, and when there is no memory */
+	size_t n;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+static bool is_there(struct there *t, uint64_t number)
+{
+	if (!t->number && (t->number = malloc((t->m->files + 1) * sizeof *t->number))) {
+		for (uint32_t i = 0; i < t->m->files; i++)
+			if (!(t->m->file[i].flags & KNOW_DELETED))
+				t->number[t->n++] = number_of(t->m, i);
+		qsort(t->number, t->n, sizeof *t->number, compare);
+	}
+	return t->number && bsearch(&number, t->number, t->n, sizeof number, compare);
+}
+
+static bool add(struct former *f, const struct former_piece *p)
 {
 	struct former_piece *last = f->n ? &f->at[f->n - 1] : NULL;
-	if (last && last->file == file && last->off + last->len == off) {
-		last->len += len;
+	if (last && last->file == p->file && last->cut == p->cut && last->off + last->len == p->off) {
+		last->len += p->len;
 		return true;
 	}
 	if (f->n == f->room) {
@@ -19,7 +59,7 @@ static bool add(struct former *f, uint64_t off, uint64_t len, uint64_t file)
 		f->at = at;
 		f->room = room;
 	}
-	f->at[f->n++] = (struct former_piece){ off, len, file };
+	f->at[f->n++] = *p;
 	return true;
 }
 
@@ -31,7 +71,11 @@ static bool is_free(const struct know_region *r)
 void former_step(struct former *f, const struct know_map *from, const struct know_map *to, const struct spans *written,
 		 const struct spans *emptied)
 {
-	struct former next = { .moment = f->moment + 1, .more = f->more };
+	struct former next = { .more = f->more };
+	struct there there = { .m = to };
+	uint64_t number = 0;
+	uint32_t last = KNOW_NO_FILE;
+	bool cut = false;
 	size_t i = 0, k = 0, old = 0;
 
 	/* through both maps and the old list at once; each step passes the end of at least one of them */
@@ -49,15 +93,19 @@ void former_step(struct former *f, const struct know_map *from, const struct kno
 			bool file = (a->kind == KNOW_FILE_DATA || know_kinds[a->kind].class == KC_DATABASE) && a->file < from->files;
 			if (end <= at || spans_covers(written, at, end) || spans_covers(emptied, at, end))
 				;
-			else if (file)
-				next.more |= !add(&next, at, end - at, f->moment << 32 | a->file);
-			else if (was && is_free(a))
-				next.more |= !add(&next, at, end - at, was->file);
+			else if (file) {
+				number = a->file == last ? number : number_of(from, a->file);
+				cut = a->file == last ? cut : is_there(&there, number);
+				last = a->file;
+				next.more |= !add(&next, &(struct former_piece){ at, end - at, number, cut });
+			} else if (was && is_free(a))
+				next.more |= !add(&next, &(struct former_piece){ at, end - at, was->file, was->cut });
 		}
 		at = MAX(at, end);
 		i += a->off + a->len <= at;
 		k += b->off + b->len <= at;
 	}
+	free(there.number);
 	free(f->at);
 	*f = next;
 }
@@ -79,63 +127,4 @@ void former_free(struct former *f)
 {
 	free(f->at);
 	*f = (struct former){ 0 };
-}
-
-/* What makes a file another one: the volume's place, its inode, what it is and its name, as inodes are used again. */
-struct mine {
-	uint64_t where, inode, name;
-	uint32_t type;
-};
-
-static bool wanted(const struct know_file *f)
-{
-	return (f->type == KNOW_REGULAR || f->type == KNOW_DIR) && f->inode && !(f->flags & KNOW_DELETED);
-}
-
-static struct mine mine(const struct know_map *m, const struct know_file *f)
-{
-	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-	for (const char *p = f->name ? m->names + f->name : ""; *p; p++)
-		hash = (hash ^ (uint8_t)*p) * 0x100000001b3u;
-	return (struct mine){ f->volume < m->volumes ? m->volume[f->volume].off : 0, f->inode, hash, f->type };
-}
-
-static int compare(const void *a, const void *b)
-{
-	const struct mine *x = a, *y = b;
-	if (x->where != y->where)
-		return x->where < y->where ? -1 : 1;
-	if (x->inode != y->inode)
-		return x->inode < y->inode ? -1 : 1;
-	if (x->name != y->name)
-		return x->name < y->name ? -1 : 1;
-	return (x->type > y->type) - (x->type < y->type);
-}
-
-void changes_find(struct changes *c, const struct know_map *m, const struct know_map *other)
-{
-	size_t n = 0, all = other ? other->files : 0;
-	struct mine *there = malloc((all + 1) * sizeof *there);
-
-	*c = (struct changes){ .failed = !there };
-	if (!there)
-		return;
-	for (size_t i = 0; i < all; i++)
-		if (wanted(&other->file[i]))
-			there[n++] = mine(other, &other->file[i]);
-	qsort(there, n, sizeof *there, compare);
-	for (size_t i = 0; i < m->files; i++) {
-		const struct know_file *f = &m->file[i];
-		struct mine key = mine(m, f);
-		if (!wanted(f) || bsearch(&key, there, n, sizeof key, compare))
-			continue;
-		/* names of files are worth more than those of directories */
-		bool first = f->type == KNOW_REGULAR && !c->files;
-		c->files += f->type == KNOW_REGULAR;
-		c->dirs += f->type == KNOW_DIR;
-		c->names = first ? 0 : c->names;
-		if (c->names < CHANGES_NAMED && (f->type == KNOW_REGULAR || !c->files))
-			c->named[c->names++] = (uint32_t)i;
-	}
-	free(there);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "stats/hist.h"
+#include "story/changes.h"
 #include "story/story.h"
 #include "story/words.h"
 
@@ -26,7 +27,22 @@ static const char *article(const char *word)
 
 static bool is_system(const char *format)
 {
-	return strncmp(format, "ext", 3) == 0 || strcmp(format, "xfs") == 0 || strcmp(format, "btrfs") == 0 || strcasestr(format, "fat");
+	return strncmp(format, "ext", 3) == 0 || strcmp(format, "xfs") == 0 || strcmp(format, "btrfs") == 0 || strcasestr(format, "fat") ||
+	       strcmp(format, "ntfs") == 0;
+}
+
+/* What is no file system; NULL: its name says it. */
+static const char *other_words(const char *format)
+{
+	static const struct { const char *format, *words; } others[] = {
+		{ "swap", "swap space" }, { "lvm2", "a physical volume of LVM2" }, { "luks1", "a LUKS header (version 1)" },
+		{ "luks2", "a LUKS header (version 2)" }, { "jbd2", "a journal for ext4 elsewhere (jbd2)" },
+		{ "bios-boot", "room for a boot loader" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (strcmp(others[i].format, format) == 0)
+			return others[i].words;
+	return strncmp(format, "md", 2) == 0 ? "a part of an MD array" : NULL;
 }
 
 static void put_contents(struct buf *b, const struct know_map *m, const struct know_volume *v)
@@ -43,6 +59,10 @@ static void put_contents(struct buf *b, const struct know_map *m, const struct k
 		return;
 	}
 	bool system = is_system(v->format);
+	if (other_words(v->format)) {
+		buf_printf(b, "%s", other_words(v->format));
+		return;
+	}
 	buf_printf(b, "%s %s%s", article(v->format), v->format, system ? " file system" : "");
 	if (system && v->block) {
 		buf_printf(b, " with blocks of ");
@@ -58,6 +78,33 @@ static void put_system(struct buf *b, const struct know_map *m, unsigned volume)
 		buf_printf(b, " of ");
 		words_volume(b, m, volume);
 	}
+}
+
+enum moment { BEGINS, ENDS, IS_LEFT };
+
+/* That a file system is not clean, is so again, or was left so: by what it has for a crash. */
+static void tell_dirty(struct story *st, struct story_step *s, const struct reach *r, const struct know_map *m, unsigned volume,
+	enum moment when)
+{
+	const char *format = m->volume[volume].format;
+	bool btrfs = strcmp(format, "btrfs") == 0; /* which says no more than that it has a log, mounted or not */
+	bool journal = strcmp(format, "ext3") == 0 || strcmp(format, "ext4") == 0, log = strcmp(format, "xfs") == 0;
+	const char *what = journal ? "its journal is to be played" : log ? "its log is to be played" : "it is to be checked";
+	struct buf b = { .limit = SENTENCE_MAX };
+
+	put_system(&b, m, volume);
+	if (btrfs && when == ENDS)
+		story_say(st, s, SAYS_STATE, r, "%s has no log any more: what that held is in its trees now", buf_str(&b));
+	else if (btrfs)
+		story_say(st, s, SAYS_STATE, r, "%s has a log%s: after a crash that is to be played", buf_str(&b),
+			  when == BEGINS ? " now" : "");
+	else if (when == ENDS)
+		story_say(st, s, SAYS_STATE, r, "%s is marked clean", buf_str(&b));
+	else if (when == BEGINS)
+		story_say(st, s, SAYS_STATE, r, "from now on %s says that it is in use: after a crash %s", buf_str(&b), what);
+	else
+		story_say(st, s, SAYS_STATE, r, "%s was not unmounted: %s", buf_str(&b), what);
+	buf_free(&b);
 }
 
 static void tell_new_volume(struct story *st, struct story_step *s, const struct facts *f, size_t i, const struct know_volume *was)
@@ -95,12 +142,15 @@ static void tell_volumes(struct story *st, struct story_step *s, const struct fa
 		if ((!was && i) || other) {
 			tell_new_volume(st, s, f, i, was);
 			told++;
-		} else if (was && v->format && v->dirty != was->dirty) {
+		} else if (was && v->format && v->dirty != was->dirty && is_system(v->format)) {
+			tell_dirty(st, s, &s->reach, f->end, (unsigned)i, v->dirty ? BEGINS : ENDS);
+			told++;
+		}
+		if (was && !other && v->format && strcmp(v->name, was->name) != 0) {
 			b.len = 0;
-			put_system(&b, f->end, (unsigned)i);
-			story_say(st, s, SAYS_STATE, &s->reach,
-				  v->dirty ? "from now on %s says that it is in use: after a crash its journal is to be played" :
-					     "%s is marked clean", buf_str(&b));
+			words_volume(&b, f->end, (unsigned)i);
+			story_say(st, s, SAYS_STATE, &s->reach, "%s is called \"%s\" now%s%s%s", buf_str(&b), v->name,
+				  *was->name ? ", no longer \"" : "", was->name, *was->name ? "\"" : "");
 			told++;
 		}
 	}
@@ -112,39 +162,108 @@ static void tell_volumes(struct story *st, struct story_step *s, const struct fa
 		words_volume(&b, f->begin, (unsigned)i);
 		if (!is)
 			story_say(st, s, SAYS_STATE, &s->reach, "%s is gone", buf_str(&b));
+		else if (other_words(v->format))
+			story_say(st, s, SAYS_STATE, &s->reach, "%s no longer holds %s", buf_str(&b), other_words(v->format));
 		else
 			story_say(st, s, SAYS_STATE, &s->reach, "%s no longer holds %s %s%s", buf_str(&b), article(v->format), v->format,
-				  is_system(v->format) ? " file system" : "");
+				  is_system(v->format) ? " file system" : is_table(v->format) ? " partition table" : "");
 		told++;
 	}
 	buf_free(&b);
 }
 
-static void tell_files(struct story *st, struct story_step *s, const struct facts *f, bool gone)
-{
-	const struct know_map *m = gone ? f->begin : f->end;
-	struct buf b = { .limit = SENTENCE_MAX };
-	struct changes c;
+/* --- files --- */
 
-	if (!m)
+/* "3 files and 1 directory" */
+static void put_counts(struct buf *b, const struct change_list *l)
+{
+	const struct { uint64_t n; const char *what; } parts[] = { { l->files, "file" }, { l->dirs, "directory" },
+		{ l->links, "symbolic link" } };
+	size_t n = (l->files > 0) + (l->dirs > 0) + (l->links > 0), told = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (parts[i].n) {
+			buf_printf(b, "%s", words_link(told++, n));
+			words_count(b, parts[i].n, parts[i].what);
+		}
+}
+
+static void put_sizes(struct buf *b, uint64_t from, uint64_t to)
+{
+	buf_printf(b, " (");
+	words_size(b, from);
+	buf_printf(b, " to ");
+	words_size(b, to);
+	buf_printf(b, ")");
+}
+
+/* One of those that are named, behind its path. */
+static void put_change(struct buf *b, const struct facts *f, enum change change, const struct change_list *l, unsigned i)
+{
+	const struct know_file *was = l->was[i] < f->begin->files ? &f->begin->file[l->was[i]] : NULL;
+	const struct know_file *is = l->is[i] < f->end->files ? &f->end->file[l->is[i]] : NULL;
+
+	if (!was || !is)
 		return;
-	changes_find(&c, m, gone ? f->end : f->begin);
-	if (c.failed || !(c.files || c.dirs))
-		return;
-	if (c.files)
-		words_count(&b, c.files, "file");
-	if (c.dirs) {
-		buf_printf(&b, c.files ? " and " : "");
-		words_count(&b, c.dirs, "directory");
+	switch (change) {
+	case CH_RENAMED:
+		buf_printf(b, " to ");
+		words_path(b, f->end, l->is[i]);
+		buf_printf(b, l->over[i] ? " (in place of the one that had that name)" : "");
+		break;
+	case CH_GREW:
+	case CH_SHRANK:
+		put_sizes(b, was->size, is->size);
+		break;
+	case CH_SPACE:
+		put_sizes(b, l->space_was[i], l->space_is[i]);
+		break;
+	case CH_LINKS:
+		buf_printf(b, " (%u to %u)", was->links, is->links);
+		break;
+	case CH_MODE:
+		buf_printf(b, " (0%03o to 0%03o)", was->mode & 07777u, is->mode & 07777u);
+		break;
+	default:
+		break;
 	}
-	buf_printf(&b, c.files + c.dirs == 1 ? " is %s: " : c.files + c.dirs > c.names ? " are %s, among them " : " are %s: ",
-		   gone ? "gone" : "new");
-	for (unsigned i = 0; i < c.names; i++) {
-		buf_printf(&b, "%s", i == 0 ? "" : i + 1 == c.names ? " and " : ", ");
-		words_path(&b, m, c.named[i]);
+}
+
+/* "5 files are new, among them /a, /b and /c"; "1 file was renamed: /a to /b". */
+static void tell_change(struct story *st, struct story_step *s, const struct facts *f, const struct change_list *l, enum change change)
+{
+	static const struct { const char *one, *many; } says[CHANGES] = {
+		[CH_NEW] = { "is new", "are new" }, [CH_GONE] = { "is gone", "are gone" }, [CH_RENAMED] = { "was renamed", "were renamed" },
+		[CH_REPLACED] = { "was replaced by another of that name", "were replaced by others of the same names" },
+		[CH_GREW] = { "grew", "grew" }, [CH_SHRANK] = { "shrank", "shrank" },
+		[CH_SPACE] = { "kept its length, but not its space on the disk", "kept their lengths, but not their space on the disk" },
+		[CH_LINKS] = { "has more or fewer names (hard links)", "have more or fewer names (hard links)" },
+		[CH_MODE] = { "has other permissions", "have other permissions" },
+	};
+	const struct know_map *m = change == CH_NEW ? f->end : f->begin;
+	uint64_t all = l->files + l->dirs + l->links;
+	struct buf b = { .limit = SENTENCE_MAX };
+
+	if (!all)
+		return;
+	put_counts(&b, l);
+	buf_printf(&b, " %s%s", all == 1 ? says[change].one : says[change].many, all > l->names ? ", among them " : ": ");
+	for (unsigned i = 0; i < l->names; i++) {
+		buf_printf(&b, "%s", words_link(i, l->names));
+		words_path(&b, m, change == CH_NEW ? l->is[i] : l->was[i]);
+		put_change(&b, f, change, l, i);
 	}
 	story_say(st, s, SAYS_STATE, &s->reach, "%s", buf_str(&b));
 	buf_free(&b);
+}
+
+static void tell_files(struct story *st, struct story_step *s, const struct facts *f)
+{
+	struct changes c;
+
+	changes_find(&c, f->begin, f->end, &f->written);
+	for (unsigned i = 0; i < CHANGES && !c.failed; i++)
+		tell_change(st, s, f, &c.of[i], (enum change)i);
 }
 
 void story_state(struct story *st, struct story_step *s, const struct facts *f)
@@ -162,10 +281,8 @@ void story_state(struct story *st, struct story_step *s, const struct facts *f)
 		const struct know_volume *is = same_place(f->end, &f->begin->volume[i]);
 		same = !f->begin->volume[i].format || (is && is->format);
 	}
-	if (same && f->begin) {
-		tell_files(st, s, f, false);
-		tell_files(st, s, f, true);
-	}
+	if (same && f->begin)
+		tell_files(st, s, f);
 }
 
 void story_end(struct story *st, struct story_step *s, const struct know_map *m, const struct session *ss, const struct reach *all)
@@ -182,13 +299,9 @@ void story_end(struct story *st, struct story_step *s, const struct know_map *m,
 	} else if (ss->answered) {
 		story_say(st, s, SAYS_STATE, &ss->last_flush, "all that was written is covered by a flush");
 	}
-	for (size_t i = 0; m && i < m->volumes && i < TOLD_VOLUMES; i++) {
-		if (!m->volume[i].format || !m->volume[i].dirty)
-			continue;
-		b.len = 0;
-		put_system(&b, m, (unsigned)i);
-		story_say(st, s, SAYS_STATE, all, "%s was not unmounted: its journal is to be played", buf_str(&b));
-	}
+	for (size_t i = 0; m && i < m->volumes && i < TOLD_VOLUMES; i++)
+		if (m->volume[i].format && m->volume[i].dirty && is_system(m->volume[i].format))
+			tell_dirty(st, s, all, m, (unsigned)i, IS_LEFT);
 	if (ss->flight.count || ss->abandoned) {
 		b.len = 0;
 		words_count(&b, sat_add(ss->flight.count, ss->abandoned), "request");

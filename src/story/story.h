@@ -29,7 +29,7 @@ struct story_step {
 struct story {
 	struct story_step *step; /* steps, ours; the last one may be the end: what was left */
 	unsigned steps;
-	bool explained_flush, explained_backups, explained_lazy, explained_order; /* said once is enough */
+	bool explained_flush, explained_backups, explained_lazy, explained_order, explained_log; /* said once is enough */
 	unsigned silent;       /* steps before this one in which nothing was changed, in a row; */
 	const char *silent_name; /* and the name of the latest; borrowed from its step */
 	bool no_memory;

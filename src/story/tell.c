@@ -82,17 +82,25 @@ static void put_errors(struct tell *t)
 
 /* --- changes --- */
 
-static uint64_t former_of(const struct act *a, uint64_t *files, bool *more)
+static uint64_t former_of(const struct act *a, uint64_t *files, bool *more, bool *cut)
 {
 	uint64_t bytes = 0;
 	*files = 0;
-	*more = false;
+	*more = *cut = false;
 	for (unsigned i = 0; i < a->items; i++) {
 		bytes += a->item[i].former_bytes;
 		*files += a->item[i].former.n;
 		*more |= a->item[i].former.more;
+		*cut |= a->item[i].former_cut;
 	}
 	return bytes;
+}
+
+/* Is it in an XFS whose log has what the map does not show? */
+static bool log_unplayed(const struct know_map *m, const struct act *a)
+{
+	const struct know_volume *v = m && a->item[0].volume < m->volumes ? &m->volume[a->item[0].volume] : NULL;
+	return v && v->format && strcmp(v->format, "xfs") == 0 && v->dirty;
 }
 
 /* Of a trim, or of a zero or write to where nothing is: how it lies. */
@@ -114,6 +122,7 @@ static void put_area(struct tell *t, struct buf *b, const struct act *a)
 	if (a->items == 1 && (a->item[0].kind == KNOW_FREE || a->item[0].kind == KNOW_GAP))
 		buf_printf(b, a->item[0].kind != KNOW_FREE ? " outside of all partitions" :
 			   a->op != REC_WRITE ? " of free space" :
+			   log_unplayed(t->f->end, a) ? ", in space that is free as long as the log is not played" :
 			   t->f->given ? " that nothing uses at the end of all" : " that nothing uses at the end of the step");
 	if (a->where.n == 1 || a->where.more) {
 		buf_printf(b, " ");
@@ -176,7 +185,7 @@ static const char *verb(const struct act *a)
 static void put_act(struct tell *t, struct buf *b, const struct act *a)
 {
 	uint64_t files;
-	bool more;
+	bool more, cut;
 
 	buf_printf(b, "%s ", verb(a));
 	if (a->theme == TH_NOTHING) {
@@ -185,16 +194,16 @@ static void put_act(struct tell *t, struct buf *b, const struct act *a)
 		words_items(b, t->f, a);
 		tell_amount(b, a, a->op == REC_ZERO || a->theme == TH_DATA || a->theme == TH_DATABASE);
 	}
-	uint64_t was = former_of(a, &files, &more);
+	uint64_t was = former_of(a, &files, &more, &cut);
 	if (a->op == REC_TRIM && was) {
 		buf_printf(b, "; ");
 		words_size(b, was);
 		buf_printf(b, " of that had held the data of %s", more ? "more than " : "");
 		words_count(b, files, "file");
-		buf_printf(b, files == 1 ? " that is gone" : " that are gone");
+		buf_printf(b, files == 1 ? cut ? " that was cut" : " that is gone" : cut ? " that are gone or were cut" : " that are gone");
 	}
 	put_lazy(t, b, a);
-	if (a->theme == TH_BACKUP && !t->st->explained_backups && is_sparse_super(&a->item[0].numbers)) {
+	if (a->theme == TH_BACKUP && !t->st->explained_backups && tell_on_ext(t->f, a) && is_sparse_super(&a->item[0].numbers)) {
 		buf_printf(b, ": 1 and the powers of 3, 5 and 7 have them");
 		t->st->explained_backups = true;
 	}
@@ -361,6 +370,7 @@ void story_tell(struct story *st, struct story_step *s, const struct facts *f, c
 	tell_changes(&t);
 	tell_reads(&t, UINT64_MAX);
 	tell_order(&t);
+	tell_log(&t);
 	tell_waiting(&t);
 	put_errors(&t);
 	if (!changes && !f->reqs[REC_READ] && !f->whole.flushes && !s->n)

@@ -24,5 +24,9 @@ void tell_amount(struct buf *b, const struct act *a, bool place);
 void tell_reads(struct tell *t, uint64_t before);
 /* Why data, journal and metadata came in that order, where they did. */
 void tell_order(struct tell *t);
+/* Is that in an ext2, ext3 or ext4? */
+bool tell_on_ext(const struct facts *f, const struct act *a);
+/* That a log of XFS holds more than is told. */
+void tell_log(struct tell *t);
 /* That the step before had written nothing. */
 void tell_waiting(struct tell *t);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "story/tell.h"
 
-static bool on_ext(const struct facts *f, const struct act *a)
+bool tell_on_ext(const struct facts *f, const struct act *a)
 {
 	const struct know_map *m = f->end;
 	unsigned v = a->items ? a->item[0].volume : 0;
@@ -29,7 +29,7 @@ void tell_order(struct tell *t)
 		early |= !commit && facts_act(&f->phase[i], REC_WRITE, TH_META);
 		at = i;
 	}
-	if (f->phases > FACT_PHASES || !commit || !at || t->st->explained_order || !on_ext(f, commit) || !f->phase[at - 1].flushed)
+	if (f->phases > FACT_PHASES || !commit || !at || t->st->explained_order || !tell_on_ext(f, commit) || !f->phase[at - 1].flushed)
 		return;
 	for (unsigned i = at; i < f->phases && !meta; i++)
 		meta = facts_act(&f->phase[i], REC_WRITE, TH_META);
@@ -46,6 +46,20 @@ void tell_order(struct tell *t)
 	else if (data_first || meta_last)
 		story_say(t->st, t->s, SAYS_WHY, &r, "%s", data_first ? data_why : meta_why);
 	t->st->explained_order = data_first && meta_last;
+}
+
+void tell_log(struct tell *t)
+{
+	const struct know_map *m = t->f->end;
+	const struct act *a = facts_act(&t->f->whole, REC_WRITE, TH_JOURNAL);
+
+	for (size_t i = 0; a && m && i < m->volumes && !t->st->explained_log && !t->f->given; i++)
+		if (m->volume[i].dirty && m->volume[i].format && strcmp(m->volume[i].format, "xfs") == 0) {
+			story_say(t->st, t->s, SAYS_WHY, &a->reach,
+				  "what is in the log of an XFS alone is not told: here files come, change and go when that is written "
+				  "in their places");
+			t->st->explained_log = true;
+		}
 }
 
 void tell_waiting(struct tell *t)

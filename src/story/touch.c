@@ -72,8 +72,15 @@ static void add_former(const struct former *f, struct item *it, uint64_t off, ui
 	const struct former_piece *p = former_find(f, off);
 	for (; p && p < f->at + f->n && p->off < end && seen < FACT_PIECES; p++, seen++) {
 		it->former_bytes += MIN(end, p->off + p->len) - MAX(off, p->off);
+		it->former_cut |= p->cut;
 		keys_add(&it->former, p->file);
 	}
+}
+
+static bool is_data(const struct know_map *m, uint64_t off)
+{
+	const struct know_region *r = m && off < m->size ? know_find(m, off) : NULL;
+	return r && (know_kinds[r->kind].class == KC_DATA || know_kinds[r->kind].class == KC_DATABASE);
 }
 
 /* What both maps say of [off, off + len) of a request; what: the one of them that counts. */
@@ -102,6 +109,7 @@ static void add_piece(struct facts *f, struct phase *p, const struct done *d, co
 	a->bytes += x->len;
 	it->bytes += x->len;
 	it->before += same ? x->len : 0;
+	it->of_files += what->kind == KNOW_JOURNAL_DATA && is_data(f->end, what->home) ? x->len : 0;
 	it->unwritten += same && x->was->flags & KNOW_UNWRITTEN ? x->len : 0;
 	reach_add(&a->reach, &d->reach);
 	reach_add(&it->reach, &d->reach);

@@ -241,13 +241,15 @@ void words_volume(struct buf *b, const struct know_map *m, unsigned volume)
 const char *words_actor(const char *step, char *to, size_t room)
 {
 	static const char *const by_name[] = {
-		"blkdiscard", "btrfs", "debugfs", "dd", "e2fsck", "e2image", "fdisk", "fio", "fsck", "fstrim", "gdisk", "lvcreate", "mdadm",
-		"mke2fs", "mkfs", "mkswap", "nbdcopy", "parted", "part-init", "part-add", "part-disk", "pvcreate", "qemu-img", "qemu-io",
-		"qemu-nbd", "resize2fs", "sfdisk", "sgdisk", "sqlite3", "swapon", "sync", "tune2fs", "vgcreate", "virt-format", "wipefs",
-		"xfs_repair",
+		"badblocks", "blkdiscard", "btrfs", "cryptsetup", "debugfs", "dd", "e2fsck", "e2image", "fdisk", "fio", "fsck", "fstrim",
+		"gdisk", "lvcreate", "mcopy", "mdadm", "mdel", "mke2fs", "mkfs", "mkntfs", "mkswap", "mmd", "mmove", "mren", "nbdcopy",
+		"parted", "part-init", "part-add", "part-disk", "pvcreate", "qemu-img", "qemu-io", "qemu-nbd", "resize2fs", "sfdisk",
+		"sgdisk", "sqlite3", "swapon", "sync", "tune2fs", "vgcreate", "virt-format", "wipefs", "xfs_repair",
 	};
-	static const char *const kernel[] = { "cp", "ln", "mkdir", "mount", "mv", "rm", "rm-rf", "rmdir", "rsync", "tar", "tar-in", "touch",
-					      "truncate", "umount", "unmount", "unpack" };
+	static const char *const kernel[] = {
+		"chmod", "chown", "cp", "fallocate", "ln", "mkdir", "mount", "mv", "rm", "rm-rf", "rmdir", "rsync", "setfattr", "tar",
+		"tar-in", "touch", "truncate", "umount", "unmount", "unpack",
+	};
 	size_t n = step ? strcspn(step, " \t:,;()") : 0;
 	size_t base = step ? strcspn(step, " \t:,;().") : 0; /* mkfs.ext4 */
 

@@ -39,13 +39,14 @@ static const struct phrase {
 	[KNOW_JOURNAL_COMMIT] = { "the commit block", "the commit blocks", NULL, JOURNAL },
 	[KNOW_JOURNAL_REVOKE] = { "revocations", NULL, NULL, JOURNAL },
 	[KNOW_JOURNAL_REST] = { "the journal", NULL, NULL, PLAIN },
-	[KNOW_LOG] = { "the log", NULL, NULL, PLAIN },
+	[KNOW_LOG] = { "the log", NULL, "the copy of the log", PLAIN },
 	[KNOW_FAT] = { "the FAT", "the FATs", "the copy of the FAT", PLAIN },
 	[KNOW_FAT_INFO] = { "the FSInfo sector", NULL, "the copy of the FSInfo sector", PLAIN },
 	[KNOW_AG_HEADER] = { "the headers", "the headers", NULL, OF_GROUP },
-	[KNOW_TREE_NODE] = { "tree nodes", NULL, NULL, PLAIN },
-	[KNOW_CHUNK] = { "chunks", NULL, NULL, PLAIN },
+	[KNOW_TREE_NODE] = { "tree nodes", NULL, "the copies of tree nodes", PLAIN },
+	[KNOW_CHUNK] = { "chunks", NULL, "the copies of chunks", PLAIN },
 	[KNOW_LABEL] = { "the label", NULL, "the copy of the label", PLAIN },
+	[KNOW_ENCRYPTED] = { "encrypted data", NULL, NULL, PLAIN },
 	[KNOW_SWAP_HEADER] = { "the swap header", NULL, NULL, PLAIN },
 	[KNOW_SWAP] = { "swap space", NULL, NULL, PLAIN },
 	[KNOW_DB_HEADER] = { "header", "the database", NULL, PAGES },
@@ -78,10 +79,16 @@ static const char *group_word(const struct facts *f, const struct item *it)
 
 static bool is_group_0(const struct spans *s) { return s->n == 1 && s->at[0].from == 0 && s->at[0].to == 1; }
 
+/* XFS has its inodes in chunks, whose numbers are those of inodes. */
+static enum how how_of(const struct facts *f, const struct item *it)
+{
+	return it->kind == KNOW_INODE_TABLE && strcmp(group_word(f, it), "allocation group") == 0 ? PLAIN : phrases[it->kind].how;
+}
+
 /* Items [i, j) have the same numbers; "the block bitmap and the inode bitmap of group 0". */
 static void put_groups(struct buf *b, const struct facts *f, const struct item *const *it, unsigned i, unsigned j)
 {
-	enum how how = phrases[it[i]->kind].how;
+	enum how how = how_of(f, it[i]);
 	bool one = numbers_in(&it[i]->numbers) == 1 && !it[i]->numbers.more;
 
 	if (it[i]->copy)
@@ -101,13 +108,14 @@ static void put_transactions(struct buf *b, const struct facts *f, const struct 
 	const struct know_map *m = f->end ? f->end : f->begin;
 	uint64_t block = m && it[i]->volume < m->volumes ? m->volume[it[i]->volume].block : 0;
 	struct spans all = { 0 };
-	uint64_t bytes = 0, desc = 0;
+	uint64_t bytes = 0, desc = 0, files = 0;
 	bool commits = it[i]->kind == KNOW_JOURNAL_COMMIT, revoke = false;
 
 	for (unsigned k = i; k < j; k++) {
 		for (uint32_t n = 0; n < it[k]->numbers.n; n++)
 			spans_add(&all, it[k]->numbers.at[n].from, it[k]->numbers.at[n].to);
 		bytes += it[k]->kind == KNOW_JOURNAL_DATA ? it[k]->bytes : 0;
+		files += it[k]->kind == KNOW_JOURNAL_DATA ? it[k]->of_files : 0;
 		desc += it[k]->kind == KNOW_JOURNAL_DESC ? it[k]->bytes : 0;
 		revoke |= it[k]->kind == KNOW_JOURNAL_REVOKE;
 	}
@@ -124,7 +132,8 @@ static void put_transactions(struct buf *b, const struct facts *f, const struct 
 		if (bytes) {
 			buf_printf(b, desc ? revoke ? ", " : " and " : "");
 			words_size(b, bytes);
-			buf_printf(b, " of copies of metadata");
+			buf_printf(b, " of copies of %s", !files ? "metadata" : files == bytes ? "the data of files" :
+				   "metadata and the data of files");
 		}
 		if (revoke)
 			buf_printf(b, "%srevoked blocks", desc || bytes ? " and " : "");
@@ -159,13 +168,33 @@ static void put_pages(struct buf *b, const struct facts *f, const struct item *c
 	spans_free(&all);
 }
 
+static void put_label(struct buf *b, const struct item *it)
+{
+	static const char *const parts[] = {
+		[KNOW_LABEL_ITSELF] = "the label", [KNOW_LABEL_METADATA] = "the metadata area",
+		[KNOW_LABEL_WRITE_BITMAP] = "the write-intent bitmap", [KNOW_LABEL_BAD_BLOCKS] = "the list of bad blocks",
+		[KNOW_LABEL_RESERVED] = "reserved space", [KNOW_LABEL_HEADER] = "the header", [KNOW_LABEL_KEYS] = "the room for keys",
+	};
+	size_t n = 0, told = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		n += spans_covers(&it->numbers, i, i + 1);
+	buf_printf(b, it->copy ? "copies of " : n ? "" : "the label");
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		size_t part = (i + KNOW_LABEL_HEADER) % ARRAY_LEN(parts); /* the header first */
+		if (spans_covers(&it->numbers, part, part + 1))
+			buf_printf(b, "%s%s", words_link(told++, n), parts[part]);
+	}
+}
+
 static void put_item(struct buf *b, const struct facts *f, const struct item *it)
 {
 	const struct phrase *p = &phrases[it->kind];
 	const struct know_map *m = it->files.n ? words_map(f, it->files.first[0]) : NULL;
 	const struct know_file *file = m && (uint32_t)it->files.first[0] < m->files ? &m->file[(uint32_t)it->files.first[0]] : NULL;
+	bool indirect;
 
-	switch (p->how) {
+	switch (how_of(f, it)) {
 	case ARE_FILES:
 		if (it->files.n <= 1)
 			buf_printf(b, "%s ", one_of(it));
@@ -174,14 +203,21 @@ static void put_item(struct buf *b, const struct facts *f, const struct item *it
 		words_files(b, f, &it->files, p->many);
 		break;
 	case OF_FILES:
-		buf_printf(b, "%s ", p->one);
+		indirect = it->kind == KNOW_EXTENT_NODE && it->numbers.n && it->numbers.at[0].from == 1;
+		buf_printf(b, "%s%s ", it->copy ? "the copies of " : "", indirect ? "indirect blocks of" : p->one);
 		if (it->files.n)
 			words_files(b, f, &it->files, "file");
 		else
 			buf_printf(b, "a file");
 		break;
 	default:
-		if (it->kind == KNOW_MBR)
+		if (it->kind == KNOW_LABEL) {
+			put_label(b, it);
+			return;
+		}
+		if (it->kind == KNOW_INODE_TABLE)
+			buf_printf(b, "inodes");
+		else if (it->kind == KNOW_MBR)
 			buf_printf(b, it->numbers.n && it->numbers.at[0].from == 1 ? "the protective MBR" : "the MBR");
 		else
 			buf_printf(b, "%s", one_of(it));
@@ -191,9 +227,9 @@ static void put_item(struct buf *b, const struct facts *f, const struct item *it
 }
 
 /* How many items from i on go into one phrase. */
-static unsigned together(const struct item *const *it, unsigned i, unsigned n)
+static unsigned together(const struct facts *f, const struct item *const *it, unsigned i, unsigned n)
 {
-	enum how how = phrases[it[i]->kind].how;
+	enum how how = how_of(f, it[i]);
 	unsigned j = i + 1;
 	if (how == JOURNAL)
 		while (j < n && phrases[it[j]->kind].how == JOURNAL &&
@@ -205,7 +241,7 @@ static unsigned together(const struct item *const *it, unsigned i, unsigned n)
 		       memcmp(it[j]->files.first, it[i]->files.first, sizeof it[i]->files.first) == 0)
 			j++;
 	if (how == IN_GROUP || how == OF_GROUP)
-		while (j < n && phrases[it[j]->kind].how == how && it[j]->copy == it[i]->copy && it[j]->volume == it[i]->volume &&
+		while (j < n && how_of(f, it[j]) == how && it[j]->copy == it[i]->copy && it[j]->volume == it[i]->volume &&
 		       spans_same(&it[j]->numbers, &it[i]->numbers))
 			j++;
 	return j - i;
@@ -259,13 +295,13 @@ void words_items(struct buf *b, const struct facts *f, const struct act *a)
 		return;
 	for (unsigned i = 0; i < a->items; i++)
 		it[n++] = &a->item[i];
-	for (unsigned i = 0; i < n; i += together(it, i, n))
+	for (unsigned i = 0; i < n; i += together(f, it, i, n))
 		parts++;
 	for (unsigned i = 0, j; i < n; i = j, part++) {
-		j = i + together(it, i, n);
+		j = i + together(f, it, i, n);
 		/* parts that have an "and" of their own are easier to tell apart by a comma */
 		buf_printf(b, "%s", part == 0 ? "" : part + 1 == parts ? parts > 2 || j - i > 1 ? ", and " : " and " : ", ");
-		enum how how = phrases[it[i]->kind].how;
+		enum how how = how_of(f, it[i]);
 		if (how == JOURNAL)
 			put_transactions(b, f, it, i, j);
 		else if (how == PAGES)

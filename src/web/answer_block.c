@@ -130,7 +130,7 @@ static void put_deeds(struct feed *d, struct deeds *deeds, const struct spot *p,
 
 static void put_flags(struct buf *b, unsigned flags)
 {
-	static const char *const names[] = { "copy", "bad", "deleted", "unwritten", "old", "lost" };
+	static const char *const names[] = { "copy", "bad", "deleted", "unwritten", "old", "lost", "uncommitted" };
 	const char *comma = "";
 
 	buf_printf(b, ",\"flags\":[");

@@ -4,8 +4,8 @@ import bisect, json, os
 from harness import *
 
 BLKSCOPE = BIN + '/blkscope'
-COPY, BAD, DELETED, UNWRITTEN, OLD, LOST = 1, 2, 4, 8, 16, 32
-FLAGS = {'copy': COPY, 'bad': BAD, 'deleted': DELETED, 'unwritten': UNWRITTEN, 'old': OLD, 'lost': LOST}
+COPY, BAD, DELETED, UNWRITTEN, OLD, LOST, UNCOMMITTED = 1, 2, 4, 8, 16, 32, 64
+FLAGS = {'copy': COPY, 'bad': BAD, 'deleted': DELETED, 'unwritten': UNWRITTEN, 'old': OLD, 'lost': LOST, 'uncommitted': UNCOMMITTED}
 
 
 class Region:

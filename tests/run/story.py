@@ -69,7 +69,7 @@ def can_mount():
         return '' if r.status == 0 else 'no loop devices: ' + r.err.strip()
 
 
-def record(d, how):
+def record(d, how, session=SESSION):
     if not shutil.which('nbdfuse') or not os.access('/dev/fuse', os.R_OK | os.W_OK):
         raise Skip('no nbdfuse, or no /dev/fuse')
     for name in ('m', 'mnt', 'files', 'files/sub'):
@@ -80,7 +80,7 @@ def record(d, how):
     with open(d + '/rec.txt', 'w') as f:
         f.write('one\n')
     with open(d + '/session', 'w') as f:
-        f.write(SESSION)
+        f.write(session)
     with Server('--filter=record', 'memory', SIZE, f'recordfile={d}/rec') as s:
         os.symlink(s.sock, d + '/sock')
         run('bash', d + '/session', d, how)
@@ -193,6 +193,48 @@ def what_debugfs_writes_is_told():
         run(BLKSCOPE, 'convert', '--to=recording', rec, d + '/again')
         log = story(d + '/again', '--disk=' + same_end, '--pause=1h')
         assert any('the data of /one (' in s['text'] for step in log['steps'] for s in step['sentences'])
+
+
+CHANGES = {
+    'mv': ('mv mnt/a/one mnt/b/two', '1 file was renamed: /a/one to /b/two.'),
+    'move a directory': ('mv mnt/b mnt/a/sub', '1 directory was renamed: /b to /a/sub.'),
+    'append': ('seq 1000 >> mnt/a/three', r'1 file grew: /a/three \(4 KiB to \d'),
+    'cut': ('truncate -s 1k mnt/a/three', r'1 file shrank: /a/three \(\S+ KiB to 1 KiB\)'),
+    'replace': ('seq 99 > mnt/a/x; sync -f mnt; mv mnt/a/x mnt/a/three', '1 file was replaced by another of that name: /a/three'),
+    'ln': ('ln mnt/a/three mnt/four', r'1 file has more or fewer names \(hard links\): /\S+ \(1 to 2\)'),
+    'ln -s': ('ln -s three mnt/five', '1 symbolic link is new: /five'),
+    'chmod': ('chmod 600 mnt/a/sub/two', r'1 file has other permissions: /a/sub/two \(0644 to 0600\)'),
+    'punch': ('fallocate -p -o 64k -l 64k mnt/a/sub/two', r'1 file kept its length, but not its space on the disk: /a/sub/two \(256 KiB to 192 KiB\)'),
+}
+
+
+@case
+def what_becomes_of_files_is_told():
+    why = can_mount()
+    if why:
+        raise Skip(why)
+    session = SESSION[:SESSION.index('mark "$PWD/rec" "cp"')] + 'umask 022\nmkdir mnt/a mnt/b\nhead -c 256k /dev/urandom > mnt/a/one\n' \
+        'head -c 4096 /dev/urandom > mnt/a/three\nsync -f mnt\n'
+    for name, (command, _) in CHANGES.items():
+        session += f'mark "$PWD/rec" "{name}"\n{command}\nsync -f mnt\n'
+    session += 'mark "$PWD/rec" "trim"\nfstrim mnt\numount mnt\n'
+    with temp_dir() as d:
+        told = story(record(d, 'mount', session))
+        steps = {s['name']: s for s in told['steps']}
+        for name, (_, words) in CHANGES.items():
+            sentence(steps[name], '^' + words)
+            same([s['text'] for s in steps[name]['sentences'] if re.search(r'is (new|gone)', s['text'])][name == 'ln -s':], [], name)
+        # space that a file gave back while it stayed is none of a file that is gone
+        sentence(steps['trim'], 'had held the data of 2 files that are gone or were cut')
+
+
+@case
+def what_is_no_log_is_no_story():
+    with temp_dir() as d:
+        with open(d + '/image', 'wb') as f:
+            f.write(random.Random(1).randbytes(100000))
+        r = run(BLKSCOPE, 'story', d + '/image', status=1)
+        same((r.out, r.err), ('', f'blkscope story: error: {d}/image: neither a recording nor a log\n'), 'what is said')
 
 
 def talk(sock, *requests_):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdlib.h>
+#include "story/changes.h"
 #include "story/cut.h"
 #include "story/story.h"
 #include "story/words.h"
@@ -277,10 +278,10 @@ TEST(what_was_deleted_is_known_when_it_is_trimmed)
 	CHECK(f.n == 1 && f.at[0].off == 13 * K && f.at[0].len == 3 * K);
 	former_step(&f, &after, &after, &none, &none); /* it is remembered */
 	CHECK_EQ_U(f.n, 1);
-	changes_find(&c, &map, &after);
-	CHECK(c.files == 1 && c.dirs == 0 && c.named[0] == 2);
-	changes_find(&c, &after, &map);
-	CHECK_EQ_U(c.files, 0);
+	changes_find(&c, &map, &after, &none);
+	CHECK(c.of[CH_GONE].files == 1 && c.of[CH_GONE].dirs == 0 && c.of[CH_GONE].was[0] == 2 && c.of[CH_NEW].files == 0);
+	changes_find(&c, &after, &map, &none);
+	CHECK(c.of[CH_NEW].files == 1 && c.of[CH_NEW].is[0] == 2 && c.of[CH_GONE].files == 0);
 
 	struct rig r = { .f = { .begin = &after, .end = &after, .former = &f }, .ns = 1 };
 	struct story st = { 0 };
