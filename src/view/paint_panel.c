@@ -334,6 +334,18 @@ static void spot_rows(struct pen *p, uint64_t off)
 	hex_rows(p, s);
 }
 
+static void ops_line(const struct cell *c, char *text, size_t room)
+{
+	static const char *const words[][2] = {
+		[CL_READ] = { "read", "reads" }, [CL_WRITE] = { "write", "writes" }, [CL_TRIM] = { "trim", "trims" },
+		[CL_ZERO] = { "zero", "zeroes" }, [CL_ERROR] = { "error", "errors" },
+	};
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(words) && len < room; i++)
+		len += (size_t)snprintf(text + len, room - len, "%s%u %s", i ? ", " : "", c->ops[i], words[i][c->ops[i] != 1]);
+}
+
 static void pointer_rows(struct pen *p, const struct layout *l)
 {
 	const struct map *map = &p->m->map;
@@ -353,8 +365,7 @@ static void pointer_rows(struct pen *p, const struct layout *l)
 	say(p, &font_body, pal->ink, text);
 	last_line(p, c, text, sizeof text);
 	say(p, &font_body, pal->ink, text);
-	snprintf(text, sizeof text, "%u reads, %u writes, %u trims, %u zeroes, %u errors", c->ops[CL_READ],
-		c->ops[CL_WRITE], c->ops[CL_TRIM], c->ops[CL_ZERO], c->ops[CL_ERROR]);
+	ops_line(c, text, sizeof text);
 	say(p, &font_small, pal->faint, text);
 	spot_rows(p, off);
 }

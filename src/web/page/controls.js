@@ -5,7 +5,7 @@ import { digitsFor, spokenTime, timeWords } from './words.js';
 import { changed, follows, goLive, goTo, on, play, see, setSpeed, SPEEDS, stepBy } from './see.js';
 import { shownFrom, shownSpan, stretch, wholeTime, zoomTime } from './span.js';
 import { active, maps } from './maps.js';
-import { books, markBefore } from './time.js';
+import { books, markBefore } from './books.js';
 import { blockWords, make, refill } from './panel.js';
 
 const byId = (id) => document.getElementById(id);
