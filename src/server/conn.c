@@ -52,8 +52,10 @@ static bool make_room(struct conn *c)
 	struct rx *old = c->rx;
 	uint32_t have = unread(c), want = c->filling || c->skip ? 0 : c->want;
 
-	if (old && !have && old->holders == 1)
-		old->len = c->rx_at = 0;
+	if (old && !have && old->holders == 1) {
+		rx_reset(old);
+		c->rx_at = 0;
+	}
 	if (old && old->size - old->len >= RX_ROOM_MIN && old->size - c->rx_at >= want)
 		return true;
 	struct rx *rx = rx_get(&c->memory->rx);
@@ -144,6 +146,16 @@ static void parse(struct conn *c)
 	}
 }
 
+/* An idle connection holds no buffer; one that requests borrow from is filled to its end. */
+static void give_back(struct conn *c)
+{
+	if (!c->rx || unread(c) || c->rx->holders > 1)
+		return;
+	rx_drop(c->rx);
+	c->rx = NULL;
+	c->rx_at = 0;
+}
+
 static void transport_ready(struct transport *t, unsigned what)
 {
 	struct conn *c = container_of(t, struct conn, t);
@@ -156,6 +168,7 @@ static void transport_ready(struct transport *t, unsigned what)
 			sum += got = receive(c);
 			parse(c);
 		} while (got && !c->drained && sum < RECV_A_TURN && !c->eof && !c->busy && !full(c));
+		give_back(c); /* now: the next connection of this turn finds it in the cache */
 	}
 	if (what & TRANSPORT_GONE && (!(what & TRANSPORT_IN) || c->busy || full(c))) {
 		c->dead = true; /* both ways: nobody is there to take a reply */
@@ -270,12 +283,7 @@ static void conn_settle(struct task *t)
 	}
 	if (finish(c))
 		return;
-	/* An idle connection holds no buffer; one that requests borrow from is filled to its end. */
-	if (c->rx && !unread(c) && c->rx->holders == 1) {
-		rx_drop(c->rx);
-		c->rx = NULL;
-		c->rx_at = 0;
-	}
+	give_back(c);
 	if (c->rx && !c->transmitting)
 		keep_little(c);
 	c->t.ops->want(&c->t, !c->eof && !c->busy && !full(c), c->blocked && !c->dead);

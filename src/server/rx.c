@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "server/rx.h"
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/hidden.h"
+#include "base/util.h"
+
+static size_t counted(const struct rx *rx)
+{
+	return MAX(rx->touched, (uint32_t)RX_LEAST);
+}
 
 struct rx *rx_get(struct rx_pool *p)
 {
 	struct rx *rx = p->spare;
 	if (rx) {
 		p->spare = rx->next;
-		p->count--;
-	} else if (!(rx = hidden_get(sizeof *rx + RX_SIZE))) {
+		p->bytes -= counted(rx);
+	} else if (!(rx = hidden_get(sizeof *rx + RX_SIZE))) { /* zeroed: nothing is touched */
 		return NULL;
 	}
 	rx->pool = p;
@@ -31,6 +36,12 @@ struct rx *rx_keep(const uint8_t *bytes, uint32_t len)
 	return rx;
 }
 
+void rx_reset(struct rx *rx)
+{
+	rx->touched = MAX(rx->touched, rx->len);
+	rx->len = 0;
+}
+
 void rx_drop(struct rx *rx)
 {
 	if (!rx || --rx->holders)
@@ -40,13 +51,14 @@ void rx_drop(struct rx *rx)
 		free(rx);
 		return;
 	}
-	if (p->count == RX_SPARE_MAX) {
+	rx_reset(rx);
+	if (p->bytes + counted(rx) > RX_SPARE_BYTES) {
 		hidden_free(rx, sizeof *rx + RX_SIZE);
 		return;
 	}
 	rx->next = p->spare;
 	p->spare = rx;
-	p->count++;
+	p->bytes += counted(rx);
 }
 
 void rx_pool_free(struct rx_pool *p)
@@ -56,5 +68,5 @@ void rx_pool_free(struct rx_pool *p)
 		p->spare = rx->next;
 		hidden_free(rx, sizeof *rx + RX_SIZE);
 	}
-	p->count = 0;
+	p->bytes = 0;
 }
