@@ -195,8 +195,8 @@ static void end_line(int fd, const char *path)
 	struct stat st;
 	char last;
 
-	if (in >= 0 && fstat(in, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && pread(in, &last, 1, st.st_size - 1) == 1 && last != '\n'
-	    && write(fd, "\n", 1) < 0)
+	if (in >= 0 && fstat(in, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && pread(in, &last, 1, st.st_size - 1) == 1
+	    && last != '\n' && write(fd, "\n", 1) < 0)
 		say_debug("log: %s: %s", path, strerror(errno));
 	if (in >= 0)
 		close(in);

@@ -258,7 +258,8 @@ TEST(what_ends_is_on_the_disk_however_much_was_under_way)
 /* Of a chunk that is damaged at least what was under way at its end is known. */
 TEST(what_began_in_a_chunk_that_is_damaged_and_ended_behind_it_is_told)
 {
-	static const struct { uint8_t type, id; } said[] = { { REC_BEGIN, 1 }, { 0, 0 }, { REC_BEGIN, 2 }, { REC_BEGIN, 3 }, { REC_END, 3 }, { 0, 0 },
+	static const struct { uint8_t type, id; } said[] = {
+		{ REC_BEGIN, 1 }, { 0, 0 }, { REC_BEGIN, 2 }, { REC_BEGIN, 3 }, { REC_END, 3 }, { 0, 0 },
 		{ REC_END, 1 }, { REC_END, 2 }, { 0, 0 }, { REC_BEGIN, 4 }, { 0, 0 } };
 	static const struct { uint8_t type, id; uint64_t number; } want[] = { { REC_BEGIN, 1, 0 }, { REC_CARRY, 1, 4 }, { REC_CARRY, 2, 4 },
 		{ REC_END, 1, 4 }, { REC_END, 2, 5 }, { REC_BEGIN, 4, 6 } };
@@ -277,7 +278,8 @@ TEST(what_began_in_a_chunk_that_is_damaged_and_ended_behind_it_is_told)
 	f.give_up = give_up;
 	CHECK(recfile_begin(&f, &e) == 0 && recchunks_start(&c, &f, &e) == 0);
 	for (unsigned i = 0; i < ARRAY_LEN(said); i++) {
-		ev = (struct rec_event){ .type = said[i].type, .op = REC_TRIM, .id = said[i].id, .off = said[i].id * 512u, .len = 512, .time = i };
+		ev = (struct rec_event){ .type = said[i].type, .op = REC_TRIM, .id = said[i].id, .off = said[i].id * 512u, .len = 512,
+					 .time = i };
 		if (ev.type)
 			CHECK(recchunks_add(&c, &ev, NULL));
 		else
