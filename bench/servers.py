@@ -84,10 +84,10 @@ class Server:
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
                                         preexec_fn=die_with_us)
         running.append(self)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60  # under valgrind, on a busy machine
         while not self.listens():
             if self.process.poll() is not None or time.monotonic() > end:
-                raise Failed(f'{name} does not start: {" ".join(argv)}: {self.words()}')
+                raise Failed(f'{name} does not start (status {self.process.poll()}): {" ".join(argv)}: {self.words()}')
             time.sleep(0.01)
 
     def listens(self):

@@ -291,6 +291,33 @@ const uint8_t *sparse_lend(const struct sparse *s, uint64_t off, uint64_t len)
 	return n == len ? p : NULL;
 }
 
+/* Whole pages only: of a page that is written in part, others may zero the rest, and give it back while it is being filled. */
+uint8_t *sparse_place(struct sparse *s, uint64_t off, uint64_t len)
+{
+	struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
+	uint64_t n = len;
+
+	if (off % PAGE || len % PAGE || piece(off, off + len, LEAF) != len)
+		return NULL;
+	uint8_t *p = f ? bytes_at(f, off, &n) : NULL;
+	if (!p && grow(s, off, len)) {
+		n = len;
+		p = bytes_at(find_leaf(s, off >> LEAF_SHIFT), off, &n);
+	}
+	return n == len ? p : NULL;
+}
+
+void sparse_placed(struct sparse *s, uint64_t off, uint64_t len)
+{
+	struct leaf *f = find_leaf(s, off >> LEAF_SHIFT);
+
+	for (uint64_t end = off + len; off < end; off += PAGE) {
+		spin_lock(lock_of(s, off));
+		set_present(f, page_in_leaf(off));
+		spin_unlock(lock_of(s, off));
+	}
+}
+
 /* Zero len bytes that lie in one page, and give it back when nothing else is in it. */
 static void zero_in_page(struct leaf *f, uint64_t off, uint64_t len)
 {

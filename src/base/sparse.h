@@ -33,6 +33,11 @@ void sparse_zero(struct sparse *s, uint64_t off, uint64_t len);
  * them was ever written.  Whoever reads them does so while others may write. */
 const uint8_t *sparse_lend(const struct sparse *s, uint64_t off, uint64_t len);
 
+/* Where len bytes from off on may be written without a copy, by then sparse_placed(): until then they are told as they were before, and
+ * read as one or the other.  NULL: not whole pages, not together, or no memory; sparse_write() takes them. */
+uint8_t *sparse_place(struct sparse *s, uint64_t off, uint64_t len);
+void sparse_placed(struct sparse *s, uint64_t off, uint64_t len);
+
 /* How the bytes from off on are, and for how long (> 0, not past end, not always as long as possible).
  * To tell zeroes from data, *look bytes may be looked at, and are counted down; then zeroes are told as data. */
 uint64_t sparse_run(const struct sparse *s, uint64_t off, uint64_t end, uint64_t *look, enum sparse_state *state);

@@ -54,6 +54,7 @@ enum { /* req.flags */
 	REQ_FAST = 1 << 2,     /* ZERO: ENOTSUP at once rather than as slow as writing */
 	REQ_ONE = 1 << 3,      /* EXTENTS: the first extent is enough */
 	REQ_PLACE = 1 << 4,    /* READ: store the bytes where data points, lend nothing */
+	REQ_IN_PLACE = 1 << 5, /* WRITE: data is where stack_place() said, so the bytes are on the disk already */
 };
 
 enum ability { NONE, EMULATE, NATIVE }; /* numbers as in nbdkit's log */
@@ -151,6 +152,9 @@ struct module {
 	 * thread that may block, many at once; the request has no slots, is not parked, and a READ is stored where data
 	 * points.  NULL: only by submit. */
 	int  (*direct)(struct layer *, struct req *);
+	/* Of a plug-in: where the bytes of a WRITE may be received, so that they need no copy; the WRITE follows in any case, even
+	 * if not all of them come.  Nothing of it is promised before that has ended.  NULL, or NULL is returned: it has no such place. */
+	void *(*place)(struct layer *, uint64_t off, uint64_t len);
 	void (*needs)(const struct stage *, struct needs *); /* what it asks of the kernel while it serves: core/needs.h.
 							NULL: nothing that not every server does */
 	void (*gone)(struct layer *);   /* the connection is over, whatever came of it; NULL: not interested */
@@ -219,6 +223,12 @@ void stack_reset(struct stack *s);
 /* Have the layers below l serve c, from their OPEN on; borrowed.  stack_reset() takes it back. */
 void stack_client_below(struct layer *l, const struct client *c);
 static inline struct layer *stack_top(struct stack *s) { return &s->layers[0]; }
+/* See module.place: a filter in between would miss the bytes. */
+static inline void *stack_place(struct stack *s, uint64_t off, uint64_t len)
+{
+	struct layer *l = s->count == 2 ? &s->layers[1] : NULL;
+	return l && l->mod->place ? l->mod->place(l, off, len) : NULL;
+}
 static inline struct limits *stack_limits(struct stack *s) { return &s->layers[0].limits; }
 enum leave_how { LEAVE_NOT, LEAVE_WHEN_ANSWERED, LEAVE_AT_ONCE };
 /* Have the connection end.  Any thread, while a request of the stack is in flight. */

@@ -77,7 +77,10 @@ static int direct(struct layer *l, struct req *r)
 		read_disk(m, r);
 		break;
 	case OP_WRITE:
-		err = sparse_write(m->bytes, r->off, r->len, r->data);
+		if (r->flags & REQ_IN_PLACE)
+			sparse_placed(m->bytes, r->off, r->len);
+		else
+			err = sparse_write(m->bytes, r->off, r->len, r->data);
 		break;
 	case OP_TRIM:
 	case OP_ZERO:
@@ -90,6 +93,12 @@ static int direct(struct layer *l, struct req *r)
 		break;
 	}
 	return err;
+}
+
+static void *place(struct layer *l, uint64_t off, uint64_t len)
+{
+	const struct memory *m = l->stage->block;
+	return UNDER_TSAN ? NULL : sparse_place(m->bytes, off, len); /* as for what is lent */
 }
 
 static void submit(struct layer *l, struct req *r)
@@ -158,4 +167,5 @@ const struct module mod_memory = {
 	.stop = stop,
 	.submit = submit,
 	.direct = direct,
+	.place = place,
 };

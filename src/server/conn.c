@@ -189,7 +189,9 @@ void conn_hang_up(struct conn *c, const char *why)
 	c->client.gone = true;
 	struct req *half = c->filling ? c->filling : c->small; /* a write whose data will never come */
 	c->filling = c->small = NULL;
-	if (half)
+	if (half && half->flags & REQ_IN_PLACE)
+		req_down(stack_top(c->stack), half); /* of it, too, the disk has what came */
+	else if (half)
 		reply_free(c, half);
 	stack_cancel(c->stack);
 	conn_settle_later(c);

@@ -161,6 +161,11 @@ static bool furnish(struct conn *c, struct req *r, const struct nbd_request *q)
 		hold(c, rep, r->len);
 		if (r->len <= RX_INLINE)
 			return true; /* stays in the receive buffer */
+		/* By TCP it comes in more and smaller pieces: there it was 0.7 of the bytes/s, here 1.5. */
+		if (c->t.is_unix && !c->t.tls && (r->data = stack_place(c->stack, r->off, r->len))) {
+			r->flags |= REQ_IN_PLACE;
+			return true;
+		}
 		rep->owned = r->data = payload_get(&c->memory->payload, r->len);
 		return r->data;
 	case OP_EXTENTS:

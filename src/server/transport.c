@@ -132,6 +132,7 @@ int transport_open(struct transport *t, struct loop *l, int in, int out)
 	t->out = out;
 	t->in_watch = (struct watch){ .fd = -1, .ready = in_ready };
 	t->out_watch = (struct watch){ .fd = -1, .ready = out_ready };
+	t->is_unix = false;
 	t->is_socket = getsockopt(out, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
 	if (t->is_socket) {
 		/* Replies go out in one call a turn: waiting for more would only add delay.  Fails on Unix sockets. */
@@ -141,7 +142,8 @@ int transport_open(struct transport *t, struct loop *l, int in, int out)
 		struct sockaddr_storage a = { 0 };
 		socklen_t alen = sizeof a;
 		int room = 1 << 20;
-		if (getsockname(out, (struct sockaddr *)&a, &alen) == 0 && a.ss_family == AF_UNIX)
+		t->is_unix = getsockname(out, (struct sockaddr *)&a, &alen) == 0 && a.ss_family == AF_UNIX;
+		if (t->is_unix)
 			setsockopt(out, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	}
 	if (set_nonblocking(in) < 0 || (in != out && set_nonblocking(out) < 0))

@@ -31,7 +31,7 @@ struct transport {
 	struct tls_session *tls;  /* NULL: plain (tls.h) */
 	struct loop *loop;
 	int in, out;              /* ours; the same for a socket */
-	bool is_socket;
+	bool is_socket, is_unix; /* is_unix: a socket of that kind */
 	struct watch in_watch, out_watch; /* out_watch only when out differs from in */
 };
 

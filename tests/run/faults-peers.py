@@ -140,6 +140,29 @@ def clients_that_stop_in_the_middle_hold_up_nobody_and_half_a_write_is_none():
                 same(c.read(0, SIZE), b'o' * SIZE, 'nothing of half a write is there')
 
 
+@case
+def in_memory_half_a_large_write_is_the_old_bytes_or_the_new():
+    """Its pages are received where they belong; who asked for them to be overwritten and left has that."""
+    large = 262144
+    with Server('memory', SIZE) as s:
+        before = fds_at_rest(s)
+        with up(s.sock) as c:
+            same(c.write(0, b'o' * SIZE), 0)
+        for sent in (1, 4096, 100000, large - 1):
+            with up(s.sock) as c:
+                c.request(WRITE, large, large, b'n' * sent)
+            descriptors_are(s, before) # the server knows that it is gone
+            with up(s.sock) as c:
+                got = c.read(0, SIZE)
+                new = got.count(b'n')
+                assert new <= sent and got == b'o' * large + b'n' * new + b'o' * (SIZE - large - new), f'{new} of {sent} bytes are new'
+                same(c.call(rawnbd.TRIM, large, large), 0)
+                same(c.read(large, large), bytes(large), 'trimmed')
+                same(c.write(large, b'o' * large), 0)
+                same(c.read(0, SIZE), b'o' * SIZE)
+        goes_on(s)
+
+
 # --- too much ---
 
 def stuff(c, data, most):

@@ -165,6 +165,46 @@ TEST(a_leaf_that_begins_with_a_large_write_lies_together)
 	sparse_free(s);
 }
 
+TEST(whole_pages_may_be_written_in_their_place)
+{
+	const uint64_t at = 7 * LEAF + 3 * SPARSE_PAGE, len = 8 * SPARSE_PAGE;
+	enum sparse_state state;
+	uint64_t look = 0;
+
+	CHECK(s = sparse_new(PIB));
+	CHECK(!sparse_place(s, at + 1, len) && !sparse_place(s, at, len - 512)); /* the rest of a page may be zeroed meanwhile */
+	CHECK(!sparse_place(s, 8 * LEAF - SPARSE_PAGE, 2 * SPARSE_PAGE)); /* of two leaves */
+	uint8_t *place = sparse_place(s, at, len);
+	CHECK(place);
+	memset(place, 9, len);
+	CHECK(sparse_run(s, at, at + len, &look, &state) > 0 && state == SPARSE_HOLE && holds(at, len, 0)); /* not yet */
+	sparse_zero(s, at - 512, 512); /* nothing is known of it, so nothing is given back */
+	sparse_placed(s, at, len);
+	CHECK(sparse_run(s, at, at + len, &look, &state) > 0 && state == SPARSE_DATA && holds(at, len, 9));
+	CHECK(holds(at - SPARSE_PAGE, SPARSE_PAGE, 0) && holds(at + len, SPARSE_PAGE, 0));
+	CHECK(sparse_place(s, at, len) == place);
+
+	/* a leaf that began small: the lone piece stays where it is */
+	CHECK(put(2 * LEAF + 4096, 10, 1));
+	CHECK(!sparse_place(s, 2 * LEAF, SPARSE_PAGE) && (place = sparse_place(s, 2 * LEAF + SPARSE_PAGE, SPARSE_PAGE)));
+	memset(place, 5, SPARSE_PAGE);
+	sparse_placed(s, 2 * LEAF + SPARSE_PAGE, SPARSE_PAGE);
+	CHECK(holds(2 * LEAF + 4096, 10, 1) && holds(2 * LEAF + SPARSE_PAGE, SPARSE_PAGE, 5));
+	sparse_free(s);
+}
+
+TEST(where_no_memory_is_left_there_is_no_place)
+{
+	CHECK(s = sparse_new(PIB));
+	armed = rest = true;
+	count = 0;
+	fail_at = 1;
+	uint8_t *place = sparse_place(s, LEAF, SPARSE_PAGE);
+	armed = rest = false;
+	CHECK(!place && sparse_place(s, LEAF, SPARSE_PAGE));
+	sparse_free(s);
+}
+
 TEST(what_is_zeroed_gives_its_memory_back)
 {
 	const uint64_t rest_at = LEAF + 20480, rest_len = 1 << 20;
