@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
 #include "view/history.h"
 
 int history_open(struct history *h, int fd, uint64_t off, uint64_t len, uint64_t time, uint64_t events, struct err *e)
 {
-	*h = (struct history){ .off = off, .len = len, .time = time, .events = events, .tape.fd = -1 };
-	if (cursor_init(&h->cursor, e) < 0)
-		return -1;
-	if (!inflight_init(&h->open)) {
-		history_close(h);
-		return err_set(e, "no memory for the table of requests");
-	}
-	if ((h->tape.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
-		history_close(h);
-		return err_set(e, "cannot open the file again: %s", strerror(errno));
-	}
-	return 0;
+	*h = (struct history){ .off = off, .len = len, .time = time, .events = events };
+	return rewalk_open(&h->walk, fd, e);
 }
 
 void history_close(struct history *h)
 {
-	if (!h)
-		return;
-	cursor_free(&h->cursor);
-	inflight_free(&h->open);
-	tape_forget(&h->tape);
-	if (h->tape.fd >= 0)
-		close(h->tape.fd);
-	h->tape.fd = -1;
+	if (h)
+		rewalk_close(&h->walk);
 }
 
 static uint64_t end_of(uint64_t off, uint64_t len)
@@ -70,19 +50,18 @@ static void take(struct history *h, const struct event *ev)
 	switch ((enum ev_kind)ev->kind) {
 	case EV_BEGIN:
 		if (touches(h, ev))
-			inflight_add(&h->open, ev, &req);
-		else if (h->open.open)
-			inflight_take(&h->open, ev->conn, ev->id, &req); /* the number means another request now */
+			inflight_add(&h->walk.open, ev, &req);
+		else if (h->walk.open.open)
+			inflight_take(&h->walk.open, ev->conn, ev->id, &req); /* the number means another request now */
 		break;
 	case EV_END:
-		if (h->open.open && inflight_take(&h->open, ev->conn, ev->id, &req))
+		if (h->walk.open.open && inflight_take(&h->walk.open, ev->conn, ev->id, &req))
 			answered(h, &req, ev);
 		break;
 	case EV_CONNECT:
 	case EV_DISCONNECT:
 	case EV_START:
-		while (h->open.open && inflight_take_any(&h->open, ev->kind == EV_START ? 0 : ev->conn, &req))
-			;
+		inflight_drop(&h->walk.open, ev->kind == EV_START ? 0 : ev->conn);
 		break;
 	case EV_LOST:
 	case EV_MARK:
@@ -94,14 +73,13 @@ static void take(struct history *h, const struct event *ev)
 int history_walk(struct history *h, uint64_t max, struct err *e)
 {
 	struct event ev;
-	uint64_t size = 0;
 	int got = 1;
 
 	if (h->has_next)
 		return 0;
-	if (tape_look(&h->tape, &size, e) < 0)
+	if (rewalk_look(&h->walk, e) < 0)
 		return -1;
-	for (uint64_t n = 0; n < max && !h->has_next && (got = cursor_next(&h->cursor, &h->tape, size, &ev, e)) > 0; n++)
+	for (uint64_t n = 0; n < max && !h->has_next && (got = rewalk_next(&h->walk, &ev, e)) > 0; n++)
 		take(h, &ev);
 	return h->has_next ? 0 : got;
 }

@@ -2,12 +2,10 @@
 /* history: which requests touched a range of the disk, up to a moment: how many, the last of them, who wrote it last, and what
  * comes next.
  *
- * It walks the log or recording from its beginning with a cursor and a descriptor of its own, in steps: so it may run on another
- * thread than the player, and be given up between two steps.  Only what touches the range is remembered: memory is bounded.
+ * It walks the log or recording from its beginning in steps (rewalk.h).  Only what touches the range is remembered: memory is bounded.
  * One thread at a time. */
 #pragma once
-#include "view/cursor.h"
-#include "view/inflight.h"
+#include "view/rewalk.h"
 
 #define HISTORY_MAX 100
 
@@ -29,9 +27,7 @@ struct history {
 	struct touch next;      /* the first request that was answered after the moment; when has_next: the walk ends with it */
 	bool has_writer, has_next;
 
-	struct tape tape;       /* the rest is history.c's own */
-	struct cursor cursor;
-	struct inflight open;
+	struct rewalk walk;     /* the rest is history.c's own */
 	uint64_t taken;         /* events */
 };
 

@@ -105,3 +105,10 @@ bool inflight_take_any(struct inflight *f, uint64_t conn, struct event *ev)
 	}
 	return false;
 }
+
+void inflight_drop(struct inflight *f, uint64_t conn)
+{
+	struct event ignored;
+	while (f->open && inflight_take_any(f, conn, &ignored))
+		;
+}

@@ -32,3 +32,5 @@ bool inflight_add(struct inflight *f, const struct event *ev, struct event *old)
 bool inflight_take(struct inflight *f, uint64_t conn, uint64_t id, struct event *ev);
 /* Take one of conn's (0: anybody's) requests, oldest first; false when there is none left. */
 bool inflight_take_any(struct inflight *f, uint64_t conn, struct event *ev);
+/* Give up all of conn's (0: everybody's): nobody answers them any more. */
+void inflight_drop(struct inflight *f, uint64_t conn);

@@ -53,8 +53,7 @@ bool model_bring_back(struct model *m, const struct model_kept *k)
 	m->last_error = k->m.last_error;
 	m->rate_at = k->m.rate_at;
 	memcpy(m->rate, k->m.rate, sizeof m->rate);
-	while (inflight_take_any(&m->open, 0, &ignored))
-		;
+	inflight_drop(&m->open, 0);
 	for (uint32_t i = 0; i < k->opens; i++)
 		inflight_add(&m->open, &k->open[i], &ignored);
 	return true;

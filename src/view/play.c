@@ -172,8 +172,7 @@ static bool pair(struct play *p, struct event *ev)
 		ev->op = req.op;
 		hidden = req.flags & EVF_HIDDEN;
 	} else if (ev->kind == EV_CONNECT || ev->kind == EV_DISCONNECT || ev->kind == EV_START) {
-		while (inflight_take_any(&p->asked, ev->kind == EV_START ? 0 : ev->conn, &req))
-			;
+		inflight_drop(&p->asked, ev->kind == EV_START ? 0 : ev->conn);
 	}
 	if (p->wants_heat)
 		heat_event(&p->heat, ev, known && !hidden ? &req : NULL, p->asked.open - p->asked.hidden);

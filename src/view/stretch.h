@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* stretch: what happened in a stretch of time, in finer bins than those of the whole session.
  *
- * It walks the log or recording from its beginning with a cursor and a descriptor of its own, in steps, as a history does: so what was in
+ * It walks the log or recording from its beginning in steps (rewalk.h), as a history does: so what was in
  * flight when the stretch begins is known.  A later stretch goes on from where the one before it ended.
  * One thread at a time. */
 #pragma once
-#include "view/cursor.h"
 #include "view/filter.h"
 #include "view/heat.h"
-#include "view/inflight.h"
+#include "view/rewalk.h"
 
 struct stretch {
 	uint64_t from, to;  /* ns since 1970: events at from and up to before to */
 	struct heat heat;   /* of them, as far as it has walked */
 
-	struct tape tape;   /* the rest is stretch.c's own */
-	struct cursor cursor;
-	struct inflight open;
+	struct rewalk walk; /* the rest is stretch.c's own */
 	uint64_t taken;     /* ns since 1970: of the last event that was taken */
 	struct event next;  /* the first one behind the stretch; when has_next */
 	bool has_next;
