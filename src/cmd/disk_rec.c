@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,12 +85,9 @@ static int open_file(struct recorded *r, const char *at, struct err *e)
 	if (rec_open(&r->file, &source, e) < 0 || rec_moment(&r->file, at ? at : "", &events, e) < 0 ||
 	    open_moment(r, &r->file, events, e) < 0)
 		return -1;
-	if (r->file.trouble)
-		buf_printf(&r->disk.notes, "%s at byte %" PRIu64 ": going on without %" PRIu64 " bytes\n", r->file.trouble,
-			   r->file.trouble_at, r->file.skipped);
-	else if (r->file.scanned < source.size)
-		buf_printf(&r->disk.notes, "cut off at byte %" PRIu64 ": going on without the last %" PRIu64 " bytes\n", r->file.scanned,
-			   source.size - r->file.scanned);
+	char damage[REC_DAMAGE_ROOM];
+	if (rec_damage(&r->file, true, damage))
+		buf_printf(&r->disk.notes, "%s\n", damage);
 	return r->disk.size ? 0 : err_set(e, "at that moment nobody had connected yet: the disk's size is not known");
 }
 

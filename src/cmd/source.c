@@ -27,6 +27,7 @@ int source_open(struct source *s, const char *path, struct err *e)
 		return err_set(e, "%s: %s", path, strerror(EISDIR));
 	if (!S_ISREG(st.st_mode) || read_fd(&s->fd, magic, sizeof magic, 0) || memcmp(magic, "REC1", sizeof magic) != 0)
 		return 0;
+	char damage[REC_DAMAGE_ROOM];
 	const struct rec_source from = { .read = read_fd, .owner = &s->fd, .size = (uint64_t)st.st_size };
 	if (rec_open(&s->file, &from, &why) < 0)
 		return err_set(e, "%s: at byte 0: %s", path, why.msg);
@@ -35,12 +36,8 @@ int source_open(struct source *s, const char *path, struct err *e)
 	s->start = s->file.events.count ? MIN(s->file.start, s->file.events.at[0].time) : s->file.start;
 	s->wall = s->file.wall - MIN(s->file.wall, s->file.start - s->start);
 	s->bytes = (uint64_t)st.st_size;
-	if (s->file.trouble)
-		buf_printf(&s->notes, "%s at byte %" PRIu64 ": %" PRIu64 " bytes are left out in all\n", s->file.trouble,
-			   s->file.trouble_at, s->file.skipped);
-	else if (s->file.scanned < s->bytes)
-		buf_printf(&s->notes, "cut off at byte %" PRIu64 ": the last %" PRIu64 " bytes are left out\n", s->file.scanned,
-			   s->bytes - s->file.scanned);
+	if (rec_damage(&s->file, false, damage))
+		buf_printf(&s->notes, "%s\n", damage);
 	return 0;
 }
 

@@ -33,12 +33,9 @@ static bool list_runs(const struct rec_event *e, struct buf *out)
 
 static void tell_damage(struct fmt_in *in)
 {
-	const struct rec_file *f = &in->rec;
-	if (f->trouble)
-		fmt_note(in, "%s at byte %" PRIu64 ": %" PRIu64 " bytes are left out in all", f->trouble, f->trouble_at, f->skipped);
-	else if (f->scanned < in->source.size)
-		fmt_note(in, "cut off at byte %" PRIu64 ": the last %" PRIu64 " bytes are left out", f->scanned,
-			in->source.size - f->scanned);
+	char damage[REC_DAMAGE_ROOM];
+	if (rec_damage(&in->rec, false, damage))
+		fmt_note(in, "%s", damage);
 }
 
 static int walk(struct fmt_in *in, fmt_see *see, void *arg, struct err *e)

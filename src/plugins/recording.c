@@ -225,12 +225,9 @@ static int start(struct stage *s, struct err *e)
 	const struct rec_source source = { .read = read_fd, .owner = &g->fd, .size = (uint64_t)MAX(st.st_size, (off_t)0) };
 	if (rec_open(&g->file, &source, &why) < 0)
 		return err_set(e, "recording: %s: %s", g->path, why.msg);
-	if (g->file.trouble)
-		say_error("recording: %s: %s at byte %llu: going on without %llu bytes", g->path, g->file.trouble,
-			  (unsigned long long)g->file.trouble_at, (unsigned long long)g->file.skipped);
-	else if (g->file.scanned < source.size)
-		say_error("recording: %s: cut off at byte %llu: going on without the last %llu bytes", g->path,
-			  (unsigned long long)g->file.scanned, (unsigned long long)(source.size - g->file.scanned));
+	char damage[REC_DAMAGE_ROOM];
+	if (rec_damage(&g->file, true, damage))
+		say_error("recording: %s: %s", g->path, damage);
 	if (g->file.info.data != REC_DATA_YES)
 		return err_set(e, "recording: %s was made without data: record with data=yes", g->path);
 	return rec_moment(&g->file, g->at ? g->at : "", &events, e);

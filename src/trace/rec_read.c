@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "trace/rec_read.h"
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -233,4 +235,19 @@ size_t rec_chunk_of_time(const struct rec_file *f, uint64_t time)
 			high = mid;
 	}
 	return low - 1;
+}
+
+const char *rec_damage(const struct rec_file *f, bool goes_on, char *text)
+{
+	uint64_t at = f->trouble ? f->trouble_at : f->scanned, bytes = f->trouble ? f->skipped : f->source.size - f->scanned;
+	const char *what = f->trouble ? f->trouble : "cut off", *last = f->trouble ? "" : "the last ";
+
+	if (!f->trouble && f->scanned >= f->source.size)
+		return NULL;
+	if (goes_on)
+		snprintf(text, REC_DAMAGE_ROOM, "%s at byte %" PRIu64 ": going on without %s%" PRIu64 " bytes", what, at, last, bytes);
+	else
+		snprintf(text, REC_DAMAGE_ROOM, "%s at byte %" PRIu64 ": %s%" PRIu64 " bytes are left out%s", what, at, last, bytes,
+			 f->trouble ? " in all" : "");
+	return text;
 }

@@ -38,6 +38,10 @@ int rec_open(struct rec_file *f, const struct rec_source *s, struct err *e);
 /* It has grown to size: find the new ones.  -1: no memory. */
 int rec_more(struct rec_file *f, uint64_t size, struct err *e);
 void rec_close(struct rec_file *f);
+/* What cannot be read of it, in words, as for rec_open(): "... at byte N: ...".  goes_on: its past is wanted, and is there but for that;
+ * else events are, and some are left out.  NULL: nothing; else text, into which REC_DAMAGE_ROOM bytes were put at most. */
+enum { REC_DAMAGE_ROOM = 256 };
+const char *rec_damage(const struct rec_file *f, bool goes_on, char *text);
 /* The body of a chunk, checked and unpacked, h->raw bytes, malloc'd.  NULL: *why says what is wrong. */
 void *rec_body(const struct rec_file *f, const struct rec_head *h, const char **why);
 
