@@ -187,20 +187,31 @@ TEST(the_hash_is_the_same_with_any_instructions)
 	}
 }
 
+/* A recording in a file of its own, which is gone when it is closed. */
+static bool make_file(struct recfile *f, enum rec_data data)
+{
+	char path[] = "/tmp/recfile-XXXXXX";
+	int made = mkstemp(path);
+	struct err e;
+	bool ok = made >= 0 && recfile_open(f, path, data, &e) == 0;
+	if (made >= 0) {
+		unlink(path);
+		close(made);
+	}
+	f->give_up = give_up;
+	return ok && recfile_begin(f, &e) == 0;
+}
+
 /* Hours of a quiet disk: a segment holds more heads than one list can. */
 TEST(so_many_small_chunks_that_a_segment_cannot_list_them_are_all_in_the_file)
 {
 	enum { CHUNKS = REC_BODY_MAX / REC_HEAD_SIZE + 1000 };
-	char path[] = "/tmp/recfile-XXXXXX";
-	int made = mkstemp(path);
 	struct recfile f;
 	struct rec_file r;
 	struct err e;
 	uint64_t failed = 0;
 
-	CHECK(made >= 0 && recfile_open(&f, path, REC_DATA_NO, &e) == 0);
-	f.give_up = give_up;
-	CHECK(recfile_begin(&f, &e) == 0);
+	CHECK(make_file(&f, REC_DATA_NO));
 	for (uint64_t i = 0; i < CHUNKS; i++) {
 		struct rec_head h = { .kind = REC_EVENTS, .raw = 3, .first = i, .count = 1, .time = i };
 		failed += !recfile_append(&f, &h, "abc", true);
@@ -211,25 +222,19 @@ TEST(so_many_small_chunks_that_a_segment_cannot_list_them_are_all_in_the_file)
 	CHECK(r.count == CHUNKS && r.events.count == CHUNKS && !r.trouble && !r.skipped && r.scanned == f.at);
 	rec_close(&r);
 	recfile_close(&f, &e);
-	unlink(path);
-	close(made);
 }
 
 /* More under way than a chunk carries: those that are not carried are found in chunks before. */
 TEST(what_ends_is_on_the_disk_however_much_was_under_way)
 {
 	enum { FLYING = 250000, ENDED = 50005 };
-	char path[] = "/tmp/recfile-XXXXXX";
-	int made = mkstemp(path);
 	struct recfile f;
 	struct recchunks c;
 	struct rec_file r;
 	struct err e;
 	unsigned failed = 0;
 
-	CHECK(made >= 0 && recfile_open(&f, path, REC_DATA_YES, &e) == 0);
-	f.give_up = give_up;
-	CHECK(recfile_begin(&f, &e) == 0 && recchunks_start(&c, &f, &e) == 0);
+	CHECK(make_file(&f, REC_DATA_YES) && recchunks_start(&c, &f, &e) == 0);
 	for (uint64_t i = 0; i < FLYING; i++) {
 		struct rec_event ev = { .type = REC_BEGIN, .op = REC_TRIM, .id = i, .off = i * REC_BLOCK, .len = REC_BLOCK };
 		failed += !recchunks_add(&c, &ev, NULL);
@@ -251,8 +256,6 @@ TEST(what_ends_is_on_the_disk_however_much_was_under_way)
 	rec_close(&r);
 	recchunks_free(&c);
 	recfile_close(&f, &e);
-	unlink(path);
-	close(made);
 }
 
 /* Of a chunk that is damaged at least what was under way at its end is known. */
@@ -263,8 +266,6 @@ TEST(what_began_in_a_chunk_that_is_damaged_and_ended_behind_it_is_told)
 		{ REC_END, 1 }, { REC_END, 2 }, { 0, 0 }, { REC_BEGIN, 4 }, { 0, 0 } };
 	static const struct { uint8_t type, id; uint64_t number; } want[] = { { REC_BEGIN, 1, 0 }, { REC_CARRY, 1, 4 }, { REC_CARRY, 2, 4 },
 		{ REC_END, 1, 4 }, { REC_END, 2, 5 }, { REC_BEGIN, 4, 6 } };
-	char path[] = "/tmp/recfile-XXXXXX";
-	int made = mkstemp(path);
 	struct recfile f;
 	struct recchunks c;
 	struct rec_file r;
@@ -274,9 +275,7 @@ TEST(what_began_in_a_chunk_that_is_damaged_and_ended_behind_it_is_told)
 	uint64_t number;
 	unsigned seen[2] = { 0 };
 
-	CHECK(made >= 0 && recfile_open(&f, path, REC_DATA_NO, &e) == 0);
-	f.give_up = give_up;
-	CHECK(recfile_begin(&f, &e) == 0 && recchunks_start(&c, &f, &e) == 0);
+	CHECK(make_file(&f, REC_DATA_NO) && recchunks_start(&c, &f, &e) == 0);
 	for (unsigned i = 0; i < ARRAY_LEN(said); i++) {
 		ev = (struct rec_event){ .type = said[i].type, .op = REC_TRIM, .id = said[i].id, .off = said[i].id * 512u, .len = 512,
 					 .time = i };
@@ -304,6 +303,4 @@ TEST(what_began_in_a_chunk_that_is_damaged_and_ended_behind_it_is_told)
 	rec_close(&r);
 	recchunks_free(&c);
 	recfile_close(&f, &e);
-	unlink(path);
-	close(made);
 }
