@@ -13,16 +13,25 @@ static inline void pause_core(void)
 #endif
 }
 
-void spin_wait(struct spin *s)
+void spin_nap(void)
 {
 	const struct timespec nap = { .tv_nsec = SLEEP_NS };
-	for (;;) {
+	nanosleep(&nap, NULL);
+}
+
+void spin_while(const atomic_bool *held)
+{
+	for (;; spin_nap())
 		for (int i = 0; i < LOOKS; i++) {
-			if (!atomic_load_explicit(&s->held, memory_order_relaxed)
-			    && !atomic_exchange_explicit(&s->held, true, memory_order_acquire))
+			if (!atomic_load_explicit(held, memory_order_acquire))
 				return;
 			pause_core();
 		}
-		nanosleep(&nap, NULL);
-	}
+}
+
+void spin_wait(struct spin *s)
+{
+	do
+		spin_while(&s->held);
+	while (atomic_exchange_explicit(&s->held, true, memory_order_acquire));
 }

@@ -14,6 +14,8 @@ struct spin {
 };
 
 void spin_wait(struct spin *s); /* the rest of spin_lock() */
+void spin_while(const atomic_bool *held); /* look until it is false, and see what was done before */
+void spin_nap(void);
 
 static inline void spin_lock(struct spin *s)
 {

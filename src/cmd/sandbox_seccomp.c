@@ -58,7 +58,7 @@ static const struct rule {
 #endif
 	{ __NR_epoll_pwait }, { __NR_epoll_ctl }, { __NR_io_uring_enter, .needs = NEED_RING },
 	{ __NR_preadv2, .needs = NEED_DATA }, { __NR_pwritev2, .needs = NEED_DATA }, { __NR_pread64, .needs = NEED_DATA | NEED_NAMES },
-	{ __NR_pwrite64, .needs = NEED_DATA }, { __NR_madvise }, { __NR_recvfrom }, { __NR_sendto }, { __NR_recvmsg },
+	{ __NR_pwrite64, .needs = NEED_DATA }, { __NR_madvise }, { __NR_membarrier }, { __NR_recvfrom }, { __NR_sendto }, { __NR_recvmsg },
 	{ __NR_fdatasync, .needs = NEED_DATA }, { __NR_fallocate, .needs = NEED_DATA }, { __NR_lseek, .needs = NEED_DATA | NEED_NAMES },
 	{ __NR_ioctl, IOCTLS },
 	/* for each connection, now and then, and at the end */

@@ -99,6 +99,7 @@ static void *run(void *arg)
 
 int lanethread_start(struct lanethread *t, struct err *e)
 {
+	biased_start();
 	t->has_thread = true; /* before it reads that itself */
 	int err = pthread_create(&t->thread, NULL, run, t);
 	if (err)

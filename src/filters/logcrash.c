@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { GUARDS = 32 }; /* the lanes of four log filters */
+enum { GUARDS = 64 }; /* the lanes of four log filters */
 static struct { const struct buf *buf; int fd; } guards[GUARDS];
 static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS };
 

@@ -34,15 +34,22 @@ static struct loglane *mine(struct loglanes *l)
 	static _Thread_local unsigned number; /* 0: not yet */
 
 	if (unlikely(!number))
-		number = 1 + atomic_fetch_add(&threads, 1) % LOGLANES;
-	return &l->at[number - 1];
+		number = 1 + atomic_fetch_add(&threads, 1);
+	return &l->at[MIN(number, (unsigned)LOGLANES) - 1];
+}
+
+static bool is_shared(const struct loglanes *l, const struct loglane *lane)
+{
+	return lane == l->at + LOGLANES - 1;
 }
 
 struct loglane *loglanes_open(struct loglanes *l, size_t len, size_t limit, char **p)
 {
 	struct loglane *lane = mine(l);
 
-	spin_lock(&lane->lock);
+	if (unlikely(is_shared(l, lane)))
+		spin_lock(&lane->shared);
+	biased_lock(&lane->lock);
 	struct buf *text = &lane->fill.text;
 	size_t need = LOGSTAMP_LEN + len + LOGLINE_DIGITS + 2;
 	if (text->len + need > limit || !buf_reserve(text, need) || !buf_reserve(&lane->fill.marks, sizeof(struct logmark))) {
@@ -83,7 +90,9 @@ static enum loglane_news add(const struct loglanes *l, struct loglane *lane, cha
 enum loglane_news loglane_close(const struct loglanes *l, struct loglane *lane, char *end)
 {
 	enum loglane_news news = add(l, lane, end);
-	spin_unlock(&lane->lock);
+	biased_unlock(&lane->lock);
+	if (unlikely(is_shared(l, lane)))
+		spin_unlock(&lane->shared);
 	return news;
 }
 
@@ -193,12 +202,15 @@ bool loglanes_take(struct loglanes *l, bool all, struct buf *out, uint64_t *lost
 	bool more = false;
 	uint64_t end = all ? UINT64_MAX : monotonic_ns();
 
+	for (unsigned i = 0; i < LOGLANES; i++)
+		biased_want(&l->at[i].lock);
+	biased_meet();
 	for (unsigned i = 0; i < LOGLANES; i++) {
 		struct loglane *lane = &l->at[i];
-		spin_lock(&lane->lock);
+		biased_seize(&lane->lock);
 		swap(&lane->fill, &lane->taken);
 		atomic_store_explicit(&lane->full, false, memory_order_relaxed);
-		spin_unlock(&lane->lock);
+		biased_release(&lane->lock);
 		n = begin_walk(walks, n, lane, &lane->kept);
 		n = begin_walk(walks, n, lane, &lane->taken);
 	}
@@ -238,7 +250,8 @@ void loglanes_init(struct loglanes *l, bool text)
 {
 	l->text = text;
 	for (struct loglane *lane = l->at; lane < l->at + LOGLANES; lane++) {
-		lane->lock = (struct spin){ 0 };
+		lane->lock = (struct biased){ 0 };
+		lane->shared = (struct spin){ 0 };
 		lines_init(&lane->fill);
 		lines_init(&lane->taken);
 		lines_init(&lane->kept);

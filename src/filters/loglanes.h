@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* loglanes: where lines of a log wait until somebody writes them.
  *
- * Each thread adds to a lane of its own (when there are more threads than lanes, some share one), so that adding a line
- * costs a lock that nobody else wants and a clock.  What comes out is in the order of its stamps, to the ns, whatever
+ * Each thread adds to a lane of its own (when there are more threads than lanes, some share the last one), so that adding a line
+ * costs a lock that nobody else wants, and a clock.  What comes out is in the order of its stamps, to the ns, whatever
  * thread a line came from: a line is stamped under its lane's lock, so once each lane was locked after some moment, every
  * line stamped before that moment is in our hands; those are sorted and handed out, the few later ones stay for the next time.
  *
@@ -11,15 +11,16 @@
  * Any thread, but init, free, and take: one thread at a time. */
 #pragma once
 #include <stdatomic.h>
+#include "base/biased.h"
 #include "base/buf.h"
 #include "base/spin.h"
 #include "trace/logline.h"
 
 enum {
-	LOGLANES = 8,
+	LOGLANES = 16,
 	LOGLANE_SOFT = 4 << 20, /* bytes: loglanes_full() from here on */
 	LOGLANE_HARD = 64 << 20, /* bytes: what a lane holds at most */
-	LOGLANE_EAGER = 128 << 10, /* bytes: worth writing without waiting for more */
+	LOGLANE_EAGER = 512 << 10, /* bytes: worth writing without waiting for more */
 	LOGLANES_MAX = LOGLANES * LOGLANE_HARD,
 };
 
@@ -35,7 +36,8 @@ struct logmark {
 };
 
 struct loglane {
-	_Alignas(64) struct spin lock;     /* guards fill and stamp */
+	_Alignas(64) struct biased lock;   /* guards fill and stamp */
+	struct spin shared;    /* whoever has it is the owner of that lock; only of the last lane */
 	struct loglines fill;
 	struct logstamp stamp;
 	uint64_t ns;           /* stamp of the line that is open; 0: there is no room for it */

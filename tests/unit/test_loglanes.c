@@ -173,24 +173,24 @@ static void *add_until(void *arg)
 	return NULL;
 }
 
-TEST(what_is_taken_while_threads_add_is_in_order_and_whole)
+static void take_while_threads_add(unsigned threads)
 {
-	static const char *const names[] = { "a", "b", "c" };
+	static const char names[][2] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t" };
 	struct buf out;
 	struct loglanes *l = lanes_new(&out);
-	struct job jobs[3];
-	pthread_t th[3];
+	struct job jobs[ARRAY_LEN(names)];
+	pthread_t th[ARRAY_LEN(names)];
 	uint64_t lost;
-	unsigned next[3] = { 0 };
+	unsigned next[ARRAY_LEN(names)] = { 0 };
 	char last[LOGSTAMP_LEN + 1] = "";
 
-	for (int i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < threads; i++) {
 		jobs[i] = (struct job){ .l = l, .text = names[i], .go_on = true };
 		CHECK(pthread_create(&th[i], NULL, add_until, &jobs[i]) == 0);
 	}
 	for (int round = 0; round < 200; round++) {
 		if (round == 199)
-			for (int i = 0; i < 3; i++) {
+			for (unsigned i = 0; i < threads; i++) {
 				atomic_store(&jobs[i].go_on, false);
 				pthread_join(th[i], NULL);
 			}
@@ -200,7 +200,7 @@ TEST(what_is_taken_while_threads_add_is_in_order_and_whole)
 		while (p < end) {
 			unsigned who = (unsigned)(p[LOGSTAMP_LEN + 1] - 'a');
 			char *after;
-			CHECK(who < 3 && p[LOGSTAMP_LEN + 2] == ' ');
+			CHECK(who < threads && p[LOGSTAMP_LEN + 2] == ' ');
 			CHECK_EQ_U(strtoul(p + LOGSTAMP_LEN + 3, &after, 10), next[who]++);
 			CHECK(*after == '\n');
 			CHECK(memcmp(p, last, LOGSTAMP_LEN) >= 0);
@@ -209,7 +209,15 @@ TEST(what_is_taken_while_threads_add_is_in_order_and_whole)
 		}
 		out.len = 0;
 	}
-	for (int i = 0; i < 3; i++)
+	for (unsigned i = 0; i < threads; i++)
 		CHECK(next[i] > 0);
 	lanes_end(l, &out);
+}
+
+TEST(what_is_taken_while_threads_add_is_in_order_and_whole)
+{
+	take_while_threads_add(3);
+	biased_start();
+	take_while_threads_add(3);
+	take_while_threads_add(20); /* more than there are lanes */
 }
