@@ -30,7 +30,7 @@ struct leaf {
 	_Alignas(64) uint64_t lone, lone_len;  /* where in the leaf its lone piece is; LEAF and 0: it has none */
 	uint8_t *lone_bytes;
 	_Atomic(uint8_t *) bytes;              /* LEAF of them, for all but the lone piece; NULL: not yet */
-	uint32_t present[PAGES_A_LEAF / 32];   /* a bit a page, a word a chunk: under its lock */
+	_Alignas(64) uint32_t present[PAGES_A_LEAF / 32]; /* a bit a page, a word a chunk: under its lock; where only they are written */
 };
 
 struct node {
@@ -197,9 +197,11 @@ static bool is_present(const struct leaf *f, unsigned page)
 	return f->present[page / 32] >> (page % 32) & 1;
 }
 
+/* Not stored when it is set already: the line would go from core to core with each write, and readers wait for it. */
 static void set_present(struct leaf *f, unsigned page)
 {
-	f->present[page / 32] |= 1u << (page % 32);
+	if (!is_present(f, page))
+		f->present[page / 32] |= 1u << (page % 32);
 }
 
 static void clear_present(struct leaf *f, unsigned page)

@@ -55,6 +55,7 @@ enum { /* req.flags */
 	REQ_ONE = 1 << 3,      /* EXTENTS: the first extent is enough */
 	REQ_PLACE = 1 << 4,    /* READ: store the bytes where data points, lend nothing */
 	REQ_IN_PLACE = 1 << 5, /* WRITE: data is where stack_place() said, so the bytes are on the disk already */
+	REQ_LENT = 1 << 6,     /* READ: data is what stack_lend() said */
 };
 
 enum ability { NONE, EMULATE, NATIVE }; /* numbers as in nbdkit's log */
@@ -124,6 +125,7 @@ struct module {
 	const char *longname;           /* for --help, --dump-plugin; NULL: name */
 	const char *description;        /* one or more lines, for --help */
 	bool filter;                    /* else a plug-in */
+	bool watches;                   /* a filter that passes reads on as they are, down and up, and does not look at their bytes */
 	size_t stage_size, layer_size, slot_size; /* bytes, zeroed: per command line, connection, request trip
 						     (slots are not zeroed again between trips) */
 	size_t kept_size;               /* the first bytes of a layer's that outlive an export: for the connection */
@@ -155,6 +157,9 @@ struct module {
 	/* Of a plug-in: where the bytes of a WRITE may be received, so that they need no copy; the WRITE follows in any case, even
 	 * if not all of them come.  Nothing of it is promised before that has ended.  NULL, or NULL is returned: it has no such place. */
 	void *(*place)(struct layer *, uint64_t off, uint64_t len);
+	/* Of a plug-in: where the bytes that a READ would give lie, if they lie together, so that no memory is had for them; the READ
+	 * follows.  They may change until its reply is sent, as its data may.  NULL, or NULL is returned: it cannot say before. */
+	const void *(*lend)(struct layer *, uint64_t off, uint64_t len);
 	void (*needs)(const struct stage *, struct needs *); /* what it asks of the kernel while it serves: core/needs.h.
 							NULL: nothing that not every server does */
 	void (*gone)(struct layer *);   /* the connection is over, whatever came of it; NULL: not interested */
@@ -192,9 +197,10 @@ struct stack {
 	const struct client *client; /* borrowed from the connection */
 	struct layer *layers;        /* count of them, top first, ours */
 	unsigned count;
+	struct layer *lender;        /* the plug-in's layer, for stack_lend(); or NULL */
 	size_t req_size;
 	struct list flying;          /* requests of the top layer on their way */
-	struct list spare;           /* requests for reuse */
+	struct req *spare;           /* requests for reuse, the warmest first; chained by parent */
 	unsigned spare_count;
 	void *home_user;             /* the owner's: what the top layer belongs to */
 	struct task leave;           /* the owner's: a module wants the client gone */
@@ -228,6 +234,11 @@ static inline void *stack_place(struct stack *s, uint64_t off, uint64_t len)
 {
 	struct layer *l = s->count == 2 ? &s->layers[1] : NULL;
 	return l && l->mod->place ? l->mod->place(l, off, len) : NULL;
+}
+/* See module.lend; there may be filters in between that only watch. */
+static inline const void *stack_lend(struct stack *s, uint64_t off, uint64_t len)
+{
+	return s->lender ? s->lender->mod->lend(s->lender, off, len) : NULL;
 }
 static inline struct limits *stack_limits(struct stack *s) { return &s->layers[0].limits; }
 enum leave_how { LEAVE_NOT, LEAVE_WHEN_ANSWERED, LEAVE_AT_ONCE };

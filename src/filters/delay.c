@@ -113,6 +113,7 @@ const struct module mod_delay = {
 	.name = "delay",
 	.longname = "hold requests back for a time",
 	.filter = true,
+	.watches = true,
 	.stage_size = sizeof(struct delay),
 	.slot_size = sizeof(struct slot),
 	.options = options,

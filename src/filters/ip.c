@@ -334,6 +334,7 @@ const struct module mod_ip = {
 	.name = "ip",
 	.longname = "let clients in by address, user or TLS identity",
 	.filter = true,
+	.watches = true,
 	.stage_size = sizeof(struct ip),
 	.options = options,
 	.submit = submit,

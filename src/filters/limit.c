@@ -96,6 +96,7 @@ const struct module mod_limit = {
 	.name = "limit",
 	.longname = "let in a number of clients at a time",
 	.filter = true,
+	.watches = true,
 	.stage_size = sizeof(struct limit),
 	.layer_size = sizeof(struct kept),
 	.kept_size = sizeof(struct kept),

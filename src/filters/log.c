@@ -356,6 +356,7 @@ const struct module mod_log = {
 	.name = "log",
 	.longname = "log every request to a file or script",
 	.filter = true,
+	.watches = true,
 	.stage_size = sizeof(struct log),
 	.layer_size = sizeof(struct opened),
 	.slot_size = sizeof(struct slot),

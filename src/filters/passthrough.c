@@ -62,6 +62,7 @@ const struct module mod_passthrough = {
 	.name = "passthrough",
 	.longname = "change nothing: an example to copy from",
 	.filter = true,
+	.watches = true,
 	.stage_size = sizeof(struct passthrough),
 	.layer_size = sizeof(struct opened),
 	.slot_size = sizeof(struct slot),

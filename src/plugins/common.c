@@ -2,7 +2,7 @@
 #include <errno.h>
 #include "plugins/plugins.h"
 
-bool plugin_common(struct layer *l, struct req *r)
+bool plugin_handshake(struct layer *l, struct req *r)
 {
 	int err = 0;
 	switch (r->op) {

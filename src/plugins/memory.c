@@ -34,13 +34,20 @@ static bool find_holes(const struct memory *m, const struct req *r)
 	return r->holes->at == r->holes->end;
 }
 
+/* ThreadSanitizer would take the clients' race for ours. */
+static const void *lend(const struct memory *m, uint64_t off, uint64_t len)
+{
+	return UNDER_TSAN ? NULL : sparse_lend(m->bytes, off, len);
+}
+
 static void read_disk(const struct memory *m, struct req *r)
 {
-	/* ThreadSanitizer would take the clients' race for ours. */
-	const uint8_t *lent = UNDER_TSAN || r->flags & REQ_PLACE ? NULL : sparse_lend(m->bytes, r->off, r->len);
 	bool told = r->holes && find_holes(m, r);
 	uint64_t off = r->off;
 
+	if (r->flags & REQ_LENT)
+		return;
+	const void *lent = r->flags & REQ_PLACE ? NULL : lend(m, r->off, r->len);
 	if (lent) {
 		r->data = (void *)lent;
 		return;
@@ -99,6 +106,11 @@ static void *place(struct layer *l, uint64_t off, uint64_t len)
 {
 	const struct memory *m = l->stage->block;
 	return UNDER_TSAN ? NULL : sparse_place(m->bytes, off, len); /* as for what is lent */
+}
+
+static const void *lend_layer(struct layer *l, uint64_t off, uint64_t len)
+{
+	return lend(l->stage->block, off, len);
 }
 
 static void submit(struct layer *l, struct req *r)
@@ -168,4 +180,5 @@ const struct module mod_memory = {
 	.submit = submit,
 	.direct = direct,
 	.place = place,
+	.lend = lend_layer,
 };

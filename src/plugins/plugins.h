@@ -5,6 +5,10 @@
 
 extern const struct module mod_file, mod_memory, mod_nbd, mod_null, mod_recording;
 
+bool plugin_handshake(struct layer *l, struct req *r); /* the rest of plugin_common() */
 /* What every plug-in that has one nameless export answers alike: PRECONNECT, LIST, DEFAULT, CLOSE.
  * True when r was one of these, and is gone. */
-bool plugin_common(struct layer *l, struct req *r);
+static inline bool plugin_common(struct layer *l, struct req *r)
+{
+	return r->op <= OP_CLOSE && plugin_handshake(l, r);
+}

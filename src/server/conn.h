@@ -142,11 +142,11 @@ struct reply {
 	void *owned;            /* data from the payload pool, held bytes of it */
 	uint64_t held;          /* bytes counted in conn.bytes */
 	uint64_t size;          /* bytes of the whole reply on the wire */
-	struct extents runs;    /* BLOCK_STATUS: the answer; READ: the holes found */
 	uint8_t *more;          /* chunk heads or payload behind head, ours */
 	uint32_t more_len;
 	uint8_t head_len;
 	uint8_t head[48];
+	struct extents runs;    /* BLOCK_STATUS: the answer; READ: the holes found */
 };
 
 extern const struct module mod_conn; /* the top layer */
@@ -164,7 +164,7 @@ void conn_shutdown(struct conn *c);
 
 /* --- for the files of this folder --- */
 
-static inline struct reply *reply_of(struct conn *c, struct req *r) { return slot_of(stack_top(c->stack), r); }
+static inline struct reply *reply_of(struct req *r) { return (struct reply *)r->slots; } /* the top layer's slot is the first */
 static inline void expect(struct conn *c, uint32_t n, void (*step)(struct conn *))
 {
 	c->want = n;

@@ -13,18 +13,18 @@ static bool extended(const struct conn *c)
 
 static uint8_t *put_chunk(struct conn *c, uint8_t *p, struct req *r, uint16_t flags, uint16_t type, uint32_t len)
 {
-	return nbd_put_chunk(p, extended(c), flags, type, reply_of(c, r)->cookie, r->off, len);
+	return nbd_put_chunk(p, extended(c), flags, type, reply_of(r)->cookie, r->off, len);
 }
 
 /* ENOTSUP has a meaning only where a zero was to be fast: proto.md, "Error values". */
 static uint32_t wire_error(const struct req *r)
 {
-	return nbd_error(r->err == EOPNOTSUPP && !(r->flags & REQ_FAST) ? EINVAL : r->err);
+	return !r->err ? 0 : nbd_error(r->err == EOPNOTSUPP && !(r->flags & REQ_FAST) ? EINVAL : r->err);
 }
 
 static void simple(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	rep->head_len = (uint8_t)(nbd_put_simple_reply(rep->head, wire_error(r), rep->cookie) - rep->head);
 	rep->size = rep->head_len + (r->op == OP_READ && !r->err ? r->len : 0);
 }
@@ -38,7 +38,7 @@ static bool takes_offset(enum op op)
 /* An error with what we know of it: where, and words. */
 static void error_chunk(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	const char *text = r->err_text ? r->err_text : strerror(r->err);
 	uint32_t text_len = (uint32_t)MIN(strlen(text), (size_t)200);
 	bool where = takes_offset(r->op) && r->err_off != UINT64_MAX && r->err_off >= r->off && r->err_off - r->off < r->len;
@@ -65,7 +65,7 @@ static void error_chunk(struct conn *c, struct req *r)
 
 static void empty_chunk(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	uint8_t *p = put_chunk(c, rep->head, r, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_NONE, 0);
 	rep->head_len = (uint8_t)(p - rep->head);
 	rep->size = rep->head_len;
@@ -73,7 +73,7 @@ static void empty_chunk(struct conn *c, struct req *r)
 
 static void one_data_chunk(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	uint8_t *p = put_chunk(c, rep->head, r, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_OFFSET_DATA, (uint32_t)r->len + 8);
 	p = put_be64(p, r->off);
 	rep->head_len = (uint8_t)(p - rep->head);
@@ -97,7 +97,7 @@ static void fill_holes(struct req *r, const void *owned, struct extents *x)
 /* A read with holes: a chunk for each run; the heads lie behind each other in more. */
 static void sparse_chunks(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	struct extents *x = &rep->runs;
 	uint64_t off = r->off;
 
@@ -141,7 +141,7 @@ static void cut_runs(struct extents *x, uint64_t len, size_t max)
 
 static void status_chunk(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	struct extents *x = &rep->runs;
 	bool wide = extended(c);
 	uint32_t each = wide ? 16 : 8, fixed = wide ? 8 : 4;
@@ -179,7 +179,7 @@ static bool has_holes(const struct extents *x)
 
 void reply_make(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 
 	if (rep->rx) {
 		rx_drop(rep->rx); /* a write's data has done its work */
@@ -201,7 +201,7 @@ void reply_make(struct conn *c, struct req *r)
 
 static int sparse_iov(struct conn *c, struct req *r, struct iovec *iov, int max)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	uint8_t *head = rep->more, *data = r->data;
 	int n = 0;
 
@@ -222,7 +222,7 @@ static int sparse_iov(struct conn *c, struct req *r, struct iovec *iov, int max)
 
 int reply_iov(struct conn *c, struct req *r, struct iovec *iov, int max)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	int n = 0;
 
 	if (!rep->head_len)
@@ -239,12 +239,16 @@ int reply_iov(struct conn *c, struct req *r, struct iovec *iov, int max)
 
 void reply_free(struct conn *c, struct req *r)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 	c->flying--;
 	c->bytes -= rep->held;
-	rx_drop(rep->rx);
-	payload_put(&c->memory->payload, rep->owned, rep->held);
-	free(rep->more);
-	extents_free(&rep->runs);
+	if (rep->rx)
+		rx_drop(rep->rx);
+	if (rep->owned)
+		payload_put(&c->memory->payload, rep->owned, rep->held);
+	if (rep->more)
+		free(rep->more);
+	if (rep->runs.list)
+		extents_free(&rep->runs);
 	req_free(r);
 }

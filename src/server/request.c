@@ -86,7 +86,7 @@ static int check(const struct conn *c, const struct nbd_request *q, struct req *
 	default:
 		return refuse(r, EINVAL, "unknown command");
 	}
-	if (q->flags & ~flags_allowed(c, q))
+	if (q->flags && q->flags & ~flags_allowed(c, q))
 		return refuse(r, EINVAL, "a flag that does not belong to this command");
 	if (q->type != NBD_CMD_FLUSH && !q->len)
 		return refuse(r, EINVAL, "a length of 0");
@@ -121,6 +121,8 @@ static enum op op_of(uint16_t type)
 static uint32_t flags_of(const struct conn *c, const struct nbd_request *q)
 {
 	uint32_t flags = 0;
+	if (!q->flags)
+		return 0;
 	bool writes = q->type == NBD_CMD_WRITE || q->type == NBD_CMD_TRIM || q->type == NBD_CMD_WRITE_ZEROES;
 	if (writes && q->flags & NBD_CMD_FLAG_FUA && stack_limits(c->stack)->fua != NONE)
 		flags |= REQ_FUA;
@@ -144,13 +146,15 @@ static void hold(struct conn *c, struct reply *rep, uint64_t bytes)
 /* Memory for what goes with it.  False: none to be had. */
 static bool furnish(struct conn *c, struct req *r, const struct nbd_request *q)
 {
-	struct reply *rep = reply_of(c, r);
+	struct reply *rep = reply_of(r);
 
 	switch (r->op) {
 	case OP_READ:
 		hold(c, rep, r->len);
-		rep->owned = r->data = payload_get(&c->memory->payload, r->len);
-		if (!r->data)
+		r->data = (void *)stack_lend(c->stack, r->off, r->len);
+		if (r->data)
+			r->flags |= REQ_LENT;
+		else if (!(rep->owned = r->data = payload_get(&c->memory->payload, r->len)))
 			return false;
 		if (c->style != REPLY_SIMPLE && !(q->flags & NBD_CMD_FLAG_DF)) {
 			extents_init(&rep->runs, r->off, r->len, CONN_MAX_HOLES);
@@ -184,7 +188,7 @@ static void got_inline_data(struct conn *c)
 	struct req *r = c->small;
 	c->small = NULL;
 	r->data = conn_bytes(c);
-	reply_of(c, r)->rx = rx_hold(c->rx);
+	reply_of(r)->rx = rx_hold(c->rx);
 	conn_take(c, (uint32_t)r->len);
 	request_start(c);
 	req_down(stack_top(c->stack), r);
@@ -235,7 +239,7 @@ static void got_request(struct conn *c)
 		return;
 	}
 	c->flying++;
-	reply_of(c, r)->cookie = q.cookie;
+	reply_of(r)->cookie = q.cookie;
 	r->off = q.off;
 	r->len = q.len;
 
@@ -258,7 +262,7 @@ static void got_request(struct conn *c)
 		return;
 	}
 	if (r->op == OP_EXTENTS && !stack_limits(c->stack)->can_extents) {
-		extents_add(&reply_of(c, r)->runs, r->len, 0);
+		extents_add(&reply_of(r)->runs, r->len, 0);
 		answer(c, r, 0);
 	} else if (r->op != OP_WRITE) {
 		req_down(stack_top(c->stack), r);

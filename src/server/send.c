@@ -29,7 +29,7 @@ static void account(struct conn *c, size_t put)
 	c->sent += put;
 	while (!list_empty(&c->replies)) {
 		struct req *r = list_first(&c->replies, struct req, link);
-		uint64_t size = reply_of(c, r)->size;
+		uint64_t size = reply_of(r)->size;
 		if (c->sent < size)
 			return;
 		c->sent -= size;

@@ -10,31 +10,12 @@ struct nbd_option nbd_get_option(const uint8_t p[NBD_OPTION_SIZE])
 	return (struct nbd_option){ .magic = get_be64(p), .option = get_be32(p + 8), .len = get_be32(p + 12) };
 }
 
-struct nbd_request nbd_get_request(const uint8_t *p, bool extended)
-{
-	return (struct nbd_request){
-		.magic = get_be32(p),
-		.flags = get_be16(p + 4),
-		.type = get_be16(p + 6),
-		.cookie = get_be64(p + 8),
-		.off = get_be64(p + 16),
-		.len = extended ? get_be64(p + 24) : get_be32(p + 24),
-	};
-}
-
 uint8_t *nbd_put_option_reply(uint8_t *p, uint32_t option, uint32_t type, uint32_t len)
 {
 	p = put_be64(p, NBD_REP_MAGIC);
 	p = put_be32(p, option);
 	p = put_be32(p, type);
 	return put_be32(p, len);
-}
-
-uint8_t *nbd_put_simple_reply(uint8_t *p, uint32_t err, uint64_t cookie)
-{
-	p = put_be32(p, NBD_SIMPLE_REPLY_MAGIC);
-	p = put_be32(p, err);
-	return put_be64(p, cookie);
 }
 
 uint8_t *nbd_put_chunk(uint8_t *p, bool extended, uint16_t flags, uint16_t type, uint64_t cookie, uint64_t off, uint32_t len)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/bytes.h"
 
 #define NBD_MAGIC 0x4e42444d41474943ull          /* "NBDMAGIC" */
 #define NBD_OLDSTYLE_MAGIC 0x00420281861253ull
@@ -132,11 +133,26 @@ struct nbd_request {
 
 struct nbd_option nbd_get_option(const uint8_t p[NBD_OPTION_SIZE]);
 /* NBD_REQUEST_SIZE bytes, or NBD_EXTENDED_REQUEST_SIZE when extended. */
-struct nbd_request nbd_get_request(const uint8_t *p, bool extended);
+static inline struct nbd_request nbd_get_request(const uint8_t *p, bool extended)
+{
+	return (struct nbd_request){
+		.magic = get_be32(p),
+		.flags = get_be16(p + 4),
+		.type = get_be16(p + 6),
+		.cookie = get_be64(p + 8),
+		.off = get_be64(p + 16),
+		.len = extended ? get_be64(p + 24) : get_be32(p + 24),
+	};
+}
 
 /* Each put returns the address behind what it wrote. */
 uint8_t *nbd_put_option_reply(uint8_t *p, uint32_t option, uint32_t type, uint32_t len);
-uint8_t *nbd_put_simple_reply(uint8_t *p, uint32_t err, uint64_t cookie);
+static inline uint8_t *nbd_put_simple_reply(uint8_t *p, uint32_t err, uint64_t cookie)
+{
+	p = put_be32(p, NBD_SIMPLE_REPLY_MAGIC);
+	p = put_be32(p, err);
+	return put_be64(p, cookie);
+}
 /* A chunk's header, structured or extended; off is the request's, used by extended ones only. */
 uint8_t *nbd_put_chunk(uint8_t *p, bool extended, uint16_t flags, uint16_t type, uint64_t cookie, uint64_t off, uint32_t len);
 uint8_t *nbd_put_oldstyle(uint8_t *p, uint64_t size, uint32_t flags);

@@ -213,17 +213,30 @@ TEST(requests_wait_for_a_slow_log_and_no_line_is_dropped)
 	unlink(path);
 }
 
+static void check_number(uint64_t n)
+{
+	char mine[40], theirs[40];
+	*logline_dec(mine, n) = '\0';
+	snprintf(theirs, sizeof theirs, "%" PRIu64, n);
+	CHECK_STR(mine, theirs);
+	*logline_hex(mine, n) = '\0';
+	snprintf(theirs, sizeof theirs, "0x%" PRIx64, n);
+	CHECK_STR(mine, theirs);
+}
+
 TEST(numbers_in_lines_are_what_printf_makes_of_them)
 {
-	static const uint64_t n[] = { 0, 1, 9, 10, 15, 16, 255, 256, 99999, 0x123456789abcdef, UINT64_MAX };
-	char mine[40], theirs[40];
-	for (unsigned i = 0; i < ARRAY_LEN(n); i++) {
-		*logline_dec(mine, n[i]) = '\0';
-		snprintf(theirs, sizeof theirs, "%" PRIu64, n[i]);
-		CHECK_STR(mine, theirs);
-		*logline_hex(mine, n[i]) = '\0';
-		snprintf(theirs, sizeof theirs, "0x%" PRIx64, n[i]);
-		CHECK_STR(mine, theirs);
+	char mine[40];
+	check_number(0);
+	check_number(0x123456789abcdef);
+	check_number(0xfedcba9876543210);
+	check_number(UINT64_MAX);
+	for (uint64_t ten = 1; ten; ten = ten > UINT64_MAX / 10 ? 0 : ten * 10)
+		for (uint64_t n = ten - 1; n <= ten + 1; n++)
+			check_number(n);
+	for (unsigned shift = 0; shift < 64; shift++) {
+		check_number((uint64_t)1 << shift);
+		check_number(((uint64_t)1 << shift) - 1);
 	}
 	struct logstamp cache = { 0 };
 	struct timespec ts = { .tv_sec = 1600000000, .tv_nsec = 80415999 };
