@@ -87,6 +87,13 @@ static void add_out(struct client *c, void *p, size_t n)
 		c->out[c->out_n++] = (struct iovec){ p, n };
 }
 
+static uint64_t next_in_row(struct client *c)
+{
+	uint64_t block = c->phase.next, left = c->work->blocks - c->phase.stride;
+	c->phase.next = block < left ? block + c->phase.stride : block - left;
+	return block;
+}
+
 /* Choose one request and put it behind those that are to be sent. */
 static void make_request(struct client *c, uint8_t *head, uint64_t now)
 {
@@ -96,7 +103,7 @@ static void make_request(struct client *c, uint8_t *head, uint64_t now)
 	uint64_t r = next_random(c);
 	s->busy = true;
 	s->read = (r >> 40) % 100 < c->phase.read_percent;
-	s->block = c->phase.sequential ? c->phase.start++ % w->blocks : (uint64_t)(((__uint128_t)next_random(c) * w->blocks) >> 64);
+	s->block = c->phase.stride ? next_in_row(c) : (uint64_t)(((__uint128_t)next_random(c) * w->blocks) >> 64);
 	s->began = now;
 	s->got = 0;
 	uint8_t *p = put_be32(head, REQUEST_MAGIC);

@@ -28,8 +28,8 @@ struct work {
 struct phase {
 	unsigned read_percent;
 	bool fill;       /* verify: write what the writes of the other phases differ from */
-	bool sequential; /* from where the client's share of the range begins */
-	uint64_t start;  /* block, when sequential */
+	uint64_t stride; /* blocks from one to the next, round and round the range, at most all of it; 0: random */
+	uint64_t next;   /* block; unless random.  At first where the client's share of the range begins */
 	uint64_t quota;  /* requests this client may send */
 };
 

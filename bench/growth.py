@@ -85,7 +85,7 @@ def disk_sizes(bench):
     # The client's random numbers begin alike in each run: it reads what it has written.
     yield (f'disk size, {PLACES:,} places all over', cases(far, lambda s: bench.load(s, '--op=write', *far, '--warmup=0')),
            {'counted': False})
-    yield f'disk size, {PLACES:,} first writes', cases([*far, '--op=write']), {'fresh': True, 'counted': False}
+    yield f'disk size, {PLACES:,} first writes', cases([*far, '--op=write', '--scattered']), {'fresh': True, 'counted': False}
 
 
 def written(bench):

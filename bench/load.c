@@ -136,7 +136,7 @@ static void phase(const struct settings *s, struct client *clients, struct phase
 {
 	unsigned n = s->connections;
 	for (unsigned i = 0; i < n; i++) {
-		p.start = (uint64_t)((__uint128_t)s->work.blocks * i / n);
+		p.next = (uint64_t)((__uint128_t)s->work.blocks * i / n);
 		p.quota = (uint64_t)((__uint128_t)requests * (i + 1) / n) - (uint64_t)((__uint128_t)requests * i / n);
 		clients[i].phase = p;
 	}
@@ -161,15 +161,36 @@ static void report(const struct settings *s, const struct tally *t, const struct
 	putchar('\n');
 }
 
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+	while (b) {
+		uint64_t rest = a % b;
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* Scattered: steps of some 0.618 of the range, which fill it evenly, and come to each block once before the first again. */
+static uint64_t stride_of(const struct settings *s)
+{
+	uint64_t stride = s->work.blocks - (uint64_t)((__uint128_t)s->work.blocks * 382 / 1000);
+	if (!s->scattered)
+		return s->sequential;
+	while (gcd(stride, s->work.blocks) != 1)
+		stride--;
+	return stride;
+}
+
 /* All phases; the tallies are cleared after the warm-up. */
 static int run(const struct settings *s, struct worker *w, struct client *clients, struct err *e)
 {
 	struct measure before, after;
 	struct tally all = { 0 };
-	struct phase p = { .read_percent = s->read_percent, .sequential = s->sequential };
+	struct phase p = { .read_percent = s->read_percent, .stride = stride_of(s) };
 	int bad = 0;
 	if (s->verify)
-		phase(s, clients, (struct phase){ .fill = true, .sequential = true }, s->work.blocks, UINT64_MAX);
+		phase(s, clients, (struct phase){ .fill = true, .stride = 1 }, s->work.blocks, UINT64_MAX);
 	if (s->warmup)
 		phase(s, clients, p, UINT64_MAX, s->warmup);
 	for (unsigned i = 0; i < s->threads; i++)
@@ -182,7 +203,7 @@ static int run(const struct settings *s, struct worker *w, struct client *client
 		hist_merge(&all.latency, &w[i].tally.latency);
 	}
 	if (s->verify)
-		phase(s, clients, (struct phase){ .read_percent = 100, .sequential = true }, s->work.blocks, UINT64_MAX);
+		phase(s, clients, (struct phase){ .read_percent = 100, .stride = 1 }, s->work.blocks, UINT64_MAX);
 	finished = true;
 	pthread_barrier_wait(&border);
 	for (unsigned i = 0; i < s->threads; i++) {

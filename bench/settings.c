@@ -19,6 +19,7 @@ static const char help[] =
 	"  --size=SIZE        bytes of a request [4k]\n"
 	"  --range=SIZE       bytes of the disk to use, from its start [all]\n"
 	"  --sequential       each connection goes through its share in order [random]\n"
+	"  --scattered        in far steps that meet no block twice; so with one connection\n"
 	"  --seconds=TIME     how long to measure [1]\n"
 	"  --requests=N       stop after this many instead\n"
 	"  --warmup=TIME      run this long before measuring [0.1]\n"
@@ -29,7 +30,7 @@ static const char help[] =
 	"  --server-pid=PID   report CPU, threads, switches and memory of this process\n"
 	"  --timeout=N        give up after N seconds in all [120]\n";
 
-enum { O_CONNECTIONS = 1, O_DEPTH, O_THREADS, O_OP, O_READ_PERCENT, O_SIZE, O_RANGE, O_SEQUENTIAL, O_SECONDS,
+enum { O_CONNECTIONS = 1, O_DEPTH, O_THREADS, O_OP, O_READ_PERCENT, O_SIZE, O_RANGE, O_SEQUENTIAL, O_SCATTERED, O_SECONDS,
        O_REQUESTS, O_WARMUP, O_STRUCTURED, O_EXPORT, O_VERIFY, O_IDLE, O_SERVER_PID, O_TIMEOUT, O_HELP };
 
 static const struct option options[] = {
@@ -41,6 +42,7 @@ static const struct option options[] = {
 	{ "size", required_argument, NULL, O_SIZE },
 	{ "range", required_argument, NULL, O_RANGE },
 	{ "sequential", no_argument, NULL, O_SEQUENTIAL },
+	{ "scattered", no_argument, NULL, O_SCATTERED },
 	{ "seconds", required_argument, NULL, O_SECONDS },
 	{ "requests", required_argument, NULL, O_REQUESTS },
 	{ "warmup", required_argument, NULL, O_WARMUP },
@@ -85,6 +87,7 @@ static int set_option(struct settings *s, int o, const char *v, struct err *e)
 	case O_SERVER_PID: return parse_unsigned("--server-pid", v, 1, MAX_PID, &s->server_pid, e);
 	case O_TIMEOUT: return parse_unsigned("--timeout", v, 1, 86400, &s->timeout, e);
 	case O_SEQUENTIAL: s->sequential = true; return 0;
+	case O_SCATTERED: s->scattered = true; return 0;
 	case O_STRUCTURED: s->work.structured = true; return 0;
 	case O_VERIFY: s->verify = true; return 0;
 	case O_EXPORT: s->work.export = v; return 0;

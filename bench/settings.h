@@ -8,7 +8,7 @@ struct settings {
 	struct work work;
 	unsigned connections, threads, idle;
 	unsigned read_percent;
-	bool sequential, verify;
+	bool sequential, scattered, verify;
 	uint64_t range;                /* bytes, 0 for the whole disk */
 	uint64_t seconds, warmup;      /* ns */
 	uint64_t requests;             /* 0: bounded by seconds */
