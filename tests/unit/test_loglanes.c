@@ -175,7 +175,8 @@ static void *add_until(void *arg)
 
 static void take_while_threads_add(unsigned threads)
 {
-	static const char names[][2] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t" };
+	static const char names[][2] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j",
+		"k", "l", "m", "n", "o", "p", "q", "r", "s", "t" };
 	struct buf out;
 	struct loglanes *l = lanes_new(&out);
 	struct job jobs[ARRAY_LEN(names)];
