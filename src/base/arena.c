@@ -61,6 +61,13 @@ void *arena_get(struct arena *a, size_t len)
 	return p;
 }
 
+void arena_huge(uint8_t *p, size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), before = -(uintptr_t)p % page;
+	if (len >= before + page)
+		madvise(p + before, (len - before) / page * page, MADV_HUGEPAGE);
+}
+
 void arena_drop(uint8_t *p, size_t len)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE); /* the kernel takes a part for the whole */

@@ -5,7 +5,8 @@
  * the 4 KiB, or few times 4 KiB, that are written, in a place beside those of other leaves: writes all over a huge disk share page tables
  * and mappings.  With the next write elsewhere address space is had for the whole leaf, where its bytes lie together; but that lone
  * piece, which may be lent, stays where it is.  The kernel gives memory page by page, and takes it back when a range is zeroed.
- * A bit per SPARSE_PAGE tells what is allocated.
+ * A bit per SPARSE_PAGE tells what is allocated.  From its first write of 256 KiB on a leaf has huge pages: much of it will be full, and
+ * the processor finds them faster; of such a page the kernel takes back parts when it needs them.
  *
  * Any number of threads at once.  The tree only grows: its pointers are atomic and followed without a lock, and one lock is held to
  * add to it.  Bytes and bits are guarded by a lock per MiB (of a fixed number, by remainder), held for one copy.

@@ -3,10 +3,13 @@
  * memory here, where it is counted and made to fail. */
 #include "base/sparse.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "base/util.h"
 #include "unit/test.h"
 
@@ -190,6 +193,45 @@ TEST(whole_pages_may_be_written_in_their_place)
 	memset(place, 5, SPARSE_PAGE);
 	sparse_placed(s, 2 * LEAF + SPARSE_PAGE, SPARSE_PAGE);
 	CHECK(holds(2 * LEAF + 4096, 10, 1) && holds(2 * LEAF + SPARSE_PAGE, SPARSE_PAGE, 5));
+	sparse_free(s);
+}
+
+/* What proc(5) says of the mapping that has p: 'h' for huge pages, 'n' for none of them, '-' neither, '?' when it cannot tell. */
+static char pages_at(const void *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[512], told = '?';
+	uintptr_t from, to;
+	bool here = false;
+
+	while (f && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			told = strstr(line, " hg") ? 'h' : strstr(line, " nh") ? 'n' : '-';
+	}
+	if (f)
+		fclose(f);
+	return told;
+}
+
+TEST(a_leaf_has_huge_pages_from_its_first_large_write_on)
+{
+	const uint64_t large = 256 << 10, bytes = 4096;
+	bool has_them = access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
+
+	CHECK(s = sparse_new(PIB));
+	CHECK(put(0, bytes, 1) && put(LEAF / 2, bytes, 1) && put(LEAF, large, 2) && sparse_place(s, 2 * LEAF, large));
+	CHECK(sparse_place(s, 3 * LEAF, SPARSE_PAGE));
+	if (has_them) {
+		CHECK_EQ_U(pages_at(sparse_lend(s, LEAF / 2, bytes)), 'n');
+		CHECK_EQ_U(pages_at(sparse_lend(s, LEAF + 4096, bytes)), 'h');
+		CHECK_EQ_U(pages_at(sparse_lend(s, 2 * LEAF + 4096, bytes)), 'h');
+		CHECK_EQ_U(pages_at(sparse_lend(s, 3 * LEAF, bytes)), 'n');
+	}
+	CHECK(put(5 * LEAF / 16, large, 3));
+	CHECK(!has_them || pages_at(sparse_lend(s, LEAF / 2 + 4096, bytes)) == 'h');
+	CHECK(holds(0, bytes, 1) && holds(LEAF / 2, bytes, 1) && holds(LEAF, large, 2) && holds(5 * LEAF / 16, large, 3));
 	sparse_free(s);
 }
 
