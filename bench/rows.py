@@ -42,16 +42,21 @@ def rows_file(label, ops):
         yield f'{label}: 1 MiB {op} in order', BULK, ['--op=' + op, '--depth=4', '--size=1M', '--sequential']
 
 
-def measure(bench, wanted, names, filters, rows, tcp=False, disk=memory, fill=True, rounds=ROUNDS):
+def measure(bench, wanted, names, filters, rows, tcp=False, disk=memory, fill=True, rounds=ROUNDS, fresh=False):
+    """Fresh: servers of its own for each round."""
     rows = [r for r in rows if wanted(r[0])]
     if not rows:
         return
-    servers = [bench.start(n, filters, tcp=tcp, disk=disk) for n in names]
-    for s in servers if fill else []:
-        bench.fill(s)
+
+    def start():
+        servers = [bench.start(n, filters, tcp=tcp, disk=disk) for n in names]
+        for s in servers if fill else []:
+            bench.fill(s)
+        return servers
+    servers = start if fresh else start()
     for name, metrics, args in rows:
-        bench.row(name, servers, metrics, args, rounds)
-    for s in servers:
+        bench.row(name, names, servers, metrics, args, rounds)
+    for s in [] if fresh else servers:
         s.stop()
 
 
@@ -86,15 +91,16 @@ def measure_log(bench, wanted):
     if not rows:
         return
     names = (US, 'nbdkit')
-    servers = [bench.start(n, f) for n in names for f in ((), [('log',)])]
-    for s in servers:
-        bench.fill(s)
+
+    def start():
+        servers = [bench.start(n, f) for n in names for f in ((), [('log',)])]
+        for s in servers:
+            bench.fill(s)
+        return servers
     for row, op in rows:
-        taken = bench.sample(servers, ['--op=' + op, '--depth=32', '--connections=4'], ROUNDS)
+        taken = bench.sample(start, ['--op=' + op, '--depth=32', '--connections=4'], ROUNDS)
         cost = [median(t, 'server_cpu_us') for t in taken]
         bench.line(row, 'CPU, on/off', 'less', {n: cost[2 * i + 1] / cost[2 * i] for i, n in enumerate(names)})
-    for s in servers:
-        s.stop()
 
 
 def measure_delay(bench, wanted):
@@ -109,7 +115,7 @@ def measure_delay(bench, wanted):
         n = DELAY_DEPTH * (1 if s.name == 'nbdkit' else 20)
         return [f'--depth={DELAY_DEPTH}', f'--requests={n}', '--warmup=0']
     metrics = SPEED + [('server_threads', 'threads', 'less')]
-    bench.row(name, servers, metrics, args)
+    bench.row(name, [s.name for s in servers], servers, metrics, args)
     ours = next(v for r, m, b, v in bench.lines if r == name)[US]
     print(f'{"":36}{ours / (DELAY_DEPTH / DELAY_MS * 1000):.1%} of the ideal {DELAY_DEPTH * 1000 // DELAY_MS:,} requests/s')
     for s in servers:

@@ -73,21 +73,27 @@ class Bench:
         self.last = row
 
     def sample(self, servers, args, rounds, parts=1):
-        """Interleaved samples: [figures, ...] for each server; each round in so many parts."""
-        taken = [[] for s in servers]
-        order = list(range(len(servers)))
+        """Interleaved samples: [figures, ...] for each server; each round in so many parts.  Where servers is a function that starts
+        them, each round has its own: which memory a server happens to get is worth up to a third."""
+        taken = None
         for i in range(rounds * parts):
+            if i % parts == 0:
+                mine = servers() if callable(servers) else servers
+                order = list(range(len(mine)))
+                taken = taken or [[] for s in mine]
             for k in order[i % len(order):] + order[:i % len(order)]:
-                mine = args(servers[k]) if callable(args) else [f'--seconds={SECONDS / parts:.3f}', *args]
-                taken[k].append(self.load(servers[k], *mine))
+                words = args(mine[k]) if callable(args) else [f'--seconds={SECONDS / parts:.3f}', *args]
+                taken[k].append(self.load(mine[k], *words))
+            for s in mine if callable(servers) and i % parts == parts - 1 else []:
+                s.stop()
         return taken
 
-    def row(self, name, servers, metrics, args, rounds=ROUNDS):
-        """A line for each metric."""
+    def row(self, name, names, servers, metrics, args, rounds=ROUNDS):
+        """A line for each metric; the servers have these names."""
         # Whether client and server share a core is luck, and decides at depth 1: draw more lots there.
         taken = self.sample(servers, args, rounds, 3 if metrics is PATIENCE else 1)
         for key, label, better in metrics:
-            self.line(name, label, better, {s.name: median(t, key) for s, t in zip(servers, taken)})
+            self.line(name, label, better, {n: median(t, key) for n, t in zip(names, taken)})
 
 
 def median(taken, key):
