@@ -13,6 +13,8 @@ enum {
 	LOOK_OUT_NS = 50000,  /* how long a loop looks out before it sleeps */
 	LUCK_MAX = 16,
 	TRY_LUCK_EVERY = 32,  /* sleeps */
+	LOOKS_ALONE = 32,     /* at one connection, then at all, */
+	LOOKS_A_CLOCK = 4,    /* and at the clock */
 };
 
 static void read_clock(struct loop *l)
@@ -97,6 +99,8 @@ void watch_change(struct loop *l, struct watch *w, uint32_t events)
 
 void watch_stop(struct loop *l, struct watch *w)
 {
+	if (l->lively == w)
+		l->lively = NULL;
 	if (w->fd < 0)
 		return;
 	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
@@ -182,22 +186,42 @@ static bool look_out_pays(struct loop *l)
 	return l->luck > 0 || ++l->waits % TRY_LUCK_EVERY == 0;
 }
 
-/* For no longer than may_wait ns. */
-static int look_out(struct loop *l, struct epoll_event *events, uint64_t may_wait)
+/* A client with few requests in flight goes to sleep when it has sent them, and how soon their bytes are received decides how long
+ * it takes to wake when the answers come.  Asking epoll takes two calls to come to the bytes; so the one client that there is, is
+ * looked at: with one write in flight that is 19 us instead of 28 (docs/performance.md). */
+static bool look_once(struct loop *l, struct epoll_event *events, int *n)
+{
+	if (l->lively && ++l->looks % LOOKS_ALONE)
+		return l->lively->look(l->lively);
+	*n = epoll_wait(l->epoll_fd, events, EVENTS_A_TURN, 0);
+	return *n > 0;
+}
+
+/* For no longer than may_wait ns.  True: there is something to do in this turn, with n events or without. */
+static bool look_out(struct loop *l, struct epoll_event *events, int *n, uint64_t may_wait)
 {
 	uint64_t ns = l->busy_poll ? MIN(l->busy_poll, may_wait) : LOOK_OUT_NS;
+	unsigned looks = 0;
+
 	if (!l->busy_poll && (may_wait <= LOOK_OUT_NS || !look_out_pays(l)))
-		return 0;
+		return false;
 	read_clock(l);
 	do {
-		int n = epoll_wait(l->epoll_fd, events, EVENTS_A_TURN, 0);
-		if (n > 0 || atomic_load(&l->mail)) {
+		if (look_once(l, events, n) || atomic_load(&l->mail)) {
 			l->luck = MIN(MAX(l->luck, 0) + 2, (int)LUCK_MAX);
-			return n;
+			return true;
 		}
-	} while (monotonic_ns() - l->now < ns);
+	} while (++looks % LOOKS_A_CLOCK || monotonic_ns() - l->now < ns);
 	l->luck -= 3;
-	return 0;
+	return false;
+}
+
+/* The one that had something, when there is only one. */
+static void note_lively(struct loop *l, const struct epoll_event *events, int n)
+{
+	struct watch *w = n == 1 ? events[0].data.ptr : NULL;
+	if (n > 0)
+		l->lively = w && w->look && w->fd >= 0 && l->connections == 1 ? w : NULL;
 }
 
 /* From now on who posts wakes us; but not for what was posted before. */
@@ -237,9 +261,7 @@ void loop_turn(struct loop *l, bool may_wait)
 			wait.tv_nsec = (long)(ns % NS_PER_S);
 		}
 	}
-	if (ns)
-		n = look_out(l, events, ns);
-	if (n == 0) {
+	if (!ns || !look_out(l, events, &n, ns)) {
 		bool sleeps = !timeout || wait.tv_sec || wait.tv_nsec;
 		if (sleeps)
 			fall_asleep(l, &timeout);
@@ -253,6 +275,7 @@ void loop_turn(struct loop *l, bool may_wait)
 		if (w->fd >= 0) /* not stopped by an earlier event of this turn */
 			w->ready(w, events[i].events);
 	}
+	note_lively(l, events, n);
 	timers_fire(&l->timers, l->now);
 	if (atomic_load(&l->mail))
 		run_inbox(l);

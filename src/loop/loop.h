@@ -28,6 +28,7 @@ struct watch {
 	int fd;             /* -1: stopped */
 	uint32_t events;    /* EPOLLIN ... as asked for */
 	void (*ready)(struct watch *, uint32_t events);
+	bool (*look)(struct watch *); /* take what has come, if anything, without being told that it has; false: nothing.  Or NULL */
 };
 
 struct loop {
@@ -41,6 +42,8 @@ struct loop {
 	uint64_t busy_poll;          /* ns: look out for so long whenever there is nothing to do; 0: while it pays, see rivals */
 	unsigned waits;              /* how often the loop went to sleep */
 	int luck;                    /* of looking out; > 0: it pays */
+	struct watch *lively;        /* looked at while the loop looks out; or NULL */
+	unsigned looks;              /* at it */
 	bool coarse_wait;            /* the kernel has no epoll_pwait2(): another way to wait */
 	bool clock_by_hand;          /* a test: now changes only when the test says so */
 	atomic_bool stopping;

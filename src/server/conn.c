@@ -156,20 +156,40 @@ static void give_back(struct conn *c)
 	c->rx_at = 0;
 }
 
+/* Bytes received in this turn. */
+static size_t take_in(struct conn *c)
+{
+	size_t got, sum = 0;
+	do {
+		sum += got = receive(c);
+		parse(c);
+	} while (got && !c->drained && sum < RECV_A_TURN && !c->eof && !c->busy && !full(c));
+	give_back(c); /* now: the next connection of this turn finds it in the cache */
+	return sum;
+}
+
+static bool transport_look(struct transport *t)
+{
+	struct conn *c = container_of(t, struct conn, t);
+
+	if (!c->transmitting || c->eof || c->busy || full(c) || (!receive(c) && !c->eof))
+		return false; /* it keeps the buffer for the next look */
+	parse(c);
+	if (!c->drained && !c->eof && !c->busy && !full(c))
+		take_in(c);
+	give_back(c);
+	conn_settle_later(c);
+	return true;
+}
+
 static void transport_ready(struct transport *t, unsigned what)
 {
 	struct conn *c = container_of(t, struct conn, t);
 
 	if (what & TRANSPORT_OUT)
 		c->blocked = false;
-	if (what & TRANSPORT_IN && !c->eof && !c->busy && !full(c)) {
-		size_t got, sum = 0;
-		do {
-			sum += got = receive(c);
-			parse(c);
-		} while (got && !c->drained && sum < RECV_A_TURN && !c->eof && !c->busy && !full(c));
-		give_back(c); /* now: the next connection of this turn finds it in the cache */
-	}
+	if (what & TRANSPORT_IN && !c->eof && !c->busy && !full(c))
+		take_in(c);
 	if (what & TRANSPORT_GONE && (!(what & TRANSPORT_IN) || c->busy || full(c))) {
 		c->dead = true; /* both ways: nobody is there to take a reply */
 		conn_hang_up(c, NULL);
@@ -407,6 +427,7 @@ struct conn *conn_new(const struct conn_config *config, struct loop *l, struct c
 	c->stack->home_user = c;
 	task_init(&c->stack->leave, leave);
 	c->t.ready = transport_ready;
+	c->t.look = transport_look;
 	return c;
 }
 

@@ -79,7 +79,7 @@ struct conn {
 	struct task settle;
 
 	/* reading */
-	struct rx *rx;                       /* held; NULL between turns when nothing is half read */
+	struct rx *rx;                       /* held; NULL between turns when nothing is half read, but for the look at a lively one */
 	uint32_t rx_at;                      /* bytes of rx used up */
 	uint32_t want;                       /* contiguous bytes the step needs, <= RX_SIZE; CONN_MAX_OPTION in the handshake */
 	void (*step)(struct conn *);

@@ -67,6 +67,12 @@ static void in_ready(struct watch *w, uint32_t events)
 	t->ready(t, what);
 }
 
+static bool in_look(struct watch *w)
+{
+	struct transport *t = container_of(w, struct transport, in_watch);
+	return t->look && !t->tls && w->events & EPOLLIN && t->look(t);
+}
+
 static void out_ready(struct watch *w, uint32_t events)
 {
 	struct transport *t = container_of(w, struct transport, out_watch);
@@ -130,7 +136,7 @@ int transport_open(struct transport *t, struct loop *l, int in, int out)
 	t->loop = l;
 	t->in = in;
 	t->out = out;
-	t->in_watch = (struct watch){ .fd = -1, .ready = in_ready };
+	t->in_watch = (struct watch){ .fd = -1, .ready = in_ready, .look = in_look };
 	t->out_watch = (struct watch){ .fd = -1, .ready = out_ready };
 	t->is_unix = false;
 	t->is_socket = getsockopt(out, SOL_SOCKET, SO_TYPE, &type, &len) == 0;

@@ -28,6 +28,8 @@ struct transport {
 	const struct transport_ops *ops;
 	/* Called by the loop with a mask of TRANSPORT_*; set by the connection. */
 	void (*ready)(struct transport *, unsigned what);
+	/* The same for a plain socket or pipe that may have something, and may not: false.  NULL: it only wants to be told. */
+	bool (*look)(struct transport *);
 	struct tls_session *tls;  /* NULL: plain (tls.h) */
 	struct loop *loop;
 	int in, out;              /* ours; the same for a socket */

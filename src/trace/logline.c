@@ -13,18 +13,30 @@ static inline void put_pair(char *p, uint64_t n)
 	memcpy(p, pairs + n * 2, 2);
 }
 
+/* How many digits n has. */
+static inline int count_digits(uint64_t n)
+{
+	static const uint64_t tens[LOGLINE_DIGITS] = {
+		0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000,
+		1000000000000, 10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000,
+		1000000000000000000, 10000000000000000000u,
+	};
+	int most = (64 - __builtin_clzll(n | 1)) * 1233 >> 12; /* 1233 / 4096 is log10(2) and a little more */
+	return most + (n >= tens[most]);
+}
+
+/* Straight into its place: digits that are gathered elsewhere and then copied at once have to reach the cache first, behind all
+ * that was stored before. */
 char *logline_dec(char *p, uint64_t n)
 {
-	char digits[2 * LOGLINE_DIGITS]; /* the latter half: so that as many bytes can be copied, whatever the number */
-	int i = LOGLINE_DIGITS;
+	char *end = p + count_digits(n), *at = end;
 	for (; n >= 100; n /= 100)
-		put_pair(digits + (i -= 2), n % 100);
+		put_pair(at -= 2, n % 100);
 	if (n >= 10)
-		put_pair(digits + (i -= 2), n);
+		put_pair(at - 2, n);
 	else
-		digits[--i] = (char)('0' + n);
-	memcpy(p, digits + i, LOGLINE_DIGITS);
-	return p + LOGLINE_DIGITS - i;
+		at[-1] = (char)('0' + n);
+	return end;
 }
 
 char *logline_hex(char *p, uint64_t n)

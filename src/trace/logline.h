@@ -21,7 +21,7 @@ struct logstamp {
 
 /* LOGSTAMP_LEN bytes, UTC. */
 char *logline_stamp(char *p, struct logstamp *cache, const struct timespec *now);
-char *logline_dec(char *p, uint64_t n); /* LOGLINE_DIGITS bytes are written, fewer may count */
+char *logline_dec(char *p, uint64_t n);
 char *logline_hex(char *p, uint64_t n); /* with 0x */
 /* "EIO" ...: one of the eight that the protocol has; EINVAL for the rest. */
 const char *logline_error(int err);

@@ -24,8 +24,9 @@ verdict '4 KiB read, 4 conn. x 32 +CPU us/request +/loop +1.25 +<= +1.25' reache
 verdict '4 KiB read, 4 conn. x 32 +CPU us/request +/nbdkit +0.50 +<= +0.25' 'missed by 100%'
 verdict '4 KiB read, 4 conn. x 32 +requests/s +/loop +0.85 +>= +0.85' reached
 verdict '4 KiB read, 4 conn. x 32 +requests/s +/nbdkit +2.50 +>= +5' 'missed by 50%'
-verdict 'TCP: 4 KiB read, 4 conn. x 32 +requests/s +/loop TCP/Unix +0.88 +>= +0.90' 'missed by 2%'
-verdict 'TCP: 4 KiB read, 4 conn. x 32 +requests/s +/nbdkit TCP/Unix +3 +>= +0.90' reached
+verdict 'TCP: 4 KiB read, 4 conn. x 32 +requests/s +/loop +0.75 +>= +0.77' 'missed by 2%'
+verdict 'TCP: 4 KiB read, 4 conn. x 32 +requests/s +/nbdkit +7.50 +>= +4.50' reached
+verdict 'TCP: 4 KiB read, 4 conn. x 32 +requests/s +/nbdkit' '+3.00'
 verdict '4 KiB write, depth 1 +p50 us +/nbdkit +1 +< +1' 'missed by 0%'
 verdict '4 KiB write, depth 1 +p50 us +/qemu +0.50 +< +1' reached
 verdict 'growth: moss +CPU +last/first +1.50 +<= +1.25' 'missed by 20%'

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -190,6 +191,91 @@ TEST(a_loop_that_polls_busily_gets_its_messages)
 	CHECK(loop_clock(&l) - begin < LONG_S / 2 * NS_PER_S);
 	loop_free(&l);
 	free(p);
+}
+
+static unsigned told, looked, quiets;
+static int give_to; /* -1: the last one; then the watch stops */
+static struct loop *lively_loop;
+
+static bool take_and_give(struct watch *w)
+{
+	char c;
+	if (read(w->fd, &c, 1) != 1)
+		return false;
+	if (give_to < 0)
+		watch_stop(lively_loop, w);
+	return give_to < 0 || write(give_to, "x", 1) == 1;
+}
+
+static void be_told(struct watch *w, uint32_t events)
+{
+	(void)events;
+	told += take_and_give(w);
+}
+
+static bool look(struct watch *w)
+{
+	bool some = take_and_give(w);
+	looked += some;
+	return some;
+}
+
+static void quiet(struct watch *w, uint32_t events)
+{
+	char c;
+	(void)events;
+	CHECK(read(w->fd, &c, 1) == 1);
+	quiets++;
+}
+
+TEST(a_lively_client_is_looked_at_and_all_others_have_their_turn)
+{
+	struct loop l;
+	struct err e;
+	int a[2], b[2];
+	struct watch lively = { .ready = be_told, .look = look }, other = { .ready = quiet };
+	struct numbered n = { .timer.fire = note, .number = 7 };
+
+	CHECK(loop_start(&l, &e) == 0 && pipe2(a, O_NONBLOCK) == 0 && pipe(b) == 0);
+	CHECK(watch_start(&l, &lively, a[0], EPOLLIN) == 0 && watch_start(&l, &other, b[0], EPOLLIN) == 0);
+	l.busy_poll = LONG_S * NS_PER_S;
+	l.connections = 1;
+	lively_loop = &l;
+	told = looked = quiets = fired_count = 0;
+	give_to = a[1];
+	CHECK(write(a[1], "x", 1) == 1);
+	for (unsigned i = 0; i < 100; i++)
+		loop_turn(&l, true);
+	CHECK_EQ_U(told + looked, 100); /* each turn once */
+	CHECK(looked > 90);
+
+	CHECK(write(b[1], "x", 1) == 1);
+	for (unsigned i = 0; i < 100; i++)
+		loop_turn(&l, true);
+	CHECK_EQ_U(quiets, 1);
+	CHECK(timer_start(&l, &n.timer, loop_clock(&l)));
+	loop_turn(&l, true);
+	CHECK_EQ_U(fired_count, 1);
+
+	for (unsigned i = 0; i < 40; i++) { /* at whichever of the looks it ends, what comes next is seen */
+		while (!l.lively) /* that the other one had come made it forget */
+			loop_turn(&l, true);
+		for (unsigned k = 0; k < i; k++)
+			loop_turn(&l, true);
+		give_to = -1;
+		loop_turn(&l, true);
+		CHECK(!l.lively && lively.fd < 0);
+		CHECK(write(b[1], "x", 1) == 1);
+		loop_turn(&l, true);
+		CHECK_EQ_U(quiets, i + 2);
+		give_to = a[1];
+		CHECK(watch_start(&l, &lively, a[0], EPOLLIN) == 0 && write(a[1], "x", 1) == 1);
+	}
+	loop_free(&l);
+	for (int i = 0; i < 2; i++) {
+		close(a[i]);
+		close(b[i]);
+	}
 }
 
 static unsigned readies;
