@@ -15,7 +15,7 @@ static bool kernel_barrier(void)
 void biased_start(void)
 {
 	/* ThreadSanitizer does not know what the kernel does. */
-	if (!UNDER_TSAN && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
+	if (!UNDER_TSAN && !biased_by_kernel && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
 		biased_by_kernel = kernel_barrier();
 }
 

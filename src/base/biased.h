@@ -20,7 +20,7 @@ struct biased {
 
 extern bool biased_by_kernel; /* constant from biased_start() on */
 
-/* Once in each process, before other threads take such locks.  Never called: barriers. */
+/* In each process, before other threads take such locks; again is fine.  Never called: barriers. */
 void biased_start(void);
 
 /* --- the owner's: one thread at a time, and what one did is seen by the next --- */
