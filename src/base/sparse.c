@@ -50,7 +50,7 @@ struct sparse {
 	_Atomic(void *) root[ROOT_CHILDREN];   /* struct node, or struct leaf where top is 0 */
 	struct spin growing;                   /* guards the arenas; held by who adds nodes, leaves or bytes */
 	struct arena tree, bytes;
-	atomic_uint huge_leaves;
+	atomic_uint huge_leaves;               /* that were found to want huge pages; the first HUGE_LEAVES have them */
 };
 
 /* --- the tree --- */

@@ -46,6 +46,11 @@ static bool full(const struct conn *c)
 	return c->flying >= CONN_MAX_FLYING || (c->bytes >= c->much && too_much(c)) || c->out.len - c->out_sent > CONN_PAUSE_OUT;
 }
 
+static bool takes_more(const struct conn *c)
+{
+	return !c->eof && !c->busy && !full(c);
+}
+
 /* A buffer with room for what is wanted, and the unread bytes at hand. */
 static bool make_room(struct conn *c)
 {
@@ -123,7 +128,7 @@ static bool fill(struct conn *c)
 
 static void parse(struct conn *c)
 {
-	while (!c->eof && !c->busy && !full(c)) {
+	while (takes_more(c)) {
 		if (c->skip) {
 			uint32_t n = (uint32_t)MIN((uint64_t)unread(c), c->skip);
 			conn_take(c, n);
@@ -156,16 +161,14 @@ static void give_back(struct conn *c)
 	c->rx_at = 0;
 }
 
-/* Bytes received in this turn. */
-static size_t take_in(struct conn *c)
+static void take_in(struct conn *c)
 {
 	size_t got, sum = 0;
 	do {
 		sum += got = receive(c);
 		parse(c);
-	} while (got && !c->drained && sum < RECV_A_TURN && !c->eof && !c->busy && !full(c));
+	} while (got && !c->drained && sum < RECV_A_TURN && takes_more(c));
 	give_back(c); /* now: the next connection of this turn finds it in the cache */
-	return sum;
 }
 
 static bool transport_look(struct transport *t)
@@ -173,10 +176,10 @@ static bool transport_look(struct transport *t)
 	struct conn *c = container_of(t, struct conn, t);
 
 	/* A large write is better taken in large pieces, as they come: looked at, it was 0.6 of the bytes/s by TCP. */
-	if (!c->transmitting || c->bulk || c->eof || c->busy || full(c) || (!receive(c) && !c->eof))
+	if (!c->transmitting || c->bulk || !takes_more(c) || (!receive(c) && !c->eof))
 		return false; /* it keeps the buffer for the next look */
 	parse(c);
-	if (!c->drained && !c->eof && !c->busy && !full(c))
+	if (!c->drained && takes_more(c))
 		take_in(c);
 	give_back(c);
 	conn_settle_later(c);
@@ -189,7 +192,7 @@ static void transport_ready(struct transport *t, unsigned what)
 
 	if (what & TRANSPORT_OUT)
 		c->blocked = false;
-	if (what & TRANSPORT_IN && !c->eof && !c->busy && !full(c))
+	if (what & TRANSPORT_IN && takes_more(c))
 		take_in(c);
 	if (what & TRANSPORT_GONE && (!(what & TRANSPORT_IN) || c->busy || full(c))) {
 		c->dead = true; /* both ways: nobody is there to take a reply */
@@ -301,7 +304,7 @@ static void conn_settle(struct task *t)
 		conn_throw_away(c);
 	else if (!c->blocked && conn_unsent(c))
 		conn_settle_later(c);
-	if (unread(c) && !c->eof && !c->busy && !full(c)) {
+	if (unread(c) && takes_more(c)) {
 		parse(c); /* it stopped for want of room, or of an answer */
 	}
 	if (finish(c))
@@ -309,7 +312,7 @@ static void conn_settle(struct task *t)
 	give_back(c);
 	if (c->rx && !c->transmitting)
 		keep_little(c);
-	c->t.ops->want(&c->t, !c->eof && !c->busy && !full(c), c->blocked && !c->dead);
+	c->t.ops->want(&c->t, takes_more(c), c->blocked && !c->dead);
 }
 
 static void linger_over(struct timer *t)

@@ -242,6 +242,7 @@ void reply_free(struct conn *c, struct req *r)
 	struct reply *rep = reply_of(r);
 	c->flying--;
 	c->bytes -= rep->held;
+	/* Most have none of these, and each is a call. */
 	if (rep->rx)
 		rx_drop(rep->rx);
 	if (rep->owned)
